@@ -5,7 +5,7 @@
     scripts/check_flops.py [--json]      compares with tests/fixtures/flops.json; exits with 1 where a count differs
     scripts/check_flops.py --write       writes that file anew
 
-`cargo test --test flops` holds crates/trial/src/model/cost.rs to the same file, exactly. Attention runs as plain
+`cargo test --test models flops::` holds crates/trial/src/model/cost.rs to the same file, exactly. Attention runs as plain
 matrix products here: fused kernels count their recomputation.
 """
 

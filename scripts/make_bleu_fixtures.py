@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_bleu_fixtures.py
 
-tests/bleu.rs holds crates/score/src/score to it. All texts are written here or generated from a
+tests/texts/bleu.rs holds crates/score/src/score to it. All texts are written here or generated from a
 fixed seed. The file is the same on every run; check with git diff.
 """
 

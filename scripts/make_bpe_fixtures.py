@@ -5,7 +5,7 @@
     python3 -m venv .venv && .venv/bin/pip install tokenizers==0.23.3 subword-nmt==0.3.8
     .venv/bin/python scripts/make_bpe_fixtures.py
 
-tests/tokenizer.rs holds crates/corpus/src/data to it. The tokenizer is put together here from docs/architecture.md, Data,
+tests/texts/tokenizer.rs holds crates/corpus/src/data to it. The tokenizer is put together here from docs/architecture.md, Data,
 without `ablate`. The file is the same on every run; check with git diff.
 """
 

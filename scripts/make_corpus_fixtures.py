@@ -5,7 +5,7 @@
     .venv/bin/python scripts/make_corpus_fixtures.py DIRECTORY
 
 DIRECTORY holds the texts, gzipped, under the names in FILES. Only seeds and scores are
-written, no text: tests/score_corpora.rs perturbs the same texts in the same way. Every setting scores
+written, no text: tests/texts/score_corpora.rs perturbs the same texts in the same way. Every setting scores
 every text against itself, and its first lines against two references (itself and another perturbation of
 it) and sentence by sentence. The file is the same on every run; check with git diff.
 """

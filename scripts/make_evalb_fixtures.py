@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install PYEVALB==0.1.3
     .venv/bin/python scripts/make_evalb_fixtures.py
 
-tests/evalb.rs holds crates/score/src/score/evalb.rs to it. PYEVALB counts as EVALB does but for what COLLINS.prm asks for:
+tests/texts/evalb.rs holds crates/score/src/score/evalb.rs to it. PYEVALB counts as EVALB does but for what COLLINS.prm asks for:
 it deletes neither punctuation nor traces nor TOP, strips no functions, and counts equal brackets over the same words once.
 The trees have none of these; where the two differ, the unit tests of evalb.rs have cases that were computed by hand.
 """

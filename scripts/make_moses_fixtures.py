@@ -6,7 +6,7 @@ real texts.
     .venv/bin/python scripts/make_moses_fixtures.py [DIRECTORY]
 
 DIRECTORY holds the texts, gzipped, under the names in FILES; without it the digests that the file has are
-kept. Of the texts only CRC-32 digests are written. tests/moses.rs holds crates/score/src/moses to all of it.
+kept. Of the texts only CRC-32 digests are written. tests/texts/moses.rs holds crates/score/src/moses to all of it.
 """
 
 import gzip

@@ -4,7 +4,7 @@ as they are and with compounds split by Perl.
 
     .venv/bin/python scripts/make_multi_bleu_fixtures.py mosesdecoder/scripts/generic/multi-bleu.perl
 
-tests/score_multi_bleu.rs holds crates/score/src/score to it. Texts with a line break inside a line are left out.
+tests/texts/score_multi_bleu.rs holds crates/score/src/score to it. Texts with a line break inside a line are left out.
 """
 
 import hashlib

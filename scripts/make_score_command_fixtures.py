@@ -4,7 +4,7 @@
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_score_command_fixtures.py
 
-tests/score_commands.rs gives the same arguments to `ablate score`. The file is the same on every run; check with git
+tests/texts/score_commands.rs gives the same arguments to `ablate score`. The file is the same on every run; check with git
 diff.
 """
 

@@ -6,7 +6,7 @@ of bleu.json, and its tests of significance on two further systems.
     .venv/bin/python scripts/make_bleu_fixtures.py
     .venv/bin/python scripts/make_score_fixtures.py
 
-tests/score_metrics.rs and tests/score_significance.rs hold crates/score/src/score to it. The file is the
+tests/texts/score_metrics.rs and tests/texts/score_significance.rs hold crates/score/src/score to it. The file is the
 same on every run; check with git diff.
 """
 

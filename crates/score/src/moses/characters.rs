@@ -2,7 +2,7 @@
 //!
 //! sacremoses ships lists of characters that a tool made from the properties of Perl's Unicode tables. The
 //! lists are those properties with the gaps named here, all of which show in tokens of rare scripts and are
-//! kept. `tests/moses.rs` holds every set to its list.
+//! kept. `tests/texts/moses.rs` holds every set to its list.
 
 /// What Python's `str` methods and `\s` take for white space: Unicode's, and U+001C to U+001F.
 pub(super) const SPACE: &str = r"[\s\x1c-\x1f]";

@@ -1,7 +1,7 @@
 //! Which files of a directory a run has made, and whether the directory holds a run at all.
 //!
 //! What the program deletes, replaces or copies in a run directory is listed here; all else there is the user's. A test
-//! holds the list against what runs make (`tests/own_files.rs`).
+//! holds the list against what runs make (`tests/runs/own_files.rs`).
 
 use super::attempts::TIMING_JSON;
 use super::claim::{self, claimed_identity};
