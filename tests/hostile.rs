@@ -418,6 +418,10 @@ fn settings_that_change_nothing() {
         ),
         ("set = { training.average_checkpoints = 68 }", "training.average_checkpoints = 68"),
         (
+            "[axes]\nmodel.attention.span = [\"full\", { local = 1000 }]",
+            "row \"span=local.1000\": model.attention.span = { local = 1000 } hides nothing",
+        ),
+        (
             "[[section]]\nlabel = \"A\"\nset = { run.attention_layers = [7] }",
             "run.attention_layers = [7] records nothing",
         ),
