@@ -56,7 +56,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
     else {
         return Err(Error::user("--lengths takes numbers of tokens, 1 or more"));
     };
-    let device = DeviceChoice::try_from(arguments.device.clone()).map_err(Error::user)?;
+    let device = arguments.device.parse::<DeviceChoice>().map_err(Error::user)?;
     let device = device::open(&RunConfig { device, threads: arguments.threads, ..Default::default() })?;
     let mut found = Vec::new();
     for (name, span) in SPANS {

@@ -125,7 +125,7 @@ fn mistakes_are_told_with_exit_code_2() {
     let workshop = Workshop::new();
     workshop.run(&["bench", "missing.toml"]).expect(2).says("missing.toml");
     workshop.run(&["bench", "tiny.toml", "--set", "model.layer=1"]).expect(2).says("did you mean \"layers\"");
-    workshop.run(&["bench", "tiny.toml", "--updates", "0"]).expect(2).says("at least 1");
+    workshop.run(&["bench", "tiny.toml", "--updates", "0"]).expect(2).says("0 is not in 1..=1000000");
     workshop.run(&["bench", "tiny.toml", "--set", "run.device=cuda:99"]).expect(2).says("cuda");
     let export = ["bench", "tiny.toml", "--export", "peer", "--set"];
     let masks = "model.recurrent.dropout_masks = \"per_sequence\"";

@@ -119,7 +119,7 @@ fn what_cannot_be_measured_is_refused_before_any_work() {
         (vec!["--repeat", "0"], "--repeat 0 is out of range: use 1 to"),
         (vec!["--seconds", "-1"], "--seconds -1 is out of range: use 0 to"),
         (vec!["--radius", "-3"], "--radius -3 is out of range: use 2 to"),
-        (vec!["--threads", "5000"], "at most 4096"),
+        (vec!["--threads", "5000"], "5000 is not in 0..=4096"),
         (vec!["--device", "tpu"], "none of"),
     ] {
         let words = [vec!["complexity", "--out", "made"], words].concat();

@@ -551,6 +551,6 @@ fn words_of_the_command_are_refused_before_anything_is_written() {
     workshop
         .run(&["bench", "tiny.toml", "--warmup", "18446744073709551615"])
         .expect(2)
-        .says("at most 1000000");
+        .says("is not in 0..=1000000");
     assert!(!workshop.path("results").exists() && !workshop.path("data").exists());
 }

@@ -9,10 +9,16 @@ use std::path::{Path, PathBuf};
 /// Shorthand for results with [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// The exit code of [`Error::User`] and [`Error::Config`].
+pub const USER_CODE: u8 = 2;
+/// The exit code of [`Error::Diverged`].
+pub const DIVERGED_CODE: u8 = 3;
 /// The exit code of [`Error::OutOfMemory`] and [`Error::TooLarge`].
 pub const OUT_OF_MEMORY_CODE: u8 = 4;
 /// The exit code of [`Error::Busy`].
 pub const BUSY_CODE: u8 = 5;
+/// The exit code of [`Error::Interrupted`] and of the other errors after which the same command goes on.
+pub const STOPPED_CODE: u8 = 75;
 /// What to do where memory runs out.
 pub const MEMORY_REMEDY: &str =
     "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
@@ -87,7 +93,7 @@ impl Error {
         move |source| Error::Io { action, path, source }
     }
 
-    /// The same, of a configuration's mistake that has no place yet with this one.
+    /// Gives a configuration's mistake that has no place yet this one.
     pub fn at(self, place: &Place) -> Self {
         match self {
             Error::Config(mut diagnostic) => {
@@ -108,20 +114,25 @@ impl Error {
         }
     }
 
+    /// Whether the user is at fault, as far as the exit code says.
+    pub fn is_user(&self) -> bool {
+        self.exit_code() == USER_CODE
+    }
+
     /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
     /// 5 another process is at work there, 75 to be started again: stopped with its state saved.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::User(_) | Error::Config(_) => 2,
+            Error::User(_) | Error::Config(_) => USER_CODE,
             // Mapping a file, for one, takes memory that the system may not have.
             Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => OUT_OF_MEMORY_CODE,
             Error::Failed(_) | Error::Io { .. } => 1,
-            Error::Diverged { .. } => 3,
+            Error::Diverged { .. } => DIVERGED_CODE,
             Error::OutOfMemory(_) | Error::TooLarge(_) => OUT_OF_MEMORY_CODE,
             Error::Busy(_) => BUSY_CODE,
             Error::Peer { code, .. } => *code,
             Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::SweepStopped(_) => {
-                75
+                STOPPED_CODE
             }
         }
     }
@@ -248,11 +259,43 @@ impl Diagnostic {
         first.more = failed.collect();
         Some(first)
     }
+
+    fn fmt_first(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Some(place) = &self.place else {
+            write!(f, "{}", self.message)?;
+            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
+        };
+        let number = place.line();
+        write!(f, "{}:{number}: {}", place.file, self.message)?;
+        let start = place.text[..place.span.start].rfind('\n').map_or(0, |i| i + 1);
+        let line = place.text[start..].lines().next().unwrap_or("");
+        if !line.trim().is_empty() {
+            // A tab takes one column, as the caret below it.
+            let shown = |text: &str| printable::line(&text.replace('\t', " ")).into_owned();
+            let columns = |text: &str| shown(text).chars().count();
+            let before = columns(&place.text[start..place.span.start]);
+            let within = place.span.end.min(start + line.len()).max(place.span.start);
+            let width = columns(&place.text[place.span.start..within]).max(1);
+            let margin = " ".repeat(number.to_string().len());
+            let (line, before) = excerpt(&shown(line), before);
+            let width = width.min(line.chars().count().saturating_sub(before).max(1));
+            write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
+        }
+        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
+    }
 }
 
 impl From<Diagnostic> for Error {
     fn from(diagnostic: Diagnostic) -> Self {
         Error::Config(Box::new(diagnostic))
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    /// `file:line: message`, the line with a caret under the place, then the help; after it the further mistakes.
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        self.fmt_first(f)?;
+        self.more.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
@@ -322,40 +365,6 @@ impl Mistakes {
             last.help = Some(format!("{help}there may be more mistakes than these {MOST_MISTAKES}"));
         }
         all
-    }
-}
-
-impl fmt::Display for Diagnostic {
-    /// `file:line: message`, the line with a caret under the place, then the help; after it the further mistakes.
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        self.fmt_first(f)?;
-        self.more.iter().try_for_each(|other| write!(f, "\n{other}"))
-    }
-}
-
-impl Diagnostic {
-    fn fmt_first(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Some(place) = &self.place else {
-            write!(f, "{}", self.message)?;
-            return self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"));
-        };
-        let number = place.line();
-        write!(f, "{}:{number}: {}", place.file, self.message)?;
-        let start = place.text[..place.span.start].rfind('\n').map_or(0, |i| i + 1);
-        let line = place.text[start..].lines().next().unwrap_or("");
-        if !line.trim().is_empty() {
-            // A tab takes one column, as the caret below it.
-            let shown = |text: &str| printable::line(&text.replace('\t', " ")).into_owned();
-            let columns = |text: &str| shown(text).chars().count();
-            let before = columns(&place.text[start..place.span.start]);
-            let within = place.span.end.min(start + line.len()).max(place.span.start);
-            let width = columns(&place.text[place.span.start..within]).max(1);
-            let margin = " ".repeat(number.to_string().len());
-            let (line, before) = excerpt(&shown(line), before);
-            let width = width.min(line.chars().count().saturating_sub(before).max(1));
-            write!(f, "\n {number} | {line}\n {margin} | {}{}", " ".repeat(before), "^".repeat(width))?;
-        }
-        self.help.iter().try_for_each(|help| write!(f, "\n  help: {help}"))
     }
 }
 

@@ -63,7 +63,7 @@ pub fn next_uniform(stream: &mut impl Rng) -> f64 {
 }
 
 /// As many of the random bits as a float64 holds, as a number from 0 to below 1.
-fn fraction(bits: u64) -> f64 {
+pub fn fraction(bits: u64) -> f64 {
     const HELD: u32 = f64::MANTISSA_DIGITS;
     (bits >> (u64::BITS - HELD)) as f64 / (1u64 << HELD) as f64
 }

@@ -1,6 +1,7 @@
 //! Runs programs of others, which may never answer: the driver of a card hangs, or a network file system is gone.
 
 use std::io::{Error, ErrorKind, Result};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -24,6 +25,20 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Result<Output> {
         unsafe { libc::kill(process as i32, libc::SIGKILL) };
         Err(Error::new(ErrorKind::TimedOut, format!("it has not answered for {} s", limit.as_secs_f64())))
     })
+}
+
+/// Prepares a call of git, the program at `program`, that asks the repository in `root` and no other: neither one that the
+/// environment names, nor, where this one is damaged, one around it.
+pub fn git(program: &str, root: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg("-C")
+        .arg(root)
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
+        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root));
+    command
 }
 
 #[cfg(test)]

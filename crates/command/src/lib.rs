@@ -8,8 +8,8 @@ pub mod commands;
 pub mod program;
 
 use ablate_base::{
-    cards, clock, color, constituency_tree, error, files, folders, printable, signal, tree_repair,
-    white_space,
+    cards, clock, color, constituency_tree, error, files, folders, json, printable, signal, tree_repair,
+    utf8, white_space,
 };
 use ablate_corpus::{data, fetch};
 use ablate_figures::figures;

@@ -15,5 +15,7 @@ pub mod shim;
 pub mod task;
 pub mod train;
 
-use ablate_base::{cards, constituency_tree, error, files, seed, signal, stopwatch, tree_repair, world};
+use ablate_base::{
+    cards, constituency_tree, error, files, json, seed, signal, stopwatch, tree_repair, world,
+};
 use ablate_trial::{complexity, config, results, telemetry};

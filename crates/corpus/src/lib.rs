@@ -6,5 +6,5 @@
 pub mod data;
 pub mod fetch;
 
-use ablate_base::{constituency_tree, error, files, folders, seed, white_space};
+use ablate_base::{constituency_tree, error, files, folders, left_out, seed, sequence, utf8, white_space};
 use ablate_score::moses;

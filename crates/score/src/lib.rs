@@ -6,4 +6,4 @@
 pub mod moses;
 pub mod score;
 
-use ablate_base::{constituency_tree, error, seed, white_space};
+use ablate_base::{constituency_tree, error, seed, utf8, white_space};

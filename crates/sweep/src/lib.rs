@@ -7,7 +7,7 @@ pub mod report;
 pub mod search;
 pub mod sweep;
 
-use ablate_base::{cards, clock, error, files, folders, printable, seed, signal, subprocess};
+use ablate_base::{cards, clock, error, files, folders, json, printable, seed, sequence, signal, subprocess};
 use ablate_corpus::data;
 use ablate_figures::figures;
 use ablate_score::score;

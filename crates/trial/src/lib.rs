@@ -15,7 +15,9 @@ pub mod results;
 pub mod telemetry;
 pub mod train;
 
-use ablate_base::{clock, color, error, files, folders, printable, tree_repair};
+use ablate_base::{
+    clock, color, error, files, folders, json, left_out, printable, sequence, tree_repair, utf8,
+};
 use ablate_corpus::{data, fetch};
 use ablate_figures::figures;
 use ablate_score::{moses, score};

@@ -6,7 +6,7 @@ use ablate_command::commands::bench::Arguments;
 use ablate_command::commands::{Places, print, print_json};
 use ablate_compute::experiment::bench::{Effort, Report, Split, Training, bench, export_updates};
 use ablate_trial::config::load_experiment;
-use ablate_trial::telemetry::format::{bytes, quantity, thousands};
+use ablate_trial::telemetry::format::{bytes, counted, quantity, thousands};
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let experiment = load_experiment(&arguments.experiment, &arguments.sets)?;
@@ -31,7 +31,7 @@ fn text(report: &Report) -> String {
         "{} ({}), {}, {:?}, libtorch {}\n{} parameters, {text}\npeak: {} GFLOP/s in a matrix product, {} GB/s in a copy\n",
         provenance.device_name,
         provenance.device,
-        if provenance.threads == 1 { "1 thread".into() } else { format!("{} threads", provenance.threads) },
+        counted(provenance.threads, "thread"),
         report.precision,
         provenance.libtorch,
         thousands(report.parameters),

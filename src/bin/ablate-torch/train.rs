@@ -10,10 +10,9 @@ use ablate_compute::experiment::{Finished, Trial, distributed, run_dir};
 use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::results::metric::{
-    BITS_PER_CHARACTER, DEV, DEV_BLEU, DEV_PERPLEXITY, F1, LOSS, MALFORMED, MASKED_ACCURACY,
-    MASKED_PERPLEXITY, NEXT_SENTENCE_ACCURACY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST,
-    TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY, TEST_PREDICTION_ACCURACY, WORD_PERPLEXITY,
-    tag,
+    BITS_PER_CHARACTER, BLEU, DEV, F1, LOSS, MALFORMED, MASKED_ACCURACY, MASKED_PERPLEXITY,
+    NEXT_SENTENCE_ACCURACY, PERPLEXITY, PRECISION, PREDICTION_ACCURACY, RECALL, TEST, TEST_F1,
+    TEST_MASKED_PERPLEXITY, TEST_PREDICTION_ACCURACY, WORD_PERPLEXITY, tag,
 };
 use ablate_trial::results::record::Record;
 use ablate_trial::telemetry::console::{TrainingProgress, print_message};
@@ -73,62 +72,51 @@ fn no_label(file: &Path) -> Error {
 }
 
 /// The final scores, for people.
-pub fn summary(record: &Record, run_dir: &Path) -> String {
-    let value = |tag: &str| record.metrics.get(tag).map_or_else(|| "-".to_string(), |v| format!("{v:.2}"));
-    if record.metrics.contains_key(TEST_F1) {
-        let of = |set: &str| {
-            let [token, f1, precision, recall] =
-                [PERPLEXITY, F1, PRECISION, RECALL].map(|name| value(&tag(set, name)));
-            let malformed = record.metrics.get(&tag(set, MALFORMED)).copied().unwrap_or_default();
-            format!(
-                "{set:<5} perplexity {token}  F1 {f1} (precision {precision}, recall {recall}), {:.1} % malformed",
-                100.0 * malformed
-            )
+fn summary(record: &Record, run_dir: &Path) -> String {
+    let has = |tag: &str| record.metrics.contains_key(tag);
+    let line = |set: &str| {
+        let measured = |name: &str| record.metrics.get(&tag(set, name)).copied();
+        let rounded = |name: &str, digits: usize| {
+            measured(name).map_or_else(|| "-".to_string(), |value| format!("{value:.digits$}"))
         };
-        let signature = &record.signature;
-        return format!("{}\n{}\n{signature}\n{}\n", of(DEV), of(TEST), run_dir.display());
-    }
-    if !record.has_translations() {
-        let masked = |set: &str| {
-            let [loss, perplexity, accuracy] =
-                [LOSS, MASKED_PERPLEXITY, MASKED_ACCURACY].map(|name| value(&tag(set, name)));
-            let of_second_texts = record
-                .metrics
-                .get(&tag(set, NEXT_SENTENCE_ACCURACY))
-                .map_or_else(String::new, |share| format!(", {share:.2} of second texts"));
-            format!(
-                "{set:<5} loss {loss}, perplexity {perplexity}, accuracy {accuracy} of hidden tokens{of_second_texts}"
-            )
+        let value = |name: &str| rounded(name, 2);
+        let scores = match () {
+            _ if has(TEST_F1) => format!(
+                "perplexity {}  F1 {} (precision {}, recall {}), {:.1} % malformed",
+                value(PERPLEXITY),
+                value(F1),
+                value(PRECISION),
+                value(RECALL),
+                100.0 * measured(MALFORMED).unwrap_or_default()
+            ),
+            _ if record.has_translations() => {
+                format!("perplexity {}  BLEU {}", value(PERPLEXITY), value(BLEU))
+            }
+            _ if has(TEST_MASKED_PERPLEXITY) => format!(
+                "loss {}, perplexity {}, accuracy {} of hidden tokens{}",
+                value(LOSS),
+                value(MASKED_PERPLEXITY),
+                value(MASKED_ACCURACY),
+                measured(NEXT_SENTENCE_ACCURACY)
+                    .map_or_else(String::new, |share| format!(", {share:.2} of second texts"))
+            ),
+            _ if has(TEST_PREDICTION_ACCURACY) => format!(
+                "loss {}, accuracy {} of predictions",
+                rounded(LOSS, 4),
+                rounded(PREDICTION_ACCURACY, 4)
+            ),
+            _ => format!(
+                "perplexity {} per token, {} per word; {} bits per character",
+                value(PERPLEXITY),
+                value(WORD_PERPLEXITY),
+                value(BITS_PER_CHARACTER)
+            ),
         };
-        if record.metrics.contains_key(TEST_MASKED_PERPLEXITY) {
-            return format!("{}\n{}\n{}\n", masked(DEV), masked(TEST), run_dir.display());
-        }
-        let words = |set: &str| {
-            let [loss, accuracy] = [LOSS, PREDICTION_ACCURACY].map(|name| {
-                record
-                    .metrics
-                    .get(&tag(set, name))
-                    .map_or_else(|| "-".to_string(), |value| format!("{value:.4}"))
-            });
-            format!("{set:<5} loss {loss}, accuracy {accuracy} of predictions")
-        };
-        if record.metrics.contains_key(TEST_PREDICTION_ACCURACY) {
-            return format!("{}\n{}\n{}\n", words(DEV), words(TEST), run_dir.display());
-        }
-        let of = |set: &str| {
-            let [token, word, bits] =
-                [PERPLEXITY, WORD_PERPLEXITY, BITS_PER_CHARACTER].map(|name| value(&tag(set, name)));
-            format!("{set:<5} perplexity {token} per token, {word} per word; {bits} bits per character")
-        };
-        return format!("{}\n{}\n{}\n", of(DEV), of(TEST), run_dir.display());
-    }
-    format!(
-        "dev   perplexity {}  BLEU {}\ntest  perplexity {}  BLEU {}\n{}\n{}\n",
-        value(DEV_PERPLEXITY),
-        value(DEV_BLEU),
-        value(TEST_PERPLEXITY),
-        value(TEST_BLEU),
-        record.signature,
-        run_dir.display()
-    )
+        format!("{set:<5} {scores}\n")
+    };
+    let signature = match record.signature.as_str() {
+        "" => String::new(),
+        signature => format!("{signature}\n"),
+    };
+    format!("{}{}{signature}{}\n", line(DEV), line(TEST), run_dir.display())
 }

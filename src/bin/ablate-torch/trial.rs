@@ -5,7 +5,7 @@ use ablate_base::signal::StopFlag;
 use ablate_command::commands::Places;
 use ablate_command::commands::trial::Arguments;
 use ablate_compute::experiment::{Trial, run_configuration};
-use ablate_sweep::sweep::progress_display::EventPipe;
+use ablate_sweep::sweep::trial_event::EventPipe;
 use ablate_trial::telemetry::console::TrainingProgress;
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {

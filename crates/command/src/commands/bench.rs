@@ -2,6 +2,7 @@
 
 use crate::experiment::measurement::Half;
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -19,16 +20,16 @@ pub struct Arguments {
     #[arg(long, value_enum, value_name = "HALF")]
     pub only: Option<Half>,
     /// Number of updates before the measurement starts.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = up_to_most(0))]
     pub warmup: usize,
     /// Number of updates to time. The split into phases takes as many again.
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = up_to_most(1))]
     pub updates: usize,
     /// Number of test sentences to translate.
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = up_to_most(1))]
     pub sentences: usize,
     /// Number of times to translate them.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = up_to_most(1))]
     pub passes: usize,
     /// Longest duration of each measurement, in seconds. A longer one ends early and reports what it has measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = duration)]
@@ -43,21 +44,10 @@ pub struct Arguments {
 }
 
 /// Most updates, sentences or passes: more than anybody waits for.
-const MOST: usize = 1_000_000;
+const MOST: u64 = 1_000_000;
 
-fn count(text: &str) -> std::result::Result<usize, String> {
-    match text.parse() {
-        Ok(count) if count <= MOST => Ok(count),
-        Ok(_) => Err(format!("at most {MOST}")),
-        Err(error) => Err(format!("{error}")),
-    }
-}
-
-fn at_least_one(text: &str) -> std::result::Result<usize, String> {
-    match count(text)? {
-        0 => Err("at least 1".to_string()),
-        count => Ok(count),
-    }
+fn up_to_most(least: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=MOST)
 }
 
 fn duration(text: &str) -> std::result::Result<f64, String> {

@@ -8,7 +8,7 @@ use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::{directory, driver};
 use crate::telemetry::console::print_message;
-use crate::telemetry::format::bytes;
+use crate::telemetry::format::{bytes, counted};
 use clap::Args;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -79,10 +79,7 @@ fn text(found: &Found) -> String {
 
 fn line(item: &Item) -> String {
     let size = bytes(item.bytes as f64);
-    let files = match item.files.len() {
-        1 => "1 file".to_string(),
-        count => format!("{count} files"),
-    };
+    let files = counted(item.files.len(), "file");
     format!("  {size:>10}  {} ({files})\n", item.path.display())
 }
 

@@ -8,8 +8,9 @@ use crate::config::DeviceChoice;
 use crate::config::experiment::RunConfig;
 use crate::error::{Error, Result};
 use crate::results::render::latex::is_own;
-use crate::{files, folders};
+use crate::{files, folders, json};
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -44,10 +45,10 @@ pub struct Arguments {
     #[arg(long, value_name = "N")]
     pub block: Option<i64>,
     /// Number of CPU threads. 0 uses all cores.
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = threads)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = RangedU64ValueParser::<usize>::new().range(0..=MOST_THREADS))]
     pub threads: usize,
     /// Device: auto, cpu, cuda or cuda:N.
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
     /// Number of passes over each sequence that are timed, of which the fastest counts.
     #[arg(long, value_name = "N", default_value_t = 5)]
@@ -64,19 +65,7 @@ pub struct Arguments {
 }
 
 /// More threads than any machine has cores.
-const MOST_THREADS: usize = 4_096;
-
-fn threads(text: &str) -> std::result::Result<usize, String> {
-    match text.parse() {
-        Ok(count) if count <= MOST_THREADS => Ok(count),
-        Ok(_) => Err(format!("at most {MOST_THREADS}")),
-        Err(error) => Err(format!("{error}")),
-    }
-}
-
-fn device(text: &str) -> std::result::Result<DeviceChoice, String> {
-    DeviceChoice::try_from(text.to_string())
-}
+const MOST_THREADS: u64 = 4_096;
 
 /// The files of tables, of which the first tells whether the others are this program's.
 const TABLES: [&str; 5] =
@@ -157,8 +146,7 @@ fn check(folder: &Path) -> Result<()> {
 /// Writes tables and pictures, and gives the paths, one a line.
 fn write(folder: &Path, report: &Report) -> Result<String> {
     files::create_dir(folder)?;
-    let json = serde_json::to_string_pretty(report).map_err(|error| Error::failed(error.to_string()))? + "\n";
-    let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json];
+    let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json::page(report)?];
     let mut written = String::new();
     for (name, text) in TABLES.iter().zip(texts) {
         let path = folder.join(name);

@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Device to look at: auto, cpu, cuda or cuda:N. The exit code is 2 if it cannot be used.
-    #[arg(long, value_name = "DEVICE", default_value = "auto", value_parser = device)]
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
     /// Compare the arithmetic of the device with float64 on the CPU: outputs, every gradient and ten updates, in every
     /// precision. The exit code is 1 if a difference is too large. Takes seconds.
@@ -15,8 +15,4 @@ pub struct Arguments {
     /// Print one JSON document. The exit code does not change.
     #[arg(long)]
     pub json: bool,
-}
-
-fn device(text: &str) -> std::result::Result<DeviceChoice, String> {
-    DeviceChoice::try_from(text.to_string())
 }

@@ -29,18 +29,22 @@ pub mod trial;
 pub mod verify;
 
 use crate::color;
-use crate::data::lines::BYTE_ORDER_MARK;
 use crate::error::{Error, Result};
 use crate::figures::{Svg, svg};
 use crate::files;
+use crate::json;
 use crate::printable;
 use crate::results::record::Failure;
 use crate::results::render::Screen;
+use crate::score::{STANDARD_INPUT, read_bytes};
+use crate::sweep::collected::Collected;
+use crate::sweep::committed::CommittedRecords;
 use crate::sweep::drawing::Drawing;
 use crate::sweep::expand::{TrialPurpose, expand_recorded};
 use crate::sweep::spec::SweepSpec;
 use crate::sweep::trial::Trial;
 use crate::telemetry::console::terminal_columns;
+use crate::utf8::{BYTE_ORDER_MARK, end_of};
 use clap::Args;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -82,17 +86,15 @@ impl OpenSweep {
     fn load(purpose: TrialPurpose, file: &Path, sets: &[String], places: &Places) -> Result<Self> {
         places.check()?;
         let spec = SweepSpec::load(file)?;
-        let dir = places.results.join(stem(file)?);
+        let dir = places.results.join(&spec.name);
         let (trials, search) = expand_recorded(purpose, &spec, sets, &dir)?;
         Ok(OpenSweep { spec, trials, dir, search })
     }
-}
 
-/// A file's name without ending: what an experiment or a sweep is called.
-fn stem(path: &Path) -> Result<String> {
-    match path.file_stem().and_then(|stem| stem.to_str()) {
-        Some(stem) if !stem.is_empty() => Ok(stem.to_string()),
-        _ => Err(Error::user(format!("{} has no name that a directory could take", path.display()))),
+    /// Reads what its runs left, and takes `committed` records where a trial has no run.
+    fn collected(self, file: &Path, committed: &CommittedRecords, places: &Places) -> Result<Collected> {
+        let OpenSweep { spec, trials, dir, search } = self;
+        Collected::read(file, (spec, trials), search, dir, committed, &places.data)
     }
 }
 
@@ -133,13 +135,10 @@ fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
 
 /// All of standard input, as corpora are read: a byte-order mark at its start is no text.
 pub fn read_standard_input() -> Result<String> {
-    use std::io::Read;
-    let mut text = Vec::new();
-    std::io::stdin().read_to_end(&mut text).map_err(Error::io("read", "standard input"))?;
-    let text = String::from_utf8(text).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        Error::user(format!("standard input, line {line}: not UTF-8"))
+    let (name, bytes) = read_bytes(STANDARD_INPUT)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let (line, _) = end_of(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+        Error::user(format!("{name}, line {line}: not UTF-8"))
     })?;
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
 }
@@ -212,8 +211,7 @@ fn write_figure(path: &Path, figure: &Svg) -> Result<String> {
 
 /// Prints one JSON document to standard output.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
-    let text = serde_json::to_string_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
-    print(&(text + "\n"))
+    print(&json::page(value)?)
 }
 
 /// What tables on standard output are written for.

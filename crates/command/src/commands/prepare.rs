@@ -7,6 +7,7 @@ use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
 use crate::error::{Error, Result, did_you_mean};
 use crate::fetch::Progress;
+use crate::folders;
 use crate::sweep::idle_check::check_data;
 use crate::sweep::settings;
 use crate::telemetry::console::print_message;
@@ -93,7 +94,7 @@ fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
     if file.is_file() {
         return Ok(file);
     }
-    let known: Vec<String> = recipe_files(recipes)?.iter().filter_map(|file| stem(file)).collect();
+    let known: Vec<String> = recipe_files(recipes)?.into_iter().map(|(name, _)| name).collect();
     let name = what.display().to_string();
     let guess = did_you_mean(&name, known.iter().map(String::as_str));
     Err(Error::user(format!(
@@ -103,43 +104,33 @@ fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
     )))
 }
 
-fn stem(file: &Path) -> Option<String> {
-    Some(file.file_stem()?.to_str()?.to_string())
-}
-
 /// The names of the recipes in the default directory; none where there is no such directory.
 pub(super) fn recipe_names() -> Vec<String> {
     let folder = std::env::var_os(RECIPES_VARIABLE).map_or_else(|| RECIPES.into(), PathBuf::from);
     let files = recipe_files(&folder).unwrap_or_default();
     let is_plain = |name: &String| name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    files.iter().filter_map(|file| stem(file)).filter(is_plain).collect()
+    files.into_iter().map(|(name, _)| name).filter(is_plain).collect()
 }
 
-/// The recipes of a directory, by name.
-fn recipe_files(recipes: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(recipes).map_err(|error| {
+/// The names and the files of the recipes of a directory, in order.
+fn recipe_files(recipes: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let files = folders::list(recipes).map_err(|error| {
         Error::user(format!(
-            "{}: {error}; run this in the clone, or give the directory of the recipes with --recipes DIR",
-            recipes.display()
+            "{error}; run this in the clone, or give the directory of the recipes with --recipes DIR"
         ))
     })?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(Error::io("list", recipes))?.path();
-        if path.extension().is_some_and(|end| end == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+    let named = |file: PathBuf| {
+        let name = file.file_stem()?.to_str()?.to_string();
+        (file.extension()? == "toml").then_some((name, file))
+    };
+    Ok(files.into_iter().filter_map(named).collect())
 }
 
 /// Prints what recipes there are.
 fn list(recipes: &Path) -> Result<()> {
     let mut text = String::new();
-    for file in recipe_files(recipes)? {
+    for (name, file) in recipe_files(recipes)? {
         let recipe = load_data(&file, &[])?.recipe;
-        let name = stem(&file).unwrap_or_default();
         text += &format!(
             "{name}\n  {}\n  {}-{}, {}; {}\n  licence: {}\n",
             or_unknown(&recipe.origin.title),

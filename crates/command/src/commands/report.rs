@@ -1,14 +1,14 @@
 //! `ablate report`: a sweep as one web page, from its run directories.
 
 use super::sweep::Committed;
-use super::table::collected;
-use super::{Places, check_directory, check_figure, check_output, print, stem, write_figure};
+use super::{OpenSweep, Places, check_directory, check_figure, check_output, print, write_figure};
 use crate::error::Result;
 use crate::experiment::present_failure;
 use crate::files;
 use crate::report::{self, Made, Report, Searched, Trial};
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
+use crate::sweep::expand::TrialPurpose;
 use crate::sweep::trial::run_dir;
 use clap::Args;
 use std::path::PathBuf;
@@ -35,11 +35,11 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     places.check()?;
     figures.as_deref().map_or(Ok(()), |folder| check_directory("--figures", folder))?;
     let committed = CommittedRecords::read(&committed.reuse_records)?;
-    let name = stem(&file)?;
-    let sweep_dir = places.results.join(&name);
+    let sweep = OpenSweep::load(TrialPurpose::Show, &file, &sets, places)?;
+    let (name, sweep_dir) = (sweep.spec.name.clone(), sweep.dir.clone());
     let out = out.unwrap_or_else(|| sweep_dir.join(REPORT));
     check_output(&out, "a report of ablate", report::is_own)?;
-    let found = collected(&file, &sets, &committed, places)?;
+    let found = sweep.collected(&file, &committed, places)?;
     let trials = found.trials.iter().zip(&found.records).enumerate().map(|(number, (trial, record))| {
         let run_dir = run_dir(&sweep_dir, trial);
         Trial {
@@ -73,9 +73,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if let Some(folder) = &figures {
         drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
     }
-    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        files::create_dir(folder)?;
-    }
+    files::create_dir(files::parent(&out))?;
     files::write_atomically(&out, html.as_bytes())?;
     let mut written = format!("{}\n", out.display());
     if let Some(folder) = figures {

@@ -5,6 +5,7 @@ use crate::config::json_schema::{self, Schema};
 use crate::config::key_reference::{self, FileKind, Page};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::json;
 use crate::sweep::file;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
@@ -65,8 +66,7 @@ impl Kind {
     }
 
     fn json(self) -> Result<String> {
-        let text = serde_json::to_string_pretty(&self.schema());
-        text.map(|text| text + "\n").map_err(|error| Error::failed(error.to_string()))
+        json::page(&self.schema())
     }
 }
 

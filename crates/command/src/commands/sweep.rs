@@ -13,7 +13,7 @@ use crate::files;
 use crate::signal::StopFlag;
 use crate::sweep::expand::TrialPurpose;
 use crate::sweep::json_event::SweepEvent;
-use crate::sweep::launch::LauncherKind;
+use crate::sweep::launch::{LauncherKind, process};
 use crate::sweep::made::MadeSweep;
 use crate::sweep::policy::Policy;
 use crate::sweep::progress_display::SweepProgress;
@@ -31,6 +31,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
+    // Trials are started by it, also after a build has replaced its file.
+    process::this_program()?;
     let Arguments { sweep: file, axes, seeds, sets, save, .. } = &arguments;
     let Some(made) = MadeSweep::of(file, axes, seeds, sets)? else {
         if save.is_some() {
@@ -106,7 +108,19 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
     let early = ready.sweep_dir.is_dir().then(|| driver::lock(&ready.sweep_dir)).transpose()?;
     ready.prepare_text()?;
-    let Ready { spec, trials, sweep_dir, search, to_come, slurm, only, pool, workers, committed, .. } = ready;
+    let Ready {
+        spec,
+        trials,
+        sweep_dir,
+        search,
+        to_come,
+        slurm,
+        only,
+        mut corpora,
+        pool,
+        workers,
+        committed,
+    } = ready;
     files::create_dir(&sweep_dir)?;
     begin();
     let _lock = early.map_or_else(|| driver::lock(&sweep_dir), Ok)?;
@@ -134,7 +148,6 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     let scheduler = Scheduler {
         results: &places.results,
         sweep_dir: &sweep_dir,
-        data_root: &places.data,
         policy: &policy,
         progress: &progress,
         stop: &stop,
@@ -143,6 +156,7 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
     let call = Call {
         spec: &spec,
         sweep_file: &arguments.sweep,
+        data_root: &places.data,
         scheduler: &scheduler,
         launcher: arguments.launcher,
         slurm,
@@ -152,7 +166,7 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
         committed: &committed,
     };
     let mut tally = Tally::default();
-    let ending = match call.run(&mut work, &mut tally) {
+    let ending = match call.run(&mut corpora, &mut work, &mut tally) {
         Ok(()) => conclude(&tally, &work, &sweep_dir),
         Err(error) => {
             tally.stopped = Some(error.to_string());

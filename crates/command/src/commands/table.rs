@@ -2,28 +2,19 @@
 
 use super::sweep::Committed;
 use super::{OpenSweep, Places, check_directory, check_output, print, print_styled, screen};
-use crate::config::identity;
 use crate::error::{Error, Result};
 use crate::results::pivot::PivotTable;
-use crate::results::record::Record;
 use crate::results::render::Tabulated;
 use crate::results::selection::RowSelection;
 use crate::results::systems::SystemTable;
 use crate::results::table::ResultTable;
 use crate::results::table_layout::Form;
-use crate::sweep::collect::{self, OtherSettings};
-use crate::sweep::committed::{self, CommittedRecords};
-use crate::sweep::corpora::{Corpora, how_to_prepare};
-use crate::sweep::directory;
-use crate::sweep::drawing::Drawing;
+use crate::sweep::collected::Collected;
+use crate::sweep::committed::CommittedRecords;
 use crate::sweep::expand::TrialPurpose;
-use crate::sweep::search_section::Search;
-use crate::sweep::searching::Searching;
-use crate::sweep::sentence_counts::SentenceCounts;
-use crate::sweep::trial::Trial;
+use crate::sweep::{collect, directory};
 use crate::telemetry::console::print_message;
 use clap::Args;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
@@ -78,7 +69,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         }
         out.as_deref().map_or(Ok(()), check_tables)?;
         let Collected { sweep_dir, table, counts, trials, records, to_come, .. } =
-            collected(file, &sets, &committed, places)?;
+            OpenSweep::load(TrialPurpose::Show, file, &sets, places)?.collected(file, &committed, places)?;
         let shown = view.of_table(&table)?;
         // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
         let kept = collect::write(file, &sweep_dir, (&table, &counts), &trials, &records, &to_come);
@@ -100,7 +91,8 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let mut tables = Vec::new();
     for file in &files {
-        let Collected { table, .. } = collected(file, &sets, &committed, places)?;
+        let sweep = OpenSweep::load(TrialPurpose::Show, file, &sets, places)?;
+        let Collected { table, .. } = sweep.collected(file, &committed, places)?;
         if table.form != Form::Table2 {
             return Err(Error::user(format!(
                 "{} is not laid out by systems; several sweeps make one table if each has layout = \"table2\" under [table]",
@@ -194,141 +186,4 @@ fn check_tables(folder: &Path) -> Result<()> {
 /// What is said below a table that could be shown but not written: a folder may be there to be read alone.
 fn not_kept(error: Error) -> Error {
     Error::failed(format!("the table is shown, but its files are not written: {error}"))
-}
-
-/// What the runs of a sweep left.
-pub(super) struct Collected {
-    pub sweep_dir: PathBuf,
-    pub table: ResultTable,
-    /// Has what the compared scores count in every sentence.
-    counts: Vec<SentenceCounts>,
-    pub trials: Vec<Trial>,
-    /// The record of each trial; none of one that is not finished.
-    pub records: Vec<Option<Record>>,
-    /// The trials, by number, that committed records stand for.
-    pub reused: BTreeSet<usize>,
-    /// The search of the sweep; none if its rows are stated.
-    pub search: Option<Search>,
-    /// Row and seed of every run that it may still draw.
-    pub to_come: BTreeSet<(String, u64)>,
-}
-
-/// The trials of a sweep with the records that there are of them.
-#[derive(Default)]
-struct Found<'a> {
-    trials: Vec<Trial>,
-    records: Vec<Option<Record>>,
-    /// The trials, by number, that committed records stand for.
-    reused: BTreeMap<usize, &'a committed::Committed>,
-    /// How to prepare the corpora without which nobody can tell whether these records are of their text.
-    unprepared: BTreeSet<String>,
-}
-
-impl<'a> Found<'a> {
-    /// Adds committed records, and the draws of a search that its ledger does not have, as in a clone: they follow from the
-    /// records of those before.
-    fn completed(
-        mut self,
-        committed: &'a CommittedRecords,
-        mut search: Option<Searching>,
-        places: &Places,
-    ) -> Result<Self> {
-        let mut corpora = Corpora::new(&places.data);
-        let (known, mut first) = (self.trials.len(), 0);
-        while first < self.trials.len() {
-            self.reuse(first, committed, &mut corpora)?;
-            let new = (first..).zip(&self.records[first..]);
-            let complete: Option<Vec<(usize, &Record)>> =
-                new.map(|(number, record)| Some((number, record.as_ref()?))).collect();
-            first = self.trials.len();
-            let (Some(search), Some(records)) = (&mut search, complete) else { break };
-            // Records without the objective tell nothing of further draws.
-            let learnt = records.into_iter().try_for_each(|(number, record)| search.finish(number, record));
-            if learnt.is_err() || search.to_come() == 0 {
-                break;
-            }
-            if let Some(drawn) = search.next(|_, _| None, &mut Vec::new())? {
-                self.records.extend(collect::records_of_settings(search.sweep_dir, &drawn.trials));
-                self.trials.extend(drawn.trials);
-            }
-        }
-        // Of the last draw there is no record: it was never made.
-        while self.trials.len() > known && self.records.last() == Some(&None) {
-            self.trials.pop();
-            self.records.pop();
-        }
-        Ok(self)
-    }
-
-    /// Takes committed records for the trials from the number `first` on that have none of their own.
-    fn reuse(&mut self, first: usize, committed: &'a CommittedRecords, corpora: &mut Corpora) -> Result<()> {
-        for (number, trial) in self.trials.iter().enumerate().skip(first) {
-            if self.records[number].is_some() {
-                continue;
-            }
-            let found = match corpora.fingerprint(&trial.experiment)? {
-                Some(fingerprint) => committed.of(&identity(&trial.experiment, &fingerprint)),
-                None => committed.of_unprepared(&trial.experiment).inspect(|_| {
-                    self.unprepared.insert(how_to_prepare(&trial.experiment));
-                }),
-            };
-            if let Some(found) = found {
-                self.records[number] = Some(found.under(&trial.row));
-                self.reused.insert(number, found);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads the runs of a sweep, of which one at least must be finished, `committed` records where a trial has none of
-/// its own.
-pub(super) fn collected(
-    file: &Path,
-    sets: &[String],
-    committed: &CommittedRecords,
-    places: &Places,
-) -> Result<Collected> {
-    let OpenSweep { spec, trials, dir: sweep_dir, search } =
-        OpenSweep::load(TrialPurpose::Show, file, sets, places)?;
-    let found =
-        Found { records: collect::records_of_settings(&sweep_dir, &trials), trials, ..Found::default() };
-    let mut to_come = search.as_ref().map_or_else(BTreeSet::new, Drawing::runs_to_come);
-    let search = search
-        .map(|drawing| Searching::new(drawing, &places.data, committed, &sweep_dir, &spec.policy, false));
-    let Found { trials, records, reused, unprepared } = found.completed(committed, search, places)?;
-    for hint in &unprepared {
-        print_message(&format!(
-            "note: --reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {hint}"
-        ));
-    }
-    if let Some(note) = committed.note(reused.len()) {
-        print_message(&format!("note: {note}"));
-    }
-    let damaged = collect::damaged_records(&sweep_dir, &trials);
-    if records.iter().all(Option::is_none) {
-        let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
-        let why = match OtherSettings::of(&sweep_dir, &trials) {
-            Some(others) => others.told(&sweep_dir),
-            None => format!(
-                "{} holds no finished trial of this sweep; run `ablate sweep {}`",
-                sweep_dir.display(),
-                file.display()
-            ),
-        };
-        return Err(Error::user(why + &damaged));
-    }
-    damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
-    let sources = collect::Sources {
-        spec: &spec,
-        sweep_dir: &sweep_dir,
-        trials: &trials,
-        records: &records,
-        reused: &reused,
-    };
-    let (table, counts) = collect::table(&sources, &places.data)?;
-    // Committed records were taken for some of them.
-    to_come.retain(|(row, seed)| !trials.iter().any(|trial| trial.row == *row && trial.seed == *seed));
-    let (reused, search) = (reused.into_keys().collect(), spec.search);
-    Ok(Collected { sweep_dir, table, counts, trials, records, reused, search, to_come })
 }

@@ -3,6 +3,7 @@
 
 use crate::config::{Experiment, RESULT_VERSION, identity};
 use crate::error::{Error, Result};
+use crate::json;
 use crate::model::weights::Weights;
 use crate::telemetry::console::print_message;
 use crate::train::adam::Adam;
@@ -100,7 +101,7 @@ impl Team {
 
     fn compare(&self, own: &RankState) -> Result<bool> {
         self.announced.set(Announced::State);
-        let text = serde_json::to_string(own).map_err(|error| Error::failed(error.to_string()))?;
+        let text = json::line(own)?;
         let texts = self.ranks.gather(&text)?;
         let all: serde_json::Result<Vec<RankState>> =
             texts.iter().map(|text| serde_json::from_str(text)).collect();

@@ -6,16 +6,15 @@
 use super::run::{Files, Run};
 use super::tensors::safetensors_file;
 use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::json;
 
 pub fn files(run: &Run) -> Result<Files> {
     let tokenizer = run.tokenizer.to_json();
-    let configuration =
-        serde_json::to_string(run.experiment).map_err(|error| Error::failed(error.to_string()))?;
     let metadata = [
         ("format", "pt".to_string()),
         ("identity", run.identity.to_string()),
-        ("configuration", configuration),
+        ("configuration", json::line(run.experiment)?),
         ("tokenizer", tokenizer.clone()),
     ];
     let mut files = vec![

@@ -31,15 +31,15 @@ pub type Pair = (u32, u32);
 
 /// The symbols in the order of their ids: specials, bytes, bytes that end a piece, results of merges.
 #[derive(Debug, Clone)]
-pub struct Vocabulary {
+pub struct Symbols {
     tokens: Vec<Arc<str>>,
     ids: HashMap<Arc<str>, u32>,
 }
 
-impl Vocabulary {
-    /// The vocabulary before any merge.
+impl Symbols {
+    /// The symbols before any merge.
     pub fn of_bytes() -> Self {
-        let mut vocabulary = Vocabulary { tokens: Vec::new(), ids: HashMap::new() };
+        let mut vocabulary = Symbols { tokens: Vec::new(), ids: HashMap::new() };
         SPECIALS.iter().for_each(|special| _ = vocabulary.id_or_insert(special.to_string()));
         BYTE_CHARACTERS.iter().for_each(|character| _ = vocabulary.id_or_insert(character.to_string()));
         BYTE_CHARACTERS
@@ -54,7 +54,7 @@ impl Vocabulary {
     }
 
     /// The symbols of a piece before any merge.
-    pub fn symbols(piece: &[u8]) -> impl Iterator<Item = u32> {
+    pub fn of_piece(piece: &[u8]) -> impl Iterator<Item = u32> {
         let count = piece.len();
         piece.iter().enumerate().map(move |(at, &byte)| Self::byte(byte, at + 1 == count))
     }
@@ -189,7 +189,7 @@ struct Occurrences {
 }
 
 struct Statistics {
-    vocabulary: Vocabulary,
+    vocabulary: Symbols,
     /// Of all words, each in the place that it began with; merges leave gaps.
     symbols: Vec<u32>,
     words: Vec<Word>,
@@ -206,13 +206,13 @@ impl Statistics {
         let learned = pieces.iter().filter(|(piece, _)| piece.len() <= LONGEST_LEARNED);
         for (index, (piece, count)) in learned.enumerate() {
             let start = symbols.len();
-            symbols.extend(Vocabulary::symbols(piece.as_bytes()));
+            symbols.extend(Symbols::of_piece(piece.as_bytes()));
             for pair in neighbours(&symbols[start..]) {
                 pairs.entry(pair).or_default().add(count, index as u32);
             }
             words.push(Word { start, length: piece.len(), count });
         }
-        let vocabulary = Vocabulary::of_bytes();
+        let vocabulary = Symbols::of_bytes();
         let queue = pairs
             .iter()
             .map(|(&pair, occurrences)| Candidate::new(pair, occurrences.count, &vocabulary))
@@ -313,7 +313,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn new(pair: Pair, count: u64, vocabulary: &Vocabulary) -> Self {
+    fn new(pair: Pair, count: u64, vocabulary: &Symbols) -> Self {
         let (first, second) = (vocabulary.token(pair.0).clone(), vocabulary.token(pair.1).clone());
         Candidate { count, first, second, pair }
     }
@@ -339,7 +339,7 @@ mod tests {
     fn learned(lines: &[&str], merges: usize) -> Vec<String> {
         let mut counts = PieceCounts::default();
         lines.iter().for_each(|line| counts.add(line));
-        let mut vocabulary = Vocabulary::of_bytes();
+        let mut vocabulary = Symbols::of_bytes();
         let named = |pair: Pair| {
             let name = format!("{} {}", vocabulary.token(pair.0), vocabulary.token(pair.1));
             vocabulary.join(pair);

@@ -2,7 +2,7 @@
 //!
 //! Format and ids: `docs/architecture.md`, Data. Config key: `data.merges`.
 
-use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Vocabulary, learn};
+use super::bpe::{END_OF_PIECE, Pair, PieceCounts, SPECIALS, Symbols, learn};
 use super::pieces::{BYTE_CHARACTERS, Cut, for_each_piece};
 use super::tokenizer_json::{joined, not_ours, quoted};
 use crate::error::Result;
@@ -28,7 +28,7 @@ const CACHED_PIECES: usize = 1 << 19;
 #[derive(Debug, Clone)]
 pub struct BpeTokenizer {
     cut: Cut,
-    vocabulary: Vocabulary,
+    vocabulary: Symbols,
     /// In order of rank, without repetitions.
     merges: Vec<Pair>,
     /// Pair → rank and the symbol that it becomes.
@@ -51,7 +51,7 @@ impl BpeTokenizer {
 
     /// A pair that occurs twice in `merges` keeps its first rank.
     fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
-        let mut vocabulary = Vocabulary::of_bytes();
+        let mut vocabulary = Symbols::of_bytes();
         let mut merges = Vec::with_capacity(learned.len());
         let mut ranks = HashMap::with_capacity(learned.len());
         for pair in learned {
@@ -125,7 +125,7 @@ impl BpeTokenizer {
     pub fn encode_drawn(&self, line: &str, dropout: f64, random: &mut impl Rng) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 2 + 1);
         for_each_piece(line, self.cut, |piece| {
-            let mut symbols: Vec<u32> = Vocabulary::symbols(piece.as_bytes()).collect();
+            let mut symbols: Vec<u32> = Symbols::of_piece(piece.as_bytes()).collect();
             loop {
                 let known = symbols.windows(2).enumerate();
                 let known = known.filter_map(|(at, pair)| Some((at, *self.ranks.get(&(pair[0], pair[1]))?)));
@@ -168,7 +168,7 @@ impl BpeTokenizer {
         // A linked list: a symbol that went into the one before it is GONE. Place n stands for no place.
         const GONE: u32 = u32::MAX;
         let n = piece.len();
-        let mut symbols: Vec<u32> = Vocabulary::symbols(piece).collect();
+        let mut symbols: Vec<u32> = Symbols::of_piece(piece).collect();
         let mut next: Vec<usize> = (1..=n).collect();
         let mut previous: Vec<usize> = std::iter::once(n).chain(0..n - 1).collect();
         let candidate = |symbols: &[u32], next: &[usize], at: usize| {
@@ -262,7 +262,7 @@ impl BpeTokenizer {
         let pattern = pre_tokenizer.pretokenizers.0.pattern.regex;
         let cut =
             [Cut::Text, Cut::Trees].into_iter().find(|cut| cut.pattern() == pattern).ok_or_else(not_ours)?;
-        let mut vocabulary = Vocabulary::of_bytes();
+        let mut vocabulary = Symbols::of_bytes();
         let mut merges = Vec::with_capacity(model.merges.len());
         for (first, second) in model.merges {
             let pair = vocabulary.id(&first).zip(vocabulary.id(&second)).ok_or_else(not_ours)?;
@@ -395,15 +395,12 @@ mod tests {
         ids.insert(0, BOS);
         ids.extend([EOS, PAD, PAD, 1_000_000, u32::MAX]);
         assert_eq!(tokenizer.decode(&ids), "the hat");
-        assert_eq!(
-            tokenizer.decode(&[Vocabulary::byte(0xc3, false), Vocabulary::byte(b'a', true)]),
-            "\u{fffd}a"
-        );
+        assert_eq!(tokenizer.decode(&[Symbols::byte(0xc3, false), Symbols::byte(b'a', true)]), "\u{fffd}a");
     }
 
     #[test]
     fn pairs_that_become_the_same_token_share_its_id_and_repeated_pairs_count_once() {
-        let [a, b, c] = [b'a', b'b', b'c'].map(|byte| Vocabulary::byte(byte, false));
+        let [a, b, c] = [b'a', b'b', b'c'].map(|byte| Symbols::byte(byte, false));
         let first = 515;
         let (ab, abc, bc) = (first, first + 1, first + 2);
         let tokenizer = BpeTokenizer::from_merges(Cut::Text, vec![(a, b), (ab, c), (b, c), (a, bc), (a, b)]);
@@ -417,12 +414,12 @@ mod tests {
     /// are merged; with 1/4 each, one alone is merged, and the other one follows half of the time.
     #[test]
     fn merges_are_left_out_with_their_probability() {
-        let mut vocabulary = Vocabulary::of_bytes();
-        let [a, b] = [b'a', b'b'].map(|byte| Vocabulary::byte(byte, false));
+        let mut vocabulary = Symbols::of_bytes();
+        let [a, b] = [b'a', b'b'].map(|byte| Symbols::byte(byte, false));
         let ab = vocabulary.join((a, b));
         let both = vocabulary.join((ab, ab));
         let tokenizer = BpeTokenizer::from_merges(Cut::Text, vec![(a, b), (ab, ab)]);
-        let ends = [Vocabulary::byte(b' ', false), Vocabulary::byte(b'c', true)];
+        let ends = [Symbols::byte(b' ', false), Symbols::byte(b'c', true)];
         let piece = |inside: &[u32]| [&ends[..1], inside, &ends[1..]].concat();
         let mut random = crate::seed::rng(1, crate::seed::Purpose::Segmentation, 0);
         let mut counts: std::collections::BTreeMap<Vec<u32>, usize> = std::collections::BTreeMap::new();

@@ -1,6 +1,6 @@
 //! The tokenizer of characters (`data.pieces = "characters"`): a token for each character of the training text.
 //!
-//! A character that the training text does not have is [`UNKNOWN`]. Ids: the special tokens, [`UNKNOWN`], then the
+//! A character that the training text does not have is `<unk>`. Ids: the special tokens, `<unk>`, then the
 //! characters in the order of their code points. The blank is always one of them.
 
 use super::bpe::{PieceCounts, SPECIALS};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Stands for every character that the training text does not have.
-pub const UNKNOWN: &str = "<unk>";
+const UNKNOWN: &str = "<unk>";
 /// Tokens before the first character.
 const FIRST: u32 = SPECIALS.len() as u32 + 1;
 /// Characters that a training text may have: more than any writing system needs.
@@ -80,7 +80,7 @@ impl CharacterTokenizer {
         ids.extend(line.chars().map(|character| self.ids.get(&character).copied().unwrap_or(unknown)));
     }
 
-    /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, [`UNKNOWN`] for U+FFFD.
+    /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, `<unk>` for U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let text = |&id: &u32| match id {
             _ if id as usize >= self.tokens.len() || id < FIRST - 1 => "",

@@ -178,7 +178,7 @@ pub fn hash_of(salt: u8, texts: &[&str]) -> u64 {
 }
 
 /// Whether a training pair has text on both sides.
-pub fn has_text(source: &str, target: &str) -> bool {
+fn has_text(source: &str, target: &str) -> bool {
     !source.trim().is_empty() && !target.trim().is_empty()
 }
 

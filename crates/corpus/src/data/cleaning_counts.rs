@@ -1,6 +1,7 @@
 //! How many training pairs each step of cleaning took; in the manifest, and printed.
 
 use super::DataConfig;
+use crate::left_out::is_default;
 use serde::{Deserialize, Serialize};
 
 /// What became of the training pairs: all that were read, and where they went.
@@ -10,57 +11,53 @@ pub struct CleaningCounts {
     pub read: usize,
     pub kept: usize,
     /// Not taken: `sample` of the file.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub not_sampled: usize,
     /// Dropped: a side that is not UTF-8.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub not_utf8: usize,
     /// Dropped: a side of more than `max_characters`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub too_many_characters: usize,
     /// Dropped: a control character.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub control_characters: usize,
     /// Dropped: a side without text.
     pub empty: usize,
     /// Dropped: a side of fewer than `min_words`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub too_few_words: usize,
     /// Dropped: a side of more than `max_words`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub too_many_words: usize,
     /// Dropped: a word of more than `max_word_characters`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub long_word: usize,
     /// Dropped: the sides differ by more than a factor of `max_word_ratio`.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub word_ratio: usize,
     /// Dropped: the sides are equal.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub identical: usize,
     /// Dropped: dev or test hold it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub overlap: usize,
     /// Not dropped, though dev or test hold the same pair, because the recipe does not say what to do about it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub shared: usize,
     /// Dropped: it came before.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub duplicate: usize,
     /// Moved to the dev set.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held_out_dev: usize,
     /// Moved to the test set.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub held_out_test: usize,
     /// Dropped: a side of more than `max_length` tokens.
     pub too_long: usize,
     /// Dropped: the sides differ by more than a factor of `max_length_ratio`.
     pub unbalanced: usize,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 impl CleaningCounts {

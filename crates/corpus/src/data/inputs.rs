@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Folder of the downloads, below that of the prepared corpora.
-pub const DOWNLOADS: &str = "downloads";
+const DOWNLOADS: &str = "downloads";
 
 /// The files of a corpus, by the names that its recipe gives them.
 #[derive(Debug, Default)]

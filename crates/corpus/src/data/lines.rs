@@ -6,15 +6,13 @@
 
 use crate::error::{Error, Result};
 use crate::fetch::compression::{damage, open};
+use crate::utf8::{BYTE_ORDER_MARK, end_of};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a line at most; a sentence has a few hundred, and a file without line ends has no sentences.
 pub const LONGEST_LINE: usize = 1 << 20;
-
-/// What some programs write at the start of a file to say that it is UTF-8.
-pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What makes a line no text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,12 +110,11 @@ impl LineReader {
         let mut bytes = Vec::new();
         self.input.read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
         self.hasher.update(&bytes);
-        let count = |text: &[u8]| text.iter().filter(|&&byte| byte == b'\n').count();
-        self.lines = count(&bytes) + usize::from(bytes.last().is_some_and(|&last| last != b'\n'));
+        let ends = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        self.lines = ends + usize::from(bytes.last().is_some_and(|&last| last != b'\n'));
         let text = String::from_utf8(bytes).map_err(|error| {
-            let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let byte = before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;
-            self.mistake_at(count(before) + 1, &not_utf8(byte))
+            let (line, byte) = end_of(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
+            self.mistake_at(line, &not_utf8(byte))
         })?;
         Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
     }

@@ -36,11 +36,12 @@ mod wmt_xml;
 pub mod words;
 
 pub use ablate_base::split::Split;
-pub use ablate_grammar::{GeneratedCorpus, synthetic};
+pub use ablate_grammar::GeneratedCorpus;
 pub use prepare::{open, open_if_prepared, prepare};
 pub use prepared::{ParallelText, Prepared};
 pub use recipe::{Corpus, FilePair, FilePairs, FilesCorpus, HoldOut, Recipe};
 
+use crate::left_out::is_default;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +57,7 @@ pub struct DataConfig {
     #[serde(default = "defaults::lowercase")]
     pub lowercase: bool,
     /// What a token is; `bpe` if absent.
-    #[serde(default, skip_serializing_if = "Pieces::is_bpe")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub pieces: Pieces,
     /// Number of BPE merges, learned on the training pairs only. The paper has a shared vocabulary of about 37,000
     /// tokens (§5.1).
@@ -64,7 +65,7 @@ pub struct DataConfig {
     pub merges: usize,
     /// Probability that a merge is left out where the training text is cut into tokens (BPE-dropout, Provilkov et al. 2020;
     /// 0.1 in their translations). Dev and test sets, and whatever is translated, are cut with all merges. 0 leaves none out.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bpe_dropout: f64,
     /// Number of segmentations of the training text that are drawn with `bpe_dropout`. An epoch of the training reads all of
     /// them; a side of a pair that would have more than `max_length` tokens keeps its usual ones.
@@ -72,7 +73,7 @@ pub struct DataConfig {
     #[schemars(extend("default" = defaults::segmentations()))]
     pub segmentations: usize,
     /// Whether both sides share one BPE vocabulary or each has its own.
-    #[serde(default, skip_serializing_if = "Vocabulary::is_shared")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub vocabulary: Vocabulary,
     /// Training pairs with more tokens than this on either side are dropped. For running text, the number of tokens
     /// of a block.
@@ -150,10 +151,6 @@ pub enum Segmentation {
     Drawn { dropout: f64, number: u64, longest: usize },
 }
 
-fn is_zero(number: &f64) -> bool {
-    *number == 0.0
-}
-
 /// What a token is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -168,12 +165,6 @@ pub enum Pieces {
     Characters,
 }
 
-impl Pieces {
-    fn is_bpe(&self) -> bool {
-        *self == Pieces::Bpe
-    }
-}
-
 /// Whether both sides share one BPE vocabulary or each has its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -186,12 +177,6 @@ pub enum Vocabulary {
     /// A vocabulary for each side: `merges` merges are learned on each side alone. The source embedding can then not be
     /// shared with the target embedding (`model.tying`).
     Separate,
-}
-
-impl Vocabulary {
-    fn is_shared(&self) -> bool {
-        *self == Vocabulary::Shared
-    }
 }
 
 /// What a file may state as `recipe`.

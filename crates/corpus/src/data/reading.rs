@@ -19,10 +19,6 @@ pub enum Direction {
 }
 
 impl Direction {
-    pub fn is_default(&self) -> bool {
-        *self == Direction::default()
-    }
-
     /// Tokens of a text in the order in which the model reads them, or tokens in that order as the text has them.
     pub fn turned<T>(self, mut ids: Vec<T>) -> Vec<T> {
         if self == Direction::Backward {
@@ -42,12 +38,6 @@ pub enum FirstInput {
     /// From the token that stands before the block in the text (of a backward model: behind it), as in nanoGPT and
     /// fairseq. The first block of a text (of a backward model: the last one) still begins with `<s>`.
     PreviousToken,
-}
-
-impl FirstInput {
-    pub fn is_default(&self) -> bool {
-        *self == FirstInput::default()
-    }
 }
 
 /// How a language model reads the blocks of a text.
@@ -94,10 +84,4 @@ pub enum PrefixLoss {
     Target,
     /// Those of the source too, but for its first one. What is measured on dev and test is the target alone.
     Both,
-}
-
-impl PrefixLoss {
-    pub fn is_default(&self) -> bool {
-        *self == PrefixLoss::default()
-    }
 }

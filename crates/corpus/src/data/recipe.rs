@@ -6,7 +6,9 @@ pub use super::file_pair::{FilePair, FilePairs, TextFormat};
 use super::{GeneratedCorpus, Split};
 use crate::constituency_tree::LeafForm;
 use crate::fetch::Download;
+use crate::left_out::is_default;
 use crate::moses::{Normalization, TokenizeOptions};
+use crate::sequence::distinct;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +25,13 @@ pub struct Recipe {
     /// The text: generated, or read from files.
     pub corpus: Corpus,
     /// Rules that drop training pairs because of their text.
-    #[serde(default, skip_serializing_if = "Cleaning::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub cleaning: Cleaning,
     /// Moses's text processing. If absent, the text is used as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moses: Option<Moses>,
     /// How a parser writes trees, if the files are trees.
-    #[serde(default, skip_serializing_if = "Trees::is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub trees: Trees,
     /// Where the files come from. It is not part of the corpus: records and hashes do not contain it.
     #[serde(default, skip_serializing)]
@@ -70,13 +72,7 @@ impl Recipe {
 
     /// Lists the files that it names, each once, in order.
     pub fn file_names(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for name in self.file_pairs().flat_map(|pair| [pair.source.as_str(), &pair.target]) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        distinct(self.file_pairs().flat_map(|pair| [pair.source.as_str(), &pair.target]))
     }
 
     /// Gives the download that brings the file called `name`, whole or as a member of an archive.
@@ -114,7 +110,7 @@ impl Recipe {
 #[serde(deny_unknown_fields, default)]
 pub struct Cleaning {
     /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub drop_not_utf8: bool,
     /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,13 +132,13 @@ pub struct Cleaning {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_word_ratio: Option<f64>,
     /// Drop pairs whose sides are the same text.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub drop_identical: bool,
     /// Drop training pairs that are also in the dev or the test set, wholly or by one side.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drop_overlap: Option<Overlap>,
     /// Drop pairs that repeat an earlier pair.
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_default")]
     pub drop_duplicates: bool,
 }
 
@@ -170,16 +166,6 @@ pub enum Overlap {
     Either,
 }
 
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-impl Cleaning {
-    pub fn is_default(&self) -> bool {
-        *self == Cleaning::default()
-    }
-}
-
 /// The `[trees]` section of a recipe: the sequences that a parser learns to write.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -187,12 +173,6 @@ pub struct Trees {
     /// Whether a sequence has the tag of each word, so that the parser predicts it, as in the paper's released code. If
     /// false, it has `XX` for every word, as in Vinyals et al. (2015), and parses have the tags of the reference.
     pub tags: bool,
-}
-
-impl Trees {
-    pub fn is_default(&self) -> bool {
-        *self == Trees::default()
-    }
 }
 
 /// Moses's text processing of both sides of every split, before lower-casing.
@@ -306,17 +286,13 @@ pub struct HeldOutSentences {
     /// The side whose sentences must not be in two splits.
     pub side: Side,
     /// Share of the sentences that go to the dev set, from 0 to 1.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub dev: f64,
     /// Share of the sentences that go to the test set, from 0 to 1.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub test: f64,
     /// Seed of the choice.
     pub seed: u64,
-}
-
-fn is_zero(share: &f64) -> bool {
-    *share == 0.0
 }
 
 /// One side of a sentence pair.

@@ -271,8 +271,8 @@ fn find_tag(line: &str, tag: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lines::BYTE_ORDER_MARK;
     use super::*;
+    use crate::utf8::BYTE_ORDER_MARK;
 
     fn read(
         name: &str,

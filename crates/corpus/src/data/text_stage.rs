@@ -12,7 +12,7 @@ use super::prepared::text_names;
 use super::recipe::Side;
 use super::staged_lines::{LineWriter, StagedLines};
 use super::text_form::TextForm;
-use super::{Corpus, DataConfig, FilePair, HoldOut, Split, synthetic};
+use super::{Corpus, DataConfig, FilePair, HoldOut, Split};
 use crate::error::{Error, Result};
 use crate::seed::{Purpose, uniform};
 use std::path::{Path, PathBuf};
@@ -241,7 +241,7 @@ pub fn for_each_pair(
 ) -> Result<Vec<SourceFile>> {
     let files = match &config.recipe.corpus {
         Corpus::Generated(generated) => {
-            for (number, (source, target)) in (0..).zip(synthetic::generate(generated, split)?) {
+            for (number, (source, target)) in (0..).zip(ablate_grammar::generate(generated, split)?) {
                 visit(None, number, Pair::Text(&source, &target))?;
             }
             return Ok(Vec::new());

@@ -19,7 +19,7 @@ pub enum Compression {
 }
 
 /// Text shrinks to a tenth at best; what grows by more than this is no text and may fill a disk.
-pub const LARGEST_RATIO: u64 = 200;
+const LARGEST_RATIO: u64 = 200;
 /// Bytes that any file may expand to, however small it is.
 pub const ALWAYS_ALLOWED: u64 = 64 << 20;
 /// KiB that a dictionary of xz may take: what `xz -9` needs, and more.

@@ -286,7 +286,7 @@ fn description(chart: &Chart) -> String {
 }
 
 /// Places for labels as near as may be to where they belong, `distance` apart and within `room` if they fit.
-pub(super) fn spaced(wanted: &[Option<f64>], distance: f64, room: (f64, f64)) -> Vec<(usize, f64)> {
+fn spaced(wanted: &[Option<f64>], distance: f64, room: (f64, f64)) -> Vec<(usize, f64)> {
     let mut labels: Vec<(usize, f64)> =
         wanted.iter().enumerate().filter_map(|(index, place)| Some((index, (*place)?))).collect();
     labels.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));

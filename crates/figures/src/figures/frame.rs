@@ -12,7 +12,7 @@ use super::svg::{Anchor, Element, Svg, line, text};
 pub const WIDTH: f64 = 460.0;
 pub(super) const FONT: f64 = 12.0;
 pub(super) const MARGIN: f64 = 10.0;
-const TITLE: f64 = 14.0;
+pub(super) const TITLE: f64 = 14.0;
 /// Height of a line of a title and of a legend.
 const TITLE_LINE: f64 = TITLE + 5.0;
 const LEGEND_LINE: f64 = FONT + 5.0;

@@ -1,6 +1,7 @@
 //! Matrices in colour: with the names of rows and columns where these are tokens, else with their numbers.
 
 use super::font::{self, Weight};
+use super::frame::{self, FONT, TITLE};
 use super::paint::{LEVELS, Paint};
 use super::svg::{Anchor, Element, Svg, line, number, path, rectangle, text};
 use std::fmt::Write;
@@ -36,8 +37,6 @@ pub struct Image<'a> {
     pub range: (f32, f32),
 }
 
-const FONT: f64 = 12.0;
-const TITLE: f64 = 14.0;
 /// Side of a heatmap's cell, where the picture has room for it: a line of text is as high.
 const CELL: f64 = 18.0;
 /// The least side.
@@ -94,9 +93,7 @@ pub fn heatmaps(picture: &Heatmaps) -> Svg {
         names.iter().map(|name| font::shortened(&visible(name), FONT, LONGEST)).collect()
     };
     let (row_names, column_names) = (short(row_names), short(column_names));
-    let longest = |names: &[String]| {
-        names.iter().map(|name| font::width(name, FONT, Weight::Regular)).fold(0.0, f64::max)
-    };
+    let longest = |names: &[String]| names.iter().map(|name| frame::width(name)).fold(0.0, f64::max);
     let slant = std::f64::consts::FRAC_1_SQRT_2;
     let across = (maps.len() as f64).sqrt().ceil().max(1.0) as usize;
     let cell = (WIDEST / (across * column_names.len().max(1)) as f64).clamp(LEAST_CELL, CELL).floor();
@@ -105,7 +102,7 @@ pub fn heatmaps(picture: &Heatmaps) -> Svg {
     let leaning = column_names
         .iter()
         .enumerate()
-        .map(|(i, name)| (i as f64 + 0.5) * cell + font::width(name, FONT, Weight::Regular) * slant + 8.0)
+        .map(|(i, name)| (i as f64 + 0.5) * cell + frame::width(name) * slant + 8.0)
         .fold(width, f64::max);
     let left = MARGIN + FONT + 8.0 + longest(&row_names) + 6.0;
     // Above the cells of a map: its name, then those of the columns on the slant.
@@ -179,7 +176,7 @@ pub fn image(image: &Image) -> Svg {
     // Cells of whole pixels where they fit, so that all are equally large.
     let cell = (SIDE / longer).max(1.0).floor().min(24.0);
     let (width, height) = (values.columns() as f64 * cell, values.rows() as f64 * cell);
-    let left = MARGIN + FONT + 8.0 + font::width(&values.rows().to_string(), FONT, Weight::Regular) + 8.0;
+    let left = MARGIN + FONT + 8.0 + frame::width(&values.rows().to_string()) + 8.0;
     let top = MARGIN + TITLE + 12.0;
     let title_end = MARGIN + font::width(title, TITLE, Weight::Bold);
     let mut svg = Svg::new(

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// What is compared, and how zero counts are treated. The defaults are sacreBLEU's.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BleuConfig {
     pub tokenizer: Tokenization,

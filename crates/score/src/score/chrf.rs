@@ -11,11 +11,11 @@ use super::ngram::Interner;
 use super::signature::Signature;
 use crate::error::{Error, Result};
 use crate::white_space::{is_white_space, words};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::borrow::Cow;
 
 /// What is compared. The defaults are sacreBLEU's: chrF2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChrfConfig {
     /// Longest n-gram of characters: 1 to 6.

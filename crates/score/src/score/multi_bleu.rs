@@ -18,19 +18,16 @@ use super::smoothing::Smoothing;
 use super::tokenization::Tokenization;
 use crate::error::Result;
 use crate::moses::{Language, Normalization, Normalizer, TokenizeOptions, Tokenizer};
-use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// Moses's tokens of raw text, the way of `get_ende_bleu.sh`: signs become entities, hyphens stay.
 ///
 /// Both sides are treated alike. The script takes a reference that is tokenised and whose punctuation is
 /// normal already, and does nothing, later [`Normalization::Unicode`], to that of the hypothesis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MosesTokens {
     pub language: Language,
     /// What happens to punctuation first.
-    #[serde(default)]
     pub normalization: Normalization,
 }
 
@@ -43,8 +40,7 @@ impl MosesTokens {
 }
 
 /// What is done to the text before it is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MultiBleuConfig {
     /// Tokenise first; otherwise white space separates the tokens that the text comes with.
     pub moses: Option<MosesTokens>,

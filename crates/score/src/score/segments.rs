@@ -1,6 +1,7 @@
 //! Reading text to be scored: one segment a line.
 
 use crate::error::{Error, Result};
+use crate::utf8::{BYTE_ORDER_MARK, end_of};
 use crate::white_space::trim_end;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
@@ -8,9 +9,6 @@ use std::path::Path;
 
 /// The path that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
-
-/// The mark that some programs write at the start of UTF-8.
-const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads the segments of a UTF-8 file that this program has written without a byte-order mark: one that it begins with
 /// is text.
@@ -33,10 +31,7 @@ pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
 /// A user error that names file and line for text that is not UTF-8.
 pub fn segments_of(name: &str, bytes: Vec<u8>) -> Result<Vec<String>> {
     let text = std::str::from_utf8(&bytes).map_err(|error| {
-        let before = &bytes[..error.valid_up_to()];
-        let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let byte = before.len() - line_start + 1;
+        let (line, byte) = end_of(&bytes[..error.valid_up_to()]);
         Error::user(format!("{name}:{line}: byte {byte} is not UTF-8; convert the text to UTF-8"))
     })?;
     Ok(text.split_terminator('\n').map(|line| trim_end(line).to_string()).collect())

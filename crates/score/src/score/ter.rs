@@ -13,11 +13,11 @@ use super::signature::Signature;
 use super::tokenize_tercom::TercomTokenizer;
 use crate::error::Result;
 use crate::white_space::{trim_end, words};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::cmp::Reverse;
 
 /// How TER reads the text; the edits themselves have no options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct TerConfig {
     pub tokenizer: TercomTokenizer,

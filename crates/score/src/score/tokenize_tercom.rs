@@ -6,12 +6,12 @@
 //! start of the line, where an earlier rule has put a space, and so never apply.
 
 use regex::Regex;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
 /// Tercom's switches, all off by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TercomTokenizer {
     /// Decode character entities and set punctuation apart, much as `13a` does.

@@ -26,7 +26,7 @@ pub fn section(report: &Report) -> Result<Section> {
             continue;
         }
         maps += sentence.maps.len();
-        let open = if Some(trial.row) == report.base() { " open" } else { "" };
+        let open = if report.is_base(trial.row) { " open" } else { "" };
         let (row, seed) = (escaped(&row_name(report, std::slice::from_ref(trial))), trial.seed);
         section.body +=
             &format!("<details{open}><summary>{row}, seed {seed}</summary>\n<div class=\"maps\">\n");

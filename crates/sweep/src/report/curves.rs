@@ -43,7 +43,7 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
         let beside: Vec<f64> = all.flat_map(|series| extent(series, metric.logarithmic)).collect();
         // Groups without finished runs would each show the curve of the base row again.
         let is_base_alone = |(picture, series): &(&Picture, Vec<Series>)| {
-            let is_base = Some(picture.rows[0][0].row) == report.base();
+            let is_base = report.is_base(picture.rows[0][0].row);
             is_base && series.len() == 1 && series[0].look == SeriesStyle(0)
         };
         let several = found.len() > 1;

@@ -1,6 +1,6 @@
 //! The sections without curves: the result, settings, failures, provenance.
 
-use super::page::{LineData, results, sheet};
+use super::page::{LineData, results, sheet, table};
 use super::pictures::row_name;
 use super::section::{Section, spoken};
 use super::subject::{Report, Trial, mean_of, values_of};
@@ -16,7 +16,7 @@ use crate::results::render::Tabulated;
 use crate::results::sheet::Note;
 use crate::results::summary::Summary;
 use crate::results::table_layout::Form;
-use crate::telemetry::format::thousands;
+use crate::telemetry::format::{counted, thousands};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -46,7 +46,7 @@ pub fn section(report: &Report) -> Result<Section> {
         });
         group = row[0].group;
     }
-    let base = report.rows().iter().position(|row| Some(row[0].row) == report.base());
+    let base = report.rows().iter().position(|row| report.is_base(row[0].row));
     let several = plotted.iter().any(|row| row.values.len() > 1);
     let drawn = dots(&Dots {
         title: format!("{} by row", spoken(score)),
@@ -106,13 +106,13 @@ pub fn settings(report: &Report) -> Section {
         None => "Settings against the first row",
     });
     let rows = report.rows();
-    let Some(base) = rows.iter().find(|row| Some(row[0].row) == report.base()) else { return section };
+    let Some(base) = rows.iter().find(|row| report.is_base(row[0].row)) else { return section };
     let base = stated(base[0].experiment);
     fn value<'a>(settings: &'a BTreeMap<String, String>, key: &str) -> &'a str {
         settings.get(key).map_or("unset", String::as_str)
     }
     let mut lines = String::new();
-    for row in rows.iter().filter(|row| Some(row[0].row) != report.base()) {
+    for row in rows.iter().filter(|row| !report.is_base(row[0].row)) {
         let own = stated(row[0].experiment);
         let keys: BTreeSet<&String> = base.keys().chain(own.keys()).collect();
         let differing: Vec<_> = keys
@@ -137,12 +137,14 @@ pub fn settings(report: &Report) -> Section {
         }
     }
     if !lines.is_empty() {
-        let name = escaped(report.base().unwrap_or_default());
+        let name = report.base().unwrap_or_default();
+        let headings = [("row", false), ("setting", false), (name, false), ("here", false)];
         // A grid repeats its few settings row by row, and the table has them.
         let open = if rows.len() > MOST_OPEN { "" } else { " open" };
         let _ = write!(
             section.body,
-            "<details{open}><summary>Row by row</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th>setting</th><th>{name}</th><th>here</th></tr></thead><tbody>\n{lines}</tbody></table></div></details>\n"
+            "<details{open}><summary>Row by row</summary>\n{}</details>\n",
+            table(&headings, &lines)
         );
     }
     section
@@ -161,28 +163,23 @@ pub fn failures(report: &Report) -> Section {
         section.paragraph("None: every trial of the sweep is finished.");
         return section;
     }
-    section.body += "<div class=\"wide\"><table><thead><tr><th>row</th><th>seed</th><th>what happened</th></tr></thead><tbody>\n";
+    let mut lines = String::new();
     for trial in open {
         let what = match &trial.failure {
             None => "not finished; its values are in no table and figure".to_string(),
             Some(failure) => {
-                let attempts = if failure.attempts == 1 { "attempt" } else { "attempts" };
                 format!(
-                    "{}, after {} {attempts}<pre>{}</pre>",
+                    "{}, after {}<pre>{}</pre>",
                     escaped(&failure.reason),
-                    failure.attempts,
+                    counted(failure.attempts as usize, "attempt"),
                     escaped(failure.detail.trim_end())
                 )
             }
         };
-        let _ = writeln!(
-            section.body,
-            "<tr><td>{}</td><td>{}</td><td>{what}</td></tr>",
-            escaped(trial.row),
-            trial.seed
-        );
+        let _ =
+            writeln!(lines, "<tr><td>{}</td><td>{}</td><td>{what}</td></tr>", escaped(trial.row), trial.seed);
     }
-    section.body += "</tbody></table></div>\n";
+    section.body += &table(&[("row", false), ("seed", false), ("what happened", false)], &lines);
     section
 }
 
@@ -196,10 +193,7 @@ pub fn provenance(report: &Report) -> Section {
         let lines = [
             ("code", format!("ablate {}, commit {}", of.ablate, of.commit)),
             ("libtorch", of.libtorch.clone()),
-            ("hardware", {
-                let threads = if of.threads == 1 { "thread" } else { "threads" };
-                format!("{} ({}, {} {threads})", of.device_name, of.device, of.threads)
-            }),
+            ("hardware", format!("{} ({}, {})", of.device_name, of.device, counted(of.threads, "thread"))),
             (
                 "data",
                 format!(
@@ -235,11 +229,11 @@ pub fn provenance(report: &Report) -> Section {
              tells whether these are as the runs wrote them."
         ));
     }
-    section.body += "<details><summary>Every trial with its identity</summary>\n<div class=\"wide\"><table><thead><tr><th>row</th><th class=\"number\">seed</th><th class=\"number\">updates</th><th>identity</th></tr></thead><tbody>\n";
+    let mut lines = String::new();
     for trial in &report.trials {
         let Some(record) = trial.record else { continue };
         let _ = writeln!(
-            section.body,
+            lines,
             "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td><td><code>{}</code></td></tr>",
             escaped(trial.row),
             trial.seed,
@@ -247,6 +241,10 @@ pub fn provenance(report: &Report) -> Section {
             escaped(&record.identity)
         );
     }
-    section.body += "</tbody></table></div></details>\n";
+    let identities = table(&[("row", false), ("seed", true), ("updates", true), ("identity", false)], &lines);
+    let _ = write!(
+        section.body,
+        "<details><summary>Every trial with its identity</summary>\n{identities}</details>\n"
+    );
     section
 }

@@ -141,16 +141,32 @@ pub fn results(sheet: &Sheet, lines: &[LineData], settings: usize) -> String {
     marked(sheet, " class=\"results\"", &heads, lines)
 }
 
+/// A table whose `rows` are written already, with markup in their cells. Each heading comes with whether its column holds
+/// numbers.
+pub fn table(headings: &[(&str, bool)], rows: &str) -> String {
+    let head: String = headings
+        .iter()
+        .map(|(text, numeric)| format!("<th{}>{}</th>", class_of(*numeric), escaped(text)))
+        .collect();
+    format!(
+        "<div class=\"wide\"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody></table></div>\n"
+    )
+}
+
+/// The class of a column's cells.
+fn class_of(numeric: bool) -> &'static str {
+    if numeric { " class=\"number\"" } else { "" }
+}
+
 fn marked(sheet: &Sheet, class: &str, heads: &[&str], lines: &[LineData]) -> String {
     let mut out = format!("<div class=\"wide\"><table{class}>\n");
     if !sheet.title.is_empty() {
         let _ = writeln!(out, "<caption>{}</caption>", escaped(&sheet.title));
     }
     out += "<thead><tr>";
-    let class = |numeric: bool| if numeric { " class=\"number\"" } else { "" };
     for (index, heading) in sheet.headings.iter().enumerate() {
         let key = heads.get(index).copied().unwrap_or_default();
-        let _ = write!(out, "<th{}{key}>{}</th>", class(heading.numeric), escaped(&heading.text));
+        let _ = write!(out, "<th{}{key}>{}</th>", class_of(heading.numeric), escaped(&heading.text));
     }
     out += "</tr></thead>\n<tbody>\n";
     for (nth, Line { rule, cells, across }) in sheet.lines.iter().enumerate() {
@@ -169,7 +185,7 @@ fn marked(sheet: &Sheet, class: &str, heads: &[&str], lines: &[LineData]) -> Str
             let Text { text, bold } = &cells[index];
             let text = if *bold { format!("<b>{}</b>", escaped(text)) } else { escaped(text) };
             let numeric = sheet.headings.get(index).is_some_and(|heading| heading.numeric);
-            let _ = write!(out, "<td{}>{text}</td>", class(numeric));
+            let _ = write!(out, "<td{}>{text}</td>", class_of(numeric));
             index += 1;
         }
         out += "</tr>\n";

@@ -23,9 +23,8 @@ pub struct Picture<'r, 'a> {
 /// the values of its first settings.
 pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
     let rows = report.rows();
-    let base = rows.iter().find(|row| Some(row[0].row) == report.base()).copied();
-    let others: Vec<&[Trial<'a>]> =
-        rows.into_iter().filter(|row| Some(row[0].row) != report.base()).collect();
+    let base = rows.iter().find(|row| report.is_base(row[0].row)).copied();
+    let others: Vec<&[Trial<'a>]> = rows.into_iter().filter(|row| !report.is_base(row[0].row)).collect();
     let settings: Vec<&VariedSetting> =
         report.table.settings.iter().filter(|setting| setting.is_column).collect();
     let mut pictures: Vec<Picture<'r, 'a>> = Vec::new();

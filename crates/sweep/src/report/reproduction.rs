@@ -38,7 +38,7 @@ pub fn section(report: &Report) -> Result<Section> {
     let folder = if there.is_empty() { FOLDER } else { "" };
     let files = Files { sources: &sources, folder };
     write_files(&missing, folder, &mut script);
-    for line in preparations(report, &files)? {
+    for line in preparations(report, &files) {
         let _ = writeln!(script, "{line}");
     }
     let sweep = files.name(report.sweep_file);
@@ -143,7 +143,7 @@ impl Files<'_> {
 }
 
 /// The commands that prepare the corpora of files that the trials read. Generated ones are prepared on demand.
-fn preparations(report: &Report, files: &Files) -> Result<Vec<String>> {
+fn preparations(report: &Report, files: &Files) -> Vec<String> {
     let mut corpora: Vec<&Experiment> = Vec::new();
     for trial in &report.trials {
         let is_new = corpora.iter().all(|known| known.data != trial.experiment.data);
@@ -151,7 +151,7 @@ fn preparations(report: &Report, files: &Files) -> Result<Vec<String>> {
             corpora.push(trial.experiment);
         }
     }
-    Ok(corpora.into_iter().map(|experiment| preparation(experiment, files)).collect())
+    corpora.into_iter().map(|experiment| preparation(experiment, files)).collect()
 }
 
 /// The command that prepares the corpus of an experiment: the file that states its recipe, with the settings in which

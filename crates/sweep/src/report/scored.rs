@@ -3,6 +3,7 @@
 use super::subject::{Report, scored_by, values_of};
 use crate::results::summary::Summary;
 use crate::results::varied;
+use crate::sequence::distinct;
 use serde_json::Value;
 
 /// More numbers than these lie on a scale; fewer values, or words, have a place each.
@@ -48,7 +49,7 @@ pub struct ScoredRows<'a> {
 impl<'a> ScoredRows<'a> {
     pub fn of(report: &'a Report) -> ScoredRows<'a> {
         let rows = report.rows();
-        let base = rows.iter().find(|row| Some(row[0].row) == report.base()).and_then(|row| scored_by(row));
+        let base = rows.iter().find(|row| report.is_base(row[0].row)).and_then(|row| scored_by(row));
         let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
         for row in &rows {
@@ -100,12 +101,7 @@ impl<'a> ScoredRows<'a> {
 impl Axis {
     /// Makes the axis from the values of all rows that have the setting.
     pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
-        let mut places: Vec<String> = Vec::new();
-        for value in values {
-            if !places.contains(&value) {
-                places.push(value);
-            }
-        }
+        let mut places = distinct(values);
         let mut range = None;
         let numbers: Option<Vec<f64>> = places.iter().map(|place| number(place)).collect();
         if let Some(numbers) = numbers {

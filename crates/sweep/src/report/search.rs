@@ -1,16 +1,16 @@
 //! The progress of a search: the best score so far by draw, what every draw scored, and the best draws with their spread
 //! over seeds.
 
+use super::page::sheet;
 use super::section::{Section, heading, spoken};
 use super::subject::{Report, Searched, Trial, mean_of, text_of};
 use crate::figures::mark::SeriesStyle;
-use crate::figures::svg::escaped;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::metric::{Better, METRICS, find};
+use crate::results::sheet::{EMPTY, Heading, Line, Sheet, Text};
 use crate::results::summary::Summary;
 use crate::results::varied;
 use crate::search::STARTUP_DRAWS;
-use std::fmt::Write;
 
 /// Best draws that are shown.
 const SHOWN: usize = 5;
@@ -85,45 +85,33 @@ fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> 
     let loss = |draw: &ScoredDraw| search.better.loss(draw.score.mean);
     found.sort_by(|a, b| loss(a).total_cmp(&loss(b)));
     found.truncate(SHOWN);
-    let digits = find(&METRICS, search.objective).map_or(2, |(metric, _)| metric.digits);
     let settings = &report.table.settings;
     let several = found.iter().any(|draw| draw.values.len() > 1);
     let other = Some(report.score()).filter(|score| *score != search.objective);
-    let mut head = format!("<th>draw</th><th class=\"number\">{}</th>", escaped(&spoken(search.objective)));
+    let mut headings = vec![Heading::words("draw"), Heading::numbers(&spoken(search.objective))];
     if several {
-        head += "<th class=\"number\">± over seeds</th><th>each seed</th>";
+        headings.extend([Heading::numbers("± over seeds"), Heading::words("each seed")]);
     }
-    if let Some(other) = other {
-        let _ = write!(head, "<th class=\"number\">{}</th>", escaped(&spoken(other)));
-    }
-    for setting in settings {
-        let _ = write!(head, "<th>{}</th>", escaped(&setting.name));
-    }
-    let mut lines = String::new();
-    for draw in &found {
-        let row = draw.row[0].row;
-        let mut line =
-            format!("<td>{}</td><td class=\"number\">{:.digits$}</td>", escaped(row), draw.score.mean);
+    headings.extend(other.map(|other| Heading::numbers(&spoken(other))));
+    headings.extend(settings.iter().map(|setting| Heading::words(&setting.name)));
+    let text = |value: f64| text_of(search.objective, value);
+    let empty = || EMPTY.to_string();
+    let line = |draw: &ScoredDraw| {
+        let mut cells = vec![draw.row[0].row.to_string(), text(draw.score.mean)];
         if several {
-            let deviation =
-                draw.score.deviation.map_or("–".to_string(), |value| format!("{value:.digits$}"));
-            let each: Vec<String> = draw.values.iter().map(|value| format!("{value:.digits$}")).collect();
-            let _ = write!(line, "<td class=\"number\">{deviation}</td><td>{}</td>", each.join(", "));
+            let each: Vec<String> = draw.values.iter().map(|value| text(*value)).collect();
+            cells.extend([draw.score.deviation.map_or_else(empty, text), each.join(", ")]);
         }
         if let Some(other) = other {
-            let mean = mean_of(draw.row, other).map_or("–".to_string(), |found| text_of(other, found.mean));
-            let _ = write!(line, "<td class=\"number\">{mean}</td>");
+            cells.push(mean_of(draw.row, other).map_or_else(empty, |found| text_of(other, found.mean)));
         }
         let own = report.table_row(draw.row);
-        for setting in settings {
+        cells.extend(settings.iter().map(|setting| {
             let value = own.and_then(|own| own.layout.settings.get(&setting.key));
-            let text = value.map_or("–".to_string(), |value| varied::text(Some(value)));
-            let _ = write!(line, "<td>{}</td>", escaped(&text));
-        }
-        let _ = writeln!(lines, "<tr>{line}</tr>");
-    }
-    format!(
-        "<div class=\"wide\"><table><caption>The best draws</caption><thead><tr>{head}</tr></thead><tbody>\n{lines}</tbody>\
-         </table></div>\n"
-    )
+            value.map_or_else(empty, |value| varied::text(Some(value)))
+        }));
+        Line { cells: cells.into_iter().map(Text::plain).collect(), ..Line::default() }
+    };
+    let lines = found.iter().map(line).collect();
+    sheet(&Sheet { title: "The best draws".into(), headings, keys: 1, lines })
 }

@@ -5,8 +5,8 @@ use crate::config::parse::parse;
 use crate::config::toml_tree::{Key, Node, Table, Value};
 use crate::error::{Error, Result};
 use crate::files;
+use crate::subprocess::{LOCAL, git, output_within};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// A file that the sweep reads.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,16 +61,9 @@ impl Sources {
 
 /// Whether a commit of the repository in `root` has a file of this content.
 pub fn is_committed(root: &Path, commit: &str, source: &Source) -> bool {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(["cat-file", "blob", &format!("{commit}:{}", source.name)])
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        // Another repository around it would answer for files of the same names.
-        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root))
-        .output();
+    let mut command = git("git", root);
+    command.args(["cat-file", "blob", &format!("{commit}:{}", source.name)]);
+    let output = output_within(&mut command, LOCAL);
     output.is_ok_and(|output| output.status.success() && output.stdout == source.text.as_bytes())
 }
 
@@ -88,7 +81,7 @@ fn add(path: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
 
 /// The absolute path of a file, whose folder has no links and no `..`.
 fn whole(path: &Path) -> Result<PathBuf> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = files::parent(path);
     let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
@@ -151,6 +144,7 @@ fn root<'a>(paths: impl Iterator<Item = &'a Path>) -> PathBuf {
 mod tests {
     use super::*;
     use std::fs;
+    use std::process::Command;
 
     fn write(folder: &Path, name: &str, text: &str) {
         fs::create_dir_all(folder.join(name).parent().unwrap()).unwrap();

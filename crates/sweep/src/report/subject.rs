@@ -73,6 +73,11 @@ impl<'a> Report<'a> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))
     }
 
+    /// Whether this is the label of the row of [`base`](Self::base).
+    pub fn is_base(&self, label: &str) -> bool {
+        self.base() == Some(label)
+    }
+
     /// The score that the report is about: of those that are recorded the first one that is tested for significance (BLEU
     /// or F1) on test, else on dev; else the first one on test that has a curve, which is the perplexity of language models
     /// and the prediction accuracy of word vectors.
@@ -112,7 +117,7 @@ impl<'a> Report<'a> {
         let rank =
             |record: &Record| record.metrics.get(tag).map_or(f64::INFINITY, |&score| better.loss(score));
         found.sort_by(|a, b| {
-            let is_other = |trial: &Trial| Some(trial.row) != self.base();
+            let is_other = |trial: &Trial| !self.is_base(trial.row);
             is_other(a.0).cmp(&is_other(b.0)).then(rank(a.1).total_cmp(&rank(b.1)))
         });
         found

@@ -1,17 +1,17 @@
 //! Several settings at once: which matters most, the score by two of them, and all of them as parallel coordinates.
 
+use super::page::sheet;
 use super::scored::{Axis, MOST_PLACES, Scored, ScoredRows};
 use super::section::{Section, file_name, spoken};
 use super::subject::{Report, text_of};
-use crate::figures::svg::escaped;
 use crate::figures::{
     Bars, Coordinate, CoordinateKind, Parallel, Svg, Tile, Tiles, Track, bars, parallel, tiles,
 };
 use crate::results::importance::{Domain, LEAST_ROWS, Parameter, best_of, importances};
 use crate::results::metric::Better;
+use crate::results::sheet::{Heading, Line, Sheet, Text};
 use crate::results::summary::Summary;
 use std::cmp::Reverse;
-use std::fmt::Write;
 
 /// Settings whose pairs are drawn, at most.
 const MOST_PAIRED: usize = 3;
@@ -69,7 +69,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
         rows: order.iter().map(row).collect(),
     });
     section.figure("importance", drawn);
-    let _ = write!(section.body, "{}", means(scored, &order, (report.score(), report.better())));
+    section.body += &means(scored, &order, (report.score(), report.better()));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
                      evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices. \
                      A share depends on the values that the sweep tries, and says nothing about others.</p>\n";
@@ -79,7 +79,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
 /// The mean of the score at the best and at the worst value of each setting.
 fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) -> String {
     let text = |value| text_of(score, value);
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for &index in order {
         let axis = &scored.axes[index];
         if axis.range.is_some() {
@@ -96,27 +96,29 @@ fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) 
         let (Some((best, at_best)), Some((worst, at_worst))) = (found.first(), found.last()) else {
             continue;
         };
-        let _ = writeln!(
-            lines,
-            "<tr><td>{}</td><td>{}</td><td class=\"number\">{}</td><td>{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td></tr>",
-            escaped(&axis.name),
-            escaped(best),
+        let cells = [
+            axis.name.clone(),
+            best.to_string(),
             text(*at_best),
-            escaped(worst),
+            worst.to_string(),
             text(*at_worst),
-            text((at_best - at_worst).abs())
-        );
+            text((at_best - at_worst).abs()),
+        ];
+        lines.push(Line { cells: cells.map(Text::plain).to_vec(), ..Line::default() });
     }
     if lines.is_empty() {
-        return lines;
+        return String::new();
     }
-    format!(
-        "<div class=\"wide\"><table><caption>Mean {} over the rows of each value</caption><thead><tr><th>setting</th>\
-         <th>best value</th><th class=\"number\">mean</th><th>worst value</th><th class=\"number\">mean</th>\
-         <th class=\"number\">difference</th></tr></thead><tbody>\n{lines}</tbody></table></div>\n",
-        escaped(&spoken(score))
-    )
+    let headings = vec![
+        Heading::words("setting"),
+        Heading::words("best value"),
+        Heading::numbers("mean"),
+        Heading::words("worst value"),
+        Heading::numbers("mean"),
+        Heading::numbers("difference"),
+    ];
+    let title = format!("Mean {} over the rows of each value", spoken(score));
+    sheet(&Sheet { title, headings, keys: 1, lines })
 }
 
 fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {

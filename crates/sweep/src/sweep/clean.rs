@@ -15,7 +15,6 @@ use super::state::{StateKind, TrialState};
 use super::tensorboard::mean_directory::remove_mean;
 use super::tracked::Tracked;
 use super::trial::{Trial, run_dir};
-use crate::config::{identity, training_identity};
 use crate::error::Result;
 use crate::experiment::run_files::{Contents, is_temporary, proven_identity};
 use crate::experiment::{
@@ -180,9 +179,7 @@ impl Needs {
         for trial in request.trials {
             let experiment = &trial.experiment;
             let run = run_dir(request.sweep_dir, trial);
-            let fingerprint = corpora.fingerprint(experiment)?;
-            let own = fingerprint.as_ref().map(|fingerprint| identity(experiment, fingerprint));
-            let training = fingerprint.map(|fingerprint| training_identity(experiment, &fingerprint));
+            let (own, training) = corpora.identities(experiment)?.unzip();
             let state = TrialState::of(&run, experiment, own.as_deref())?.state;
             if state != StateKind::Finished {
                 needs.unknown |= own.is_none();

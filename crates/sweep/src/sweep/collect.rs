@@ -9,10 +9,12 @@ use super::spec::SweepSpec;
 use super::table_section::layout;
 use super::trial::{Trial, is_of, run_dir};
 use crate::config::Experiment;
-use crate::data::{self, Prepared, Split};
+use crate::data::Split;
 use crate::error::Result;
 use crate::experiment::attempts::training_time;
-use crate::experiment::{changes_since, metric_of, present_failure, recorded_hypotheses, settings_since};
+use crate::experiment::{
+    changes_since, metric_of, present_failure, recorded_hypotheses, scored_text, settings_since,
+};
 use crate::files;
 use crate::results::judge::judge;
 use crate::results::metric::{BLEU, F1, tag};
@@ -261,22 +263,9 @@ impl References<'_> {
     ) -> std::result::Result<&Vec<String>, String> {
         let key = (record.data.fingerprint.clone(), split.name());
         let found = self.known.entry(key).or_insert_with(|| {
-            let name = &experiment.data.recipe.name;
-            let corpus: Prepared = data::open_if_prepared(&experiment.data, self.root)
-                .map_err(|error| error.to_string())?
-                .ok_or_else(|| {
-                    format!(
-                        "the corpus {name} is not prepared in {}; `ablate prepare` makes it",
-                        self.root.display()
-                    )
-                })?;
-            if corpus.fingerprint() != record.data.fingerprint {
-                return Err(format!(
-                    "the corpus {name} in {} is not the one that the runs were scored on",
-                    self.root.display()
-                ));
-            }
-            corpus.text(split).map(|text| text.target).map_err(|error| error.to_string())
+            let place = format!(" in {}", self.root.display());
+            scored_text(&experiment.data, &record.data.fingerprint, split, self.root, &place)
+                .map(|text| text.target)
         });
         found.as_ref().map_err(String::clone)
     }

@@ -3,13 +3,13 @@
 use super::combine::about_row;
 use super::settings::mistake;
 use super::trial::Trial;
-use crate::config::Experiment;
 use crate::config::idle_settings::{differences, effect_hash};
+use crate::config::{Experiment, identity, training_identity};
 use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, prepare};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::limits::DataLimits;
+use crate::json;
 use crate::train::TrainingConfig;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
@@ -38,7 +38,7 @@ impl<'a> Corpora<'a> {
     /// # Errors
     /// If it is there and damaged.
     pub fn of(&mut self, experiment: &Experiment) -> Result<Option<Rc<Prepared>>> {
-        let key = key_of(&experiment.data)?;
+        let key = json::line(&experiment.data)?;
         if let Some(known) = self.opened.get(&key) {
             return Ok(known.clone());
         }
@@ -54,7 +54,7 @@ impl<'a> Corpora<'a> {
     pub fn prepare(&mut self, trials: &[Trial]) -> Result<()> {
         for trial in trials {
             let data = &trial.experiment.data;
-            let key = key_of(data)?;
+            let key = json::line(data)?;
             if !matches!(self.opened.get(&key), Some(Some(_))) {
                 self.limits.remove(&key);
                 self.opened.insert(key, Some(Rc::new(data::open(data, self.root)?)));
@@ -81,7 +81,7 @@ impl<'a> Corpora<'a> {
             let Some(fingerprint) = self.fingerprint(&trial.experiment)? else { continue };
             // How running text is read has an effect there alone, which the text says.
             let TrainingConfig { direction, masking, words, .. } = &trial.experiment.training;
-            let reading = key_of(&(direction, masking, words))?;
+            let reading = json::line(&(direction, masking, words))?;
             let effects = effect_hash(&without_text(&trial.experiment));
             let Some(other) = rows.insert((effects, reading, fingerprint), trial) else { continue };
             let message = format!(
@@ -96,7 +96,7 @@ impl<'a> Corpora<'a> {
     }
 
     fn limits(&mut self, experiment: &Experiment) -> Result<Rc<DataLimits>> {
-        let key = key_of(&experiment.data)?;
+        let key = json::line(&experiment.data)?;
         if let Some(known) = self.limits.get(&key) {
             return Ok(known.clone());
         }
@@ -105,9 +105,17 @@ impl<'a> Corpora<'a> {
         Ok(self.limits.entry(key).or_insert(limits).clone())
     }
 
-    /// Its fingerprint.
-    pub fn fingerprint(&mut self, experiment: &Experiment) -> Result<Option<String>> {
+    fn fingerprint(&mut self, experiment: &Experiment) -> Result<Option<String>> {
         Ok(self.of(experiment)?.map(|corpus| corpus.fingerprint().to_string()))
+    }
+
+    /// The identity of a trial and that of its training; none while its corpus is not prepared.
+    ///
+    /// # Errors
+    /// If the corpus is there and damaged.
+    pub fn identities(&mut self, experiment: &Experiment) -> Result<Option<(String, String)>> {
+        let of_text = |text: String| (identity(experiment, &text), training_identity(experiment, &text));
+        Ok(self.fingerprint(experiment)?.map(of_text))
     }
 }
 
@@ -132,9 +140,4 @@ pub fn how_to_prepare(experiment: &Experiment) -> String {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
         Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
     }
-}
-
-/// What equal values share.
-pub fn key_of(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::failed(error.to_string()))
 }

@@ -148,7 +148,7 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
     };
     let mut loads: Vec<CardLoad> = Vec::new();
     for name in names {
-        let numbers = match DeviceChoice::try_from(name.clone()) {
+        let numbers = match name.parse::<DeviceChoice>() {
             Ok(DeviceChoice::Cuda(_)) if name == "cuda" => (0..known.len()).collect(),
             Ok(DeviceChoice::Cuda(number)) => vec![number],
             _ => {

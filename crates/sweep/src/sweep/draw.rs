@@ -13,7 +13,7 @@ use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
 use crate::search::Domain;
-use crate::seed::{Purpose, derive};
+use crate::seed::{Purpose, derive, fraction};
 
 /// Words of `[random]` beside the keys.
 const WORDS: [&str; 2] = ["seed", "count"];
@@ -151,11 +151,13 @@ fn distribution(what: &str, key: &str, node: &Node) -> Result<(Distribution, Opt
         ));
     }
     let place = |kind: &str| place_of(table, kind, &node.place);
+    // The difference of two numbers is finite only if both are.
+    let finite = |low: f64, high: f64| (high - low).is_finite();
     let distribution = if let Some(values) = uniform {
-        let (low, high) = bounds(&name, "uniform", &values, &place("uniform"))?;
+        let (low, high) = bounds(&name, "uniform", &values, &place("uniform"), finite)?;
         Distribution::Uniform(low, high)
     } else if let Some(values) = log_uniform {
-        let (low, high) = bounds(&name, "log_uniform", &values, &place("log_uniform"))?;
+        let (low, high) = bounds(&name, "log_uniform", &values, &place("log_uniform"), finite)?;
         if low <= 0.0 {
             let message = format!("{name}: log_uniform = [{low}, {high}] has the lower bound {low}");
             let help = "only numbers above 0 have a logarithm; use uniform, or a lower bound above 0";
@@ -163,7 +165,7 @@ fn distribution(what: &str, key: &str, node: &Node) -> Result<(Distribution, Opt
         }
         Distribution::LogUniform(low, high)
     } else if let Some(values) = integer {
-        let (low, high) = bounds(&name, "integer", &values, &place("integer"))?;
+        let (low, high) = bounds(&name, "integer", &values, &place("integer"), |_, _| true)?;
         Distribution::Integer(low, high)
     } else {
         let values = match table.get("choice").map(|node| &node.value) {
@@ -179,15 +181,16 @@ fn distribution(what: &str, key: &str, node: &Node) -> Result<(Distribution, Opt
     Ok((distribution, when))
 }
 
-/// Two bounds, the lower one first.
-fn bounds<T: Copy + PartialOrd + Bounded>(
+/// Two bounds, the lower one first, if everything between them is `usable`.
+fn bounds<T: Copy + PartialOrd>(
     name: &str,
     kind: &str,
     values: &[T],
     place: &Place,
+    usable: impl Fn(T, T) -> bool,
 ) -> Result<(T, T)> {
     match *values {
-        [low, high] if low < high && T::usable(low, high) => Ok((low, high)),
+        [low, high] if low < high && usable(low, high) => Ok((low, high)),
         [low, high] if high < low => {
             let message = format!("{name}: the bounds of {kind} are reversed");
             Err(mistake(message, place, "write the lower one first"))
@@ -203,51 +206,25 @@ fn bounds<T: Copy + PartialOrd + Bounded>(
     }
 }
 
-/// Numbers that bound a distribution.
-trait Bounded: Sized {
-    /// Whether everything between the bounds can be computed with.
-    fn usable(low: Self, high: Self) -> bool;
-}
-
-impl Bounded for f64 {
-    fn usable(low: f64, high: f64) -> bool {
-        low.is_finite() && high.is_finite() && (high - low).is_finite()
-    }
-}
-
-impl Bounded for i64 {
-    fn usable(_: i64, _: i64) -> bool {
-        true
-    }
-}
-
 impl Distribution {
     /// The value that random bits stand for; `place` is where the distribution was written.
     fn draw(&self, bits: u64, place: &Place) -> Node {
-        // 53 bits: every multiple of 2^-53 below 1, as likely.
-        let share = (bits >> 11) as f64 * (-53f64).exp2();
+        let share = fraction(bits);
         let scaled = |size: u128| (u128::from(bits) * size) >> 64;
-        let value = match self {
-            Distribution::Uniform(low, high) => {
-                let value = low + share * (high - low);
-                Value::Float(to_place(value, magnitude(high - low)).clamp(*low, *high))
-            }
-            Distribution::LogUniform(low, high) => {
-                let value = (low.ln() + share * (high.ln() - low.ln())).exp();
-                Value::Float(to_place(value, magnitude(value)).clamp(*low, *high))
-            }
+        let number = match self {
+            Distribution::Uniform(low, high) => low + share * (high - low),
+            Distribution::LogUniform(low, high) => (low.ln() + share * (high.ln() - low.ln())).exp(),
             Distribution::Integer(low, high) => {
                 // The sum lies between the bounds, so it fits; the size of the range may not.
                 let size = (i128::from(*high) - i128::from(*low) + 1).unsigned_abs();
-                Value::Integer((i128::from(*low) + scaled(size) as i128) as i64)
+                let value = Value::Integer((i128::from(*low) + scaled(size) as i128) as i64);
+                return Node { value, place: place.clone() };
             }
-            Distribution::Choice(values) => return values[scaled(values.len() as u128) as usize].clone(),
+            Distribution::Choice(values) => scaled(values.len() as u128) as f64,
         };
-        Node { value, place: place.clone() }
+        self.value(number, place)
     }
-}
 
-impl Distribution {
     /// The values as the search sees them.
     pub fn domain(&self) -> Domain {
         match *self {

@@ -173,7 +173,7 @@ impl Drawing {
                     }
                 }
                 Ok(None) => {}
-                Err(error) if error.exit_code() == 2 => refused(error)?,
+                Err(error) if error.is_user() => refused(error)?,
                 Err(error) => return Err(error),
             }
         }

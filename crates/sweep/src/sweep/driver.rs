@@ -4,6 +4,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::files::{self, Lock};
+use crate::json;
 use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -39,7 +40,7 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     let since = clock::seconds();
     let driver = Driver { host: host(), process: std::process::id(), since };
     // Whose lock it is helps people; that it is held is what counts.
-    let text = serde_json::to_string(&driver).map_err(|error| Error::failed(error.to_string()))?;
+    let text = json::line(&driver)?;
     if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
         print_message(&format!("warning: {error}; others will not be told who is at work here"));
     }

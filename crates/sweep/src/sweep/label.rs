@@ -2,12 +2,13 @@
 
 use super::directory;
 use super::factor::{Choice, Factor};
-use super::settings::Setting;
+use super::settings::{Setting, mistake};
 use crate::config::toml_tree::{Key, Node, Value};
+use crate::error::{Place, Result};
 use crate::folders::{DIRECTORY_NAME_HELP, LONGEST_NAME, is_directory_name};
 
 /// What a row is called if nothing gives it a name.
-pub const PLAIN: &str = "base";
+const PLAIN: &str = "base";
 
 /// The word of `--only` that stands for the trials that failed.
 pub const FAILED: &str = "failed";
@@ -54,8 +55,19 @@ pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     if label.is_empty() { PLAIN.to_string() } else { label }
 }
 
+/// Checks whether a label can name a directory.
+///
+/// # Errors
+/// A mistake at `place`, with what to do.
+pub(super) fn check_label(label: &str, place: &Place) -> Result<()> {
+    match label_problem(label) {
+        Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
+        None => Ok(()),
+    }
+}
+
 /// Why a label cannot name a directory, with what to do; none if it can.
-pub fn label_problem(label: &str) -> Option<String> {
+fn label_problem(label: &str) -> Option<String> {
     if is_directory_name(label) {
         None
     } else if label.len() > LONGEST_NAME {

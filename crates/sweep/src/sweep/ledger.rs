@@ -5,7 +5,8 @@
 
 use crate::error::{Error, Result};
 use crate::telemetry::console::print_message;
-use crate::{clock, files};
+use crate::{clock, files, json};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -70,6 +71,11 @@ pub struct Entry {
 /// # Errors
 /// If the file is there and cannot be read.
 pub fn read(sweep_dir: &Path) -> Result<Vec<Entry>> {
+    lines(sweep_dir)
+}
+
+/// The lines of a ledger that parse.
+fn lines<T: DeserializeOwned>(sweep_dir: &Path) -> Result<Vec<T>> {
     let bytes = files::read_if_exists(&sweep_dir.join(LEDGER_FILE))?.unwrap_or_default();
     let lines = bytes.split(|&byte| byte == b'\n');
     Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
@@ -98,10 +104,9 @@ pub enum DrawKind {
 /// # Errors
 /// If the file is there and cannot be read.
 pub fn read_draws(sweep_dir: &Path, search: &str) -> Result<Vec<DrawEntry>> {
-    let bytes = files::read_if_exists(&sweep_dir.join(LEDGER_FILE))?.unwrap_or_default();
-    let lines = bytes.split(|&byte| byte == b'\n');
-    let draws = lines.filter_map(|line| serde_json::from_slice::<DrawEntry>(line).ok());
-    Ok(draws.filter(|draw| draw.search == search).collect())
+    let mut draws: Vec<DrawEntry> = lines(sweep_dir)?;
+    draws.retain(|draw| draw.search == search);
+    Ok(draws)
 }
 
 /// Appends events.
@@ -176,7 +181,7 @@ pub fn timed_line(event: &impl Serialize) -> Result<String> {
         event: &'a T,
     }
     let line = Line { time: clock::seconds(), event };
-    serde_json::to_string(&line).map_err(|error| Error::failed(error.to_string()))
+    json::line(&line)
 }
 
 impl Log {

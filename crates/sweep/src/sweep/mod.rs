@@ -3,6 +3,7 @@
 pub mod board;
 pub mod clean;
 pub mod collect;
+pub mod collected;
 pub mod combine;
 pub mod committed;
 pub mod condition;
@@ -50,5 +51,6 @@ pub mod table_section;
 pub mod tensorboard;
 mod tracked;
 pub mod trial;
+pub mod trial_event;
 pub mod trial_queue;
 pub mod varied;

@@ -4,7 +4,6 @@
 use super::tensorboard::mean_directory::remove_mean;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
-use crate::config::to_toml;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
 use crate::experiment::run_paths::seed_of;
@@ -40,7 +39,6 @@ fn claim_for(run_dir: &Path, trial: &Trial, identity: &str, threads: usize) -> R
     if experiment.run.threads == 0 {
         experiment.run.threads = threads;
     }
-    to_toml(&experiment)?;
     claim(run_dir, &experiment, identity)
 }
 
@@ -55,7 +53,7 @@ pub fn is_run_name(name: &str) -> bool {
     seed_of(Path::new(name)).is_some()
 }
 
-/// Whether a name is one that [`set_aside`] gives to the run of this identity.
+/// Whether a name is one that `set_aside` gives to the run of this identity.
 pub fn is_superseded_name(name: &str, identity: &str) -> bool {
     let short = short(identity);
     let Some((run, rest)) = name.split_once(&format!("-{short}")) else { return false };
@@ -84,7 +82,7 @@ pub fn is_behind_link(run_dir: &Path) -> bool {
 ///
 /// # Errors
 /// A user error for a symbolic link; if a process is at work there, or it cannot be moved.
-pub fn set_aside(run_dir: &Path, owner: &str) -> Result<PathBuf> {
+fn set_aside(run_dir: &Path, owner: &str) -> Result<PathBuf> {
     if is_behind_link(run_dir) {
         return Err(Error::user(format!(
             "{} is behind a symbolic link, and the run there would have to be moved away; what is behind a link is not \

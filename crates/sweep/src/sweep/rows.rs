@@ -252,9 +252,7 @@ impl Known {
             let message = format!("two rows are labelled {label:?}");
             return Err(mistake(message, place, one_label(&other, place)));
         }
-        if let Some(help) = label::label_problem(label) {
-            return Err(mistake(format!("label {label:?} is not a safe name"), place, help));
-        }
+        label::check_label(label, place)?;
         match self.configurations.insert(configuration_hash(experiment), label.to_string()) {
             None => Ok(()),
             Some(other) => {

@@ -51,7 +51,6 @@ pub struct Tally {
 pub struct Scheduler<'a> {
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
-    pub data_root: &'a Path,
     pub policy: &'a Policy,
     pub progress: &'a SweepProgress,
     pub stop: &'a StopFlag,
@@ -89,7 +88,7 @@ impl<'a> Scheduler<'a> {
         }
         let mut active = ActiveSweep {
             scheduler: self,
-            trials: work,
+            work,
             launcher,
             view,
             ledger: Ledger::open(self.sweep_dir)?,
@@ -103,10 +102,10 @@ impl<'a> Scheduler<'a> {
         if outcome.is_err() {
             active.stop_after_error();
         }
-        let ActiveSweep { trials, queue, tally, .. } = active;
+        let ActiveSweep { work, queue, tally, .. } = active;
         tally.halved = queue.halved();
         outcome?;
-        let waiting = queue.waiting() + trials.search.as_ref().map_or(0, Searching::to_come);
+        let waiting = queue.waiting() + work.search.as_ref().map_or(0, Searching::to_come);
         if let Some(left) = &mut tally.left
             && waiting > 0
         {
@@ -123,7 +122,7 @@ impl<'a> Scheduler<'a> {
 /// A running sweep.
 struct ActiveSweep<'s, 'a> {
     scheduler: &'s Scheduler<'a>,
-    trials: &'s mut Work<'a>,
+    work: &'s mut Work<'a>,
     launcher: &'s mut dyn Launcher,
     view: &'s mut SweepView<'a>,
     ledger: Ledger,
@@ -165,7 +164,7 @@ impl ActiveSweep<'_, '_> {
             if self.running.is_empty() && (self.halted || ask_at.is_none()) {
                 return Ok(());
             }
-            self.view.refresh(&self.trials.trials);
+            self.view.refresh(&self.work.trials);
             for update in self.launcher.updates(TICK)? {
                 if matches!(update, Update::Ended(..)) {
                     ask_at = Some(Instant::now());
@@ -215,7 +214,7 @@ impl ActiveSweep<'_, '_> {
     fn fill(&mut self) -> Result<Option<Instant>> {
         let Scheduler { sweep_dir, results, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
-            let trials = &self.trials.trials;
+            let trials = &self.work.trials;
             let free = |pending: &PendingTrial| {
                 if !self.launcher.has_room(pending.trial) {
                     return Ok(false);
@@ -225,7 +224,7 @@ impl ActiveSweep<'_, '_> {
                 Ok(held || !run_dir.exists() || is_free(&run_dir, results, &pending.identity)?)
             };
             let may_draw = self
-                .trials
+                .work
                 .search
                 .as_ref()
                 .is_some_and(|search| search.to_come() > 0 && self.running.len() < search.most_at_once);
@@ -284,7 +283,7 @@ impl ActiveSweep<'_, '_> {
 
     /// Makes a turn's place and starts it, if anything is left to do.
     fn begin(&mut self, turn: Turn) -> Result<()> {
-        let trial = &self.trials.trials[turn.pending.trial].clone();
+        let trial = &self.work.trials[turn.pending.trial].clone();
         let order = Order {
             trial: turn.pending.trial,
             name: format!("{} seed {}", trial.row, trial.seed),
@@ -295,13 +294,13 @@ impl ActiveSweep<'_, '_> {
         let held = self.launcher.job(&order.run_dir, &order.identity).is_some();
         match if held { Ok(false) } else { self.make_place(&turn, trial, &order) } {
             Ok(true) => {
-                self.view.begin(&self.trials.trials, trial, &order.run_dir);
+                self.view.begin(&self.work.trials, trial, &order.run_dir);
                 self.view.rewrite(trial, &order.run_dir);
                 return self.finished(&turn, &order, Record::readable(&order.run_dir), None);
             }
-            Ok(false) => self.view.begin(&self.trials.trials, trial, &order.run_dir),
+            Ok(false) => self.view.begin(&self.work.trials, trial, &order.run_dir),
             // The run that stands there is at fault: a matter of this trial, not of the sweep.
-            Err(error) if error.exit_code() == 2 => {
+            Err(error) if error.is_user() => {
                 let reason = "not started".to_string();
                 let failure = failure(&turn, FailureKind::Failed, reason, error.to_string());
                 return self.failed(&turn, &order, "0s", failure);
@@ -354,7 +353,7 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// Reports a finished trial, adds its record to the sweep's file and settles its assignment. `took` is the time of the
+    /// Reports a finished trial, adds its record to the sweep's file and ends its turn. `took` is the time of the
     /// attempt; absent if another run had finished the same trial before.
     fn finished(
         &mut self,
@@ -364,7 +363,7 @@ impl ActiveSweep<'_, '_> {
         took: Option<&str>,
     ) -> Result<()> {
         let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
-        let Work { trials, search, .. } = &mut *self.trials;
+        let Work { trials, search, .. } = &mut *self.work;
         let none = BTreeMap::new();
         let metrics = record.as_ref().map_or(&none, |record| &record.metrics);
         progress.finished(order.trial, metrics);
@@ -433,13 +432,13 @@ impl ActiveSweep<'_, '_> {
             return Ok(());
         }
         // A process that was killed has not said that it ended.
-        let trial = &self.trials.trials[turn.pending.trial];
+        let trial = &self.work.trials[turn.pending.trial];
         if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
             self.view.rewrite(trial, run_dir);
         }
         self.view.end(trial);
         self.queue.settle(turn);
-        if let Some(search) = &mut self.trials.search {
+        if let Some(search) = &mut self.work.search {
             search.fail(turn.pending.trial, &failure);
             search.give_up().iter().for_each(|told| self.scheduler.progress.message(told));
         }
@@ -452,7 +451,7 @@ impl ActiveSweep<'_, '_> {
 
     fn note(&self, turn: &Turn, event: Kind, reason: Option<&str>) -> Result<()> {
         self.scheduler.progress.note(turn.pending.trial, event, reason);
-        let trial = &self.trials.trials[turn.pending.trial];
+        let trial = &self.work.trials[turn.pending.trial];
         self.ledger.note(&Event {
             event,
             row: &trial.row,

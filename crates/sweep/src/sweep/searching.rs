@@ -162,7 +162,7 @@ impl<'a> Searching<'a> {
         }
         self.corpora.prepare(&drawn.trials)?;
         self.corpora.check(&drawn.trials)?;
-        let mut survey = survey(&drawn.trials, first, self.sweep_dir, self.corpora.root(), self.policy)?;
+        let mut survey = survey(&drawn.trials, first, self.sweep_dir, &mut self.corpora, self.policy)?;
         let mut reused = BTreeMap::new();
         survey.pending.retain(|pending| match self.committed.of(&pending.identity) {
             Some(found) => reused.insert(pending.trial, found).is_some(),

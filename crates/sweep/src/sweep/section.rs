@@ -3,7 +3,7 @@
 use super::condition::Condition;
 use super::factor::{Factor, MOST_COMBINATIONS, too_many};
 use super::file::{RowFile, SectionFile};
-use super::label;
+use super::label::check_label;
 use super::read_factors::factors;
 use super::settings::{Setting, mistake, one_label, place_of, settings, tables};
 use crate::config::toml_tree::{Node, Table, Value};
@@ -143,13 +143,6 @@ pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
 /// The combinations that a file or section leaves out.
 pub fn exclusions(table: &Table) -> Result<Vec<Condition>> {
     tables(table, "exclude").into_iter().map(|(_, node)| Condition::read(node, "exclude")).collect()
-}
-
-fn check_label(label: &str, place: &Place) -> Result<()> {
-    match label::label_problem(label) {
-        Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
-        None => Ok(()),
-    }
 }
 
 /// Seeds as a file states them at `node`: at least one, none twice.

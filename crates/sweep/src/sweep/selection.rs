@@ -49,9 +49,7 @@ impl Selection {
         }
         self.names.iter().any(|name| names(trial, name)) || (self.failed && failure.is_some())
     }
-}
 
-impl Selection {
     /// Whether no word selects anything.
     pub fn is_all(&self) -> bool {
         self.names.is_empty() && !self.failed

@@ -12,7 +12,6 @@ use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
 use crate::clock;
-use crate::config::identity;
 use crate::error::Result;
 use crate::experiment::{LOG_FILE, attempts};
 use crate::results::metric::{
@@ -108,8 +107,7 @@ impl Status {
         let mut corpora = Corpora::new(data_root);
         let mut found = Vec::new();
         for trial in trials {
-            let fingerprint = corpora.fingerprint(&trial.experiment)?;
-            let identity = fingerprint.map(|fingerprint| identity(&trial.experiment, &fingerprint));
+            let identity = corpora.identities(&trial.experiment)?.map(|(identity, _)| identity);
             let own = |entry: &&Entry| {
                 entry.row == trial.row
                     && entry.seed == trial.seed

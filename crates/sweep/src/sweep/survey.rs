@@ -1,12 +1,11 @@
 //! What is finished and what is to be done, before anything starts.
 
+use super::corpora::Corpora;
 use super::ladder::Climb;
 use super::policy::Policy;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::PendingTrial;
-use crate::config::{identity, training_identity};
-use crate::data;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::experiment::latest_failure;
 use crate::results::record::{Failure, Record};
 use std::collections::BTreeMap;
@@ -27,8 +26,8 @@ pub struct Survey {
     pub climbs: BTreeMap<usize, Climb>,
 }
 
-/// Opens the corpora of these trials, the first of which has the number `first`, which for a generated one means preparing
-/// it, and sees what is finished.
+/// Sees what is finished of these trials, the first of which has the number `first`. Generated corpora that are not there are
+/// prepared.
 ///
 /// # Errors
 /// A corpus that is not prepared: nothing was started.
@@ -36,10 +35,10 @@ pub fn survey(
     trials: &[Trial],
     first: usize,
     sweep_dir: &Path,
-    data_root: &Path,
+    corpora: &mut Corpora,
     policy: &Policy,
 ) -> Result<Survey> {
-    let mut fingerprints: BTreeMap<String, String> = BTreeMap::new();
+    corpora.prepare(trials)?;
     let mut survey = Survey {
         identities: Vec::new(),
         finished: BTreeMap::new(),
@@ -49,15 +48,7 @@ pub fn survey(
     };
     for (number, trial) in (first..).zip(trials) {
         let experiment = &trial.experiment;
-        let key = serde_json::to_string(&experiment.data).map_err(|e| Error::failed(e.to_string()))?;
-        let fingerprint = match fingerprints.get(&key) {
-            Some(known) => known.clone(),
-            None => {
-                let data = data::open(&experiment.data, data_root)?;
-                fingerprints.entry(key).or_insert(data.fingerprint().to_string()).clone()
-            }
-        };
-        let identity = identity(experiment, &fingerprint);
+        let (identity, training) = corpora.identities(experiment)?.expect("its corpus was just opened");
         let run_dir = run_dir(sweep_dir, trial);
         // The process of a trial whose record is damaged sets it aside, or says why it cannot.
         let record = Record::readable(&run_dir).filter(|record| record.identity == identity);
@@ -73,7 +64,7 @@ pub fn survey(
             survey.pending.push(PendingTrial {
                 trial: number,
                 identity: identity.clone(),
-                training: training_identity(experiment, &fingerprint),
+                training,
                 failures: 0,
             });
         }

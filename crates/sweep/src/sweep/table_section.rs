@@ -11,6 +11,7 @@ use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
+use crate::sequence::distinct;
 
 /// How the results of these trials are laid out in a table.
 ///
@@ -52,7 +53,7 @@ pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
 
 /// The label of the row that others are compared with: the one named, the one that repeats the paper's base, or
 /// the one that is called so.
-fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
+pub fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
     let find =
         |is: &dyn Fn(&Trial) -> bool| trials.iter().find(|trial| is(trial)).map(|trial| trial.row.as_str());
     spec.table
@@ -83,19 +84,14 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let mut classes: Vec<LengthClass> = Vec::new();
-    for class in trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)) {
-        if !classes.contains(&class) {
-            classes.push(class);
-        }
-    }
+    let classes =
+        distinct(trials.iter().flat_map(|trial| LengthClass::all(&trial.experiment.decoding.length_buckets)));
     let by_length = METRICS.iter().filter(|metric| metric.by_length).map(|metric| metric.tag(TEST));
     let known: Vec<String> =
         by_length.flat_map(|tag| classes.iter().map(move |class| class.tag(&tag))).collect();
     let mut columns = spec.table.columns.iter().enumerate();
     let unknown = columns.find(|(_, column)| is_of_class(column) && !known.contains(column));
     let Some((i, column)) = unknown else { return Ok(()) };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let help = match known.is_empty() {
         true => "set decoding.length_buckets, such as [10, 20, 30]".to_string(),
         false => accepted(column, &known),
@@ -113,7 +109,6 @@ pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let mut columns = spec.table.columns.iter().enumerate();
     let other = columns.find(|(_, column)| !is_of_class(column) && !known.contains(column));
     let Some((i, column)) = other else { return Ok(()) };
-    let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let message = format!("column {column:?} is not measured of these trials");
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), accepted(column, &known)))
 }
@@ -173,8 +168,7 @@ fn check_column(spec: &SweepSpec, i: usize, column: &str, known: &[String]) -> R
     let of_class = is_of_class(column)
         && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
     if !known.iter().any(|known| known == column) && !of_class {
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
+        return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, known)));
     }
     if spec.table.columns[..i].iter().any(|earlier| earlier == column) {
         return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
@@ -211,6 +205,7 @@ fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
 }
 
 /// The nearest name and the list of all.
-fn accepted(name: &str, names: &[&str]) -> String {
+fn accepted(name: &str, names: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     format!("{}accepted: {}", did_you_mean(name, names.iter().copied()), names.join(", "))
 }

@@ -1,13 +1,12 @@
 //! What git tracks. Where git cannot be asked, everything counts as tracked.
 
 use crate::files;
-use crate::subprocess::{LOCAL, output_within};
+use crate::subprocess::{LOCAL, git, output_within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The repositories that were asked so far.
 #[derive(Debug, Default)]
@@ -49,17 +48,9 @@ impl Tracked {
 }
 
 /// The files of the repository in `root` that git tracks.
-fn ask(git: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
-    let mut command = Command::new(git);
-    command
-        .arg("-C")
-        .arg(root)
-        .args(["ls-files", "-z", "--full-name", "."])
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        // Where this repository is damaged, git must not answer for one around it.
-        .env("GIT_CEILING_DIRECTORIES", root.parent().unwrap_or(root));
+fn ask(program: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
+    let mut command = git(program, root);
+    command.args(["ls-files", "-z", "--full-name", "."]);
     let output = output_within(&mut command, LOCAL).map_err(|error| match error.kind() {
         ErrorKind::TimedOut => format!("git: {error}"),
         _ => format!("cannot start git: {error}"),
@@ -75,6 +66,7 @@ fn ask(git: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     #[test]
     fn what_git_cannot_say_stays() {

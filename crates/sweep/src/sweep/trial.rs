@@ -4,6 +4,7 @@ use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
 use crate::experiment::run_paths;
 use crate::results::record::Record;
+use crate::sequence::distinct;
 use crate::train::TaskKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -35,13 +36,7 @@ pub struct Trial {
 
 /// What the models of these trials learn to do.
 pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
-    let mut tasks: Vec<TaskKind> = Vec::new();
-    for task in trials.iter().map(|trial| trial.experiment.task()) {
-        if !tasks.contains(&task) {
-            tasks.push(task);
-        }
-    }
-    tasks
+    distinct(trials.iter().map(|trial| trial.experiment.task()))
 }
 
 /// Where a trial of the sweep in `sweep_dir` lives.

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::results::render::csv::{number, text};
 use crate::results::render::{Screen, grid, latex as tex, markdown as md, paragraph};
 use crate::results::sheet::{EMPTY, Heading, Line, Note, Sheet, Text};
-use crate::telemetry::format::{bytes, quantity, scientific, thousands};
+use crate::sequence::distinct;
+use crate::telemetry::format::{bytes, counted, quantity, scientific, thousands};
 
 /// Markdown: all tables, then the notes.
 pub fn markdown(report: &Report) -> String {
@@ -300,7 +301,7 @@ fn notes(report: &Report) -> Vec<Note> {
              {}, Linformer's mixtures {}, BigBird's block {}.",
             provenance.device_name,
             provenance.device,
-            counted(provenance.threads as u64, "thread"),
+            counted(provenance.threads, "thread"),
             provenance.libtorch,
             provenance.ablate,
             provenance.commit,
@@ -326,12 +327,7 @@ fn notes(report: &Report) -> Vec<Note> {
              inputs that they ever reach; the exponent of a path counts the steps of each layer.",
         ),
     ];
-    let mut sources: Vec<&str> = Vec::new();
-    for stated in report.stated.values() {
-        if !sources.contains(&stated.source) {
-            sources.push(stated.source);
-        }
-    }
+    let sources = distinct(report.stated.values().map(|stated| stated.source));
     notes.push(Note::text(format!("Stated: {}.", sources.join("; "))));
     if request.layers.contains(&Layer::NeuralGpu) {
         notes.push(Note::text("The Extended Neural GPU is not built here: its operations are counted."));
@@ -346,11 +342,6 @@ fn notes(report: &Report) -> Vec<Note> {
         ))
     }));
     notes
-}
-
-/// `1 thread`, `2 threads`.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{} {what}s", thousands(count)) }
 }
 
 fn line(cells: Vec<String>) -> Line {

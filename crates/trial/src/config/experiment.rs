@@ -2,10 +2,12 @@
 
 use crate::data::DataConfig;
 use crate::decode::DecodingConfig;
+use crate::left_out::is_default;
 use crate::model::ModelConfig;
 use crate::train::{TaskKind, TrainingConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// One resolved experiment. Every default is stated once, in the section's `Default`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -112,7 +114,7 @@ pub struct RunConfig {
     /// Number of dev sentences over which each measurement of the dev loss also measures how sharp attention is, in each
     /// layer: the entropy of the weights and the share of rows that put more than 0.99 on one token
     /// (docs/tensorboard.md). 0 measures nothing.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "is_default")]
     pub attention_statistics: usize,
     /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
     /// ignored. If absent, all layers.
@@ -144,10 +146,6 @@ impl Default for RunConfig {
     }
 }
 
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
 /// The device that a trial runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
@@ -158,11 +156,11 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-impl TryFrom<String> for DeviceChoice {
-    type Error = String;
+impl FromStr for DeviceChoice {
+    type Err = String;
 
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
             "auto" => Ok(DeviceChoice::Auto),
             "cpu" => Ok(DeviceChoice::Cpu),
             "cuda" => Ok(DeviceChoice::Cuda(0)),
@@ -172,6 +170,14 @@ impl TryFrom<String> for DeviceChoice {
                 )
             }
         }
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 

@@ -10,6 +10,7 @@ use super::validate::{validate, validate_data};
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use crate::folders::is_directory_name;
+use crate::utf8::end_of;
 use std::path::{Component, Path, PathBuf};
 
 /// What a `--set` is called in messages.
@@ -290,10 +291,7 @@ fn read_text(path: &Path) -> std::result::Result<String, Unreadable> {
         help: None,
     })?;
     String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        let start = valid.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
-        let byte = valid.len() - start + 1;
+        let (line, byte) = end_of(&error.as_bytes()[..error.utf8_error().valid_up_to()]);
         let message = format!("{}:{line}: byte {byte} of this line is not UTF-8", path.display());
         Unreadable { message, help: Some("save the file as UTF-8") }
     })

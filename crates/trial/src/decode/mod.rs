@@ -4,6 +4,7 @@
 
 pub mod length_penalty;
 
+use crate::left_out::is_default;
 pub use length_penalty::LengthPenaltyForm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub struct DecodingConfig {
     /// is finished if it is among the best `beam` candidates of its step, and the search for a sentence ends as soon as
     /// `beam` hypotheses are finished. If false, the rule of the paper's code: a hypothesis that ends is finished if it
     /// is among the best 2·`beam` candidates, and the search ends when no unfinished hypothesis can become the best.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "is_default")]
     pub early_stopping: bool,
     /// Number of tokens, including the end of sentence, by which a translation may be longer than its source.
     pub max_extra_length: usize,

@@ -14,6 +14,7 @@ pub mod resume;
 pub mod reuse;
 pub mod run_files;
 pub mod run_paths;
+mod scored_text;
 pub mod settings;
 pub mod translations;
 pub mod view;
@@ -26,5 +27,6 @@ pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };
+pub use scored_text::scored_text;
 pub use settings::settings;
 pub use translations::{bleu_config, metric_of, recorded_hypotheses};

@@ -3,15 +3,6 @@
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
 
-pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// The same for settings whose default is true.
-pub fn is_true(value: &bool) -> bool {
-    *value
-}
-
 /// Writes the keys of a section whose values are not their defaults.
 pub fn beyond_defaults<T, S>(section: &T, serializer: S) -> Result<S::Ok, S::Error>
 where

@@ -22,7 +22,8 @@ pub use recurrent::RecurrentConfig;
 pub use span_work::{big_bird_slots, local_sides, local_window};
 pub use vocabulary_sizes::VocabularySizes;
 
-use left_out::{beyond_defaults, is_default, is_true};
+use crate::left_out::{is_default, is_true};
+use left_out::beyond_defaults;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -62,7 +63,7 @@ impl Attention {
 
     /// Writes `attention.json` into the run directory, atomically.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
-        let text = serde_json::to_string(self).map_err(|error| Error::failed(error.to_string()))? + "\n";
+        let text = json::line(self)? + "\n";
         files::write_atomically(&run_dir.join(ATTENTION_FILE), text.as_bytes())
     }
 

@@ -11,6 +11,7 @@ use super::sheet::{
 use super::table::{Cell, Column, ResultTable, Row};
 use super::varied::{self, RowSettings, VariedSetting};
 use crate::error::{Error, Result};
+use crate::sequence::distinct;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -250,13 +251,7 @@ fn column(table: &ResultTable, metric: Option<&str>) -> Result<usize> {
 /// The values that rows have of a setting, each once: numbers by size, if all are; else in the order of the sweep. Rows in
 /// which it has no value come last.
 fn values<'a>(rows: impl Iterator<Item = &'a Row>, key: &str) -> Vec<Option<Value>> {
-    let mut values: Vec<Option<Value>> = Vec::new();
-    for row in rows {
-        let value = row.layout.settings.get(key).cloned();
-        if !values.contains(&value) {
-            values.push(value);
-        }
-    }
+    let mut values = distinct(rows.map(|row| row.layout.settings.get(key).cloned()));
     if values.iter().flatten().all(Value::is_number) {
         let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64).unwrap_or(f64::INFINITY);
         values.sort_by(|a, b| number(a).total_cmp(&number(b)));

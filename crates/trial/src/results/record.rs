@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -224,7 +225,7 @@ impl Record {
 
 impl Failure {
     pub fn save(&self, run_dir: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        let text = json::page(self)?;
         files::write_atomically(&run_dir.join(FAILURE_FILE), text.as_bytes())
     }
 

@@ -4,6 +4,7 @@ use super::metric::Better;
 use super::table::{ResultTable, Row};
 use super::varied;
 use crate::error::{Error, Result, did_you_mean};
+use crate::sequence::distinct;
 use std::cmp::Ordering;
 
 /// The word for a row's label.
@@ -110,12 +111,7 @@ impl ResultTable {
         if self.rows.iter().any(|row| self.value_is(row, key, value)) {
             return Ok(());
         }
-        let mut values: Vec<String> = Vec::new();
-        for text in self.rows.iter().filter_map(|row| self.text_of(row, key)) {
-            if !values.contains(&text) {
-                values.push(text);
-            }
-        }
+        let values: Vec<String> = distinct(self.rows.iter().filter_map(|row| self.text_of(row, key)));
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let message = format!("--where {key}={value}: no row has this");
         Err(Error::user(format!(

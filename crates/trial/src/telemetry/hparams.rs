@@ -10,6 +10,7 @@ use super::tensorboard_event;
 use super::tensorboard_file::EventWriter;
 use crate::clock;
 use crate::error::Result;
+use crate::sequence::distinct;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
 use std::fmt;
@@ -78,14 +79,9 @@ impl HParamColumn {
     /// The column of a setting with the values of all trials, in any order and with repetitions.
     /// It differs if there are two.
     pub fn from_values(name: impl Into<String>, values: impl IntoIterator<Item = HParamValue>) -> Self {
-        let mut distinct = Vec::new();
-        for value in values {
-            if !distinct.contains(&value) {
-                distinct.push(value);
-            }
-        }
-        let (name, differs) = (name.into(), distinct.len() > 1);
-        HParamColumn { title: name.clone(), name, domain: HParamDomain::Discrete(distinct), differs }
+        let (name, values) = (name.into(), distinct(values));
+        let differs = values.len() > 1;
+        HParamColumn { title: name.clone(), name, domain: HParamDomain::Discrete(values), differs }
     }
 }
 

@@ -22,7 +22,8 @@ use crate::data::batch::Batching;
 use crate::data::masking::MaskingConfig;
 pub use crate::data::reading::{BlockReading, Direction, FirstInput, PrefixLoss};
 use crate::data::words::WordsConfig;
-use crate::model::left_out::{beyond_defaults, is_default};
+use crate::left_out::is_default;
+use crate::model::left_out::beyond_defaults;
 use schedule::Schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,13 +99,13 @@ pub struct TrainingConfig {
     /// Number format in which training computes.
     pub precision: Precision,
     /// Which tokens a model that translates without an encoder is trained to predict; `target` if absent.
-    #[serde(skip_serializing_if = "PrefixLoss::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub prefix_loss: PrefixLoss,
     /// In which direction a language model reads its text; `forward` if absent.
-    #[serde(skip_serializing_if = "Direction::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub direction: Direction,
     /// What a language model predicts the first token of a block from; `bos` if absent.
-    #[serde(skip_serializing_if = "FirstInput::is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub first_input: FirstInput,
     /// The tokens that a masked language model is to find; read where `model.decoder` is `none`. If absent, as in BERT.
     #[serde(skip_serializing_if = "is_default", serialize_with = "beyond_defaults")]

@@ -6,6 +6,7 @@ use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::sweep::board::Stage;
 use crate::sweep::committed::CommittedRecords;
+use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::CardPool;
 use crate::sweep::json_event::SweepEvent;
 use crate::sweep::launch::LauncherKind;
@@ -29,6 +30,7 @@ use std::path::Path;
 pub struct Call<'a> {
     pub spec: &'a SweepSpec,
     pub sweep_file: &'a Path,
+    pub data_root: &'a Path,
     pub scheduler: &'a Scheduler<'a>,
     pub launcher: LauncherKind,
     pub slurm: SlurmSpec,
@@ -40,11 +42,11 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     /// Runs what is to be run, and writes and prints the table. `tally` counts the trials, also before an error.
-    pub fn run(&self, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
-        let Scheduler { results, data_root, sweep_dir, policy, progress, .. } = *self.scheduler;
-        let workers = self.workers;
+    pub fn run(&self, corpora: &mut Corpora, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
+        let Scheduler { results, sweep_dir, policy, progress, .. } = *self.scheduler;
+        let Call { workers, data_root, .. } = *self;
         let Survey { identities, finished, failures, pending, climbs } =
-            survey(&work.trials, 0, sweep_dir, data_root, policy)?;
+            survey(&work.trials, 0, sweep_dir, corpora, policy)?;
         work.identities = identities;
         let committed =
             |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
@@ -212,7 +214,7 @@ impl<'a> Call<'a> {
     }
 
     fn tabulate(&self, work: &Work, view: Option<&mut SweepView>) -> Result<()> {
-        let Scheduler { sweep_dir, data_root, progress, .. } = *self.scheduler;
+        let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
         let Work { trials, identities, reused, search } = work;
         let mut records =
             collect::records(sweep_dir, trials, |number, record| record.identity == identities[number]);
@@ -220,7 +222,7 @@ impl<'a> Call<'a> {
             records[number].get_or_insert_with(|| found.under(&trials[number].row));
         }
         let sources = collect::Sources { spec: self.spec, sweep_dir, trials, records: &records, reused };
-        let (table, counts) = collect::table(&sources, data_root)?;
+        let (table, counts) = collect::table(&sources, self.data_root)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
         let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come);

@@ -14,7 +14,7 @@ use crate::config::experiment::RunConfig;
 use crate::device;
 use crate::error::{Error, Result};
 use crate::signal::StopFlag;
-use crate::telemetry::format::{bytes, quantity, thousands};
+use crate::telemetry::format::{bytes, counted, quantity, thousands};
 use cost::{KIND, unless_out_of_memory};
 use single_layer::SingleLayer;
 use tch::Device;
@@ -48,9 +48,8 @@ pub fn measure(
         depths.extend(chain::measure(layer, &request.sizes)?);
         for &length in request.lengths.iter().filter(|&&length| length <= LONGEST_PATH) {
             let Some(layers) = path::layers_between_ends(layer, &request.sizes, length, stop)? else { break };
-            let unit = if layers == 1 { "layer" } else { "layers" };
-            let length_text = thousands(length as u64);
-            tell(&format!("{}, n {length_text}: longest path {layers} {unit}", layer.name()));
+            let (length_text, path_text) = (thousands(length as u64), counted(layers, "layer"));
+            tell(&format!("{}, n {length_text}: longest path {path_text}", layer.name()));
             let layers = layers as i64;
             let steps = depths.last().map_or(1, |depth| depth.steps(length));
             paths.push(PathLength { layer, length, layers, steps: layers * steps });

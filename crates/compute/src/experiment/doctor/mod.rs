@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::experiment::provenance::{commit, provenance};
 use crate::model::attention::fused;
 use crate::results::record::Provenance;
-use crate::telemetry::format::bytes;
+use crate::telemetry::format::{bytes, counted};
 use crate::train::Precision;
 use serde::Serialize;
 use tch::{Device, Kind};
@@ -104,8 +104,7 @@ fn libtorch() -> Finding {
 }
 
 fn processor() -> Finding {
-    let cores = device::available_threads();
-    let cores = if cores == 1 { "1 core".to_string() } else { format!("{cores} cores") };
+    let cores = counted(device::available_threads(), "core");
     let slow = match device::vector_instructions() {
         None if cfg!(target_arch = "x86_64") => "; without AVX2 libtorch takes its slowest kernels",
         _ => "",

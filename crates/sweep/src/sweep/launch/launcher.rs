@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::results::record::FailureKind;
 use crate::sweep::devices::CardPool;
 use crate::sweep::ledger::Kind;
-use crate::sweep::progress_display::TrialEvent;
+use crate::sweep::trial_event::TrialEvent;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use super::process::{self, Cores};
 use crate::device::available_threads;
 use crate::error::Result;
 use crate::sweep::devices::CardPool;
-use crate::sweep::progress_display::TrialEvent;
+use crate::sweep::trial_event::TrialEvent;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -55,9 +55,7 @@ impl Local {
             told: channel(),
         }
     }
-}
 
-impl Local {
     /// The environment that shows the trial its card alone, which its log names.
     fn environment(&mut self, order: &Order) -> Result<Vec<(&'static str, String)>> {
         let Some(card) = self.pool.as_mut().and_then(|pool| pool.enter(order.trial)) else {

@@ -1,15 +1,16 @@
 //! One trial as a process of its own, so that no crash takes others along.
 
 use super::launcher::Ending;
-use crate::error::{BUSY_CODE, Error, OUT_OF_MEMORY_CODE, Result};
+use crate::error::{BUSY_CODE, DIVERGED_CODE, Error, OUT_OF_MEMORY_CODE, Result, STOPPED_CODE, USER_CODE};
 use crate::experiment::LOG_FILE;
 use crate::files;
 use crate::results::record::FailureKind;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 
 /// The processors that a worker may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +41,33 @@ fn allowed_cores() -> Option<Vec<usize>> {
 /// to the next: the kernel tells it as often. A second SIGTERM would end the trial before it has saved its state.
 const DEATH_NOTICE: libc::c_int = libc::SIGUSR2;
 
+/// The path of this program's file, as it was when it was first asked for. The system's own answer changes once a build has
+/// replaced the file: it ends in ` (deleted)` then.
+static PROGRAM: LazyLock<std::io::Result<PathBuf>> = LazyLock::new(std::env::current_exe);
+
+/// Gives the path of this program, by which it starts trials. A driver calls this when it begins, so that it still knows
+/// the path after a build has replaced the file.
+///
+/// # Errors
+/// If nothing is there any more.
+pub fn this_program() -> Result<&'static Path> {
+    match &*PROGRAM {
+        Ok(program) => check_there(program).map(|()| program.as_path()),
+        Err(error) => Err(Error::failed(format!("cannot find this program: {error}"))),
+    }
+}
+
+fn check_there(program: &Path) -> Result<()> {
+    if program.exists() {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "{} is not there any more, and trials are started by it: build or install ablate again, and give the same command \
+         again, which goes on",
+        program.display()
+    )))
+}
+
 /// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
 /// log; its progress events go to `told`, its standard output. If this process dies, the trial
 /// saves a checkpoint and stops.
@@ -55,9 +83,9 @@ pub fn spawn(
     told: Stdio,
 ) -> Result<Child> {
     let log = open_log(run_dir)?;
-    let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
+    let program = this_program()?;
     let cores = cores.cloned();
-    let mut command = Command::new(&program);
+    let mut command = Command::new(program);
     command.arg("--data").arg(data_root).arg("--results").arg(results).arg("trial").arg(run_dir);
     command.envs(environment.iter().map(|(name, value)| (name, value)));
     command.args(until.map(|step| format!("--until={step}")));
@@ -75,7 +103,7 @@ pub fn spawn(
             Ok(())
         });
     }
-    command.spawn().map_err(Error::io("start", &program))
+    command.spawn().map_err(Error::io("start", program))
 }
 
 fn open_log(run_dir: &Path) -> Result<File> {
@@ -103,31 +131,33 @@ pub fn log_length(run_dir: &Path) -> u64 {
 pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, begin, 5);
-    let (code, signal) = (status.and_then(|status| status.code()), status.and_then(|status| status.signal()));
+    let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
+    let signal = status.and_then(|status| status.signal());
     let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
-        (Some(75), _) => return Ending::Stopped,
+        (Some(STOPPED_CODE), _) => return Ending::Stopped,
         // It began after the driver had looked; one whose driver was killed may still be saving its state.
-        (Some(code), _) if code == i32::from(BUSY_CODE) => {
+        (Some(BUSY_CODE), _) => {
             return Ending::Requeued("another process is at work on it".to_string());
         }
-        (Some(2), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
-        (Some(3), _) => (FailureKind::Diverged, "diverged".to_string()),
-        (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => {
-            (FailureKind::OutOfMemory, "out of memory".to_string())
-        }
+        (Some(USER_CODE), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
+        (Some(DIVERGED_CODE), _) => (FailureKind::Diverged, "diverged".to_string()),
+        (Some(OUT_OF_MEMORY_CODE), _) => (FailureKind::OutOfMemory, "out of memory".to_string()),
         // Where memory does not suffice for the libraries, the process ends before its first line of code runs.
         (_, Some(libc::SIGABRT)) if lines.contains("std::bad_alloc") => {
             (FailureKind::OutOfMemory, "out of memory".to_string())
         }
         (Some(code), _) => (FailureKind::Failed, format!("failed with exit code {code}")),
-        (None, Some(libc::SIGKILL)) => {
-            (FailureKind::Killed, "killed by signal 9, perhaps for lack of memory".to_string())
-        }
-        (None, Some(signal)) => (FailureKind::Killed, format!("killed by signal {signal}")),
+        (None, Some(signal)) => (FailureKind::Killed, killed_by(signal)),
         (None, None) => (FailureKind::Lost, "ended in an unknown way".to_string()),
     };
     Ending::Failed { kind, reason, detail: lines }
+}
+
+/// Says that a signal ended a process.
+pub fn killed_by(signal: i32) -> String {
+    let why = if signal == libc::SIGKILL { ", perhaps for lack of memory" } else { "" };
+    format!("killed by signal {signal}{why}")
 }
 
 /// The last lines of a file, of those from byte `begin` on; nothing if it cannot be read.
@@ -142,6 +172,18 @@ pub fn last_lines(path: &Path, begin: u64, count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_gone_is_named_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("ablate");
+        let error = check_there(&program).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{} is not there any more", program.display())), "{error}");
+        // Another file in its place is another build, or the same one again.
+        std::fs::write(&program, "").unwrap();
+        check_there(&program).unwrap();
+        assert_eq!(this_program().unwrap(), std::env::current_exe().unwrap());
+    }
 
     #[test]
     fn lines_of_an_earlier_process_are_not_told_again() {

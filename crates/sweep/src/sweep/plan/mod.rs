@@ -22,7 +22,6 @@ use super::selection::Selection;
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
 use super::varied::varied;
-use crate::config::{identity, training_identity};
 use crate::device::{available_memory, available_threads};
 use crate::error::Result;
 use crate::experiment::run_files::has_checkpoint;
@@ -67,22 +66,20 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
-        let corpus = estimator.corpora.of(experiment)?;
+        let (identity, training) = estimator.corpora.identities(experiment)?.unzip();
         let hint = how_to_prepare(experiment);
-        if corpus.is_none() && !unprepared.contains(&hint) {
+        if identity.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
         }
-        let fingerprint = corpus.map(|corpus| corpus.fingerprint().to_string());
-        let identity = fingerprint.as_ref().map(|fingerprint| identity(experiment, fingerprint));
         let run_dir = run_dir(request.sweep_dir, trial);
         let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
-        if let (Some(identity), Some(fingerprint)) = (&identity, &fingerprint) {
+        if let (Some(identity), Some(training)) = (&identity, training) {
             state = match request.committed.of(identity).filter(|_| !state.state.is_done()) {
                 Some(found) => {
                     let why = format!("the record in {} stands for it", found.place());
                     TrialState::new(StateKind::Recorded, experiment.training.steps, why)
                 }
-                None => shared.state_with_reuse(trial, identity, fingerprint, &run_dir, state),
+                None => shared.state_with_reuse(trial, identity, training, &run_dir, state),
             };
         }
         if !request.only.plans(trial, state.state) {
@@ -133,7 +130,7 @@ impl Shared {
         &mut self,
         trial: &Trial,
         identity: &str,
-        fingerprint: &str,
+        training: String,
         run_dir: &Path,
         state: TrialState,
     ) -> TrialState {
@@ -145,7 +142,6 @@ impl Shared {
             let why = format!("the same trial finished in {}, which is taken over", other.display());
             return TrialState::new(StateKind::FinishedElsewhere, steps, why);
         }
-        let training = training_identity(&trial.experiment, fingerprint);
         let trained = self.index.same_training(&training).filter(|other| has_checkpoint(other));
         let why = match (trained, self.first.get(&training)) {
             _ if state.state != StateKind::Changed && has_checkpoint(run_dir) => return state,

@@ -7,9 +7,10 @@ use crate::data::prepared::{text_names, vocabulary_sizes};
 use crate::data::{Prepared, Split};
 use crate::device::expected_name;
 use crate::error::Result;
+use crate::json;
 use crate::model::VocabularySizes;
 use crate::model::cost::Cost;
-use crate::sweep::corpora::{Corpora, key_of};
+use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::Need;
 use crate::telemetry::console::print_message;
 use crate::train::TaskKind;
@@ -147,11 +148,8 @@ impl<'a> CostEstimator<'a> {
     /// What a trial takes of a card's memory.
     pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
         let corpus = self.corpora.of(experiment)?;
-        let fingerprint = match &corpus {
-            Some(corpus) => corpus.fingerprint().to_string(),
-            None => key_of(&experiment.data)?,
-        };
-        match self.history.peak_on_card(&shape_hash(experiment, &fingerprint)) {
+        let text = text_key(experiment, corpus.as_deref())?;
+        match self.history.peak_on_card(&shape_hash(experiment, &text)) {
             Some(bytes) => Ok(Need::Measured(bytes)),
             None => Ok(Need::Estimated(self.price(experiment)?.memory_estimate.total())),
         }
@@ -174,7 +172,7 @@ impl<'a> CostEstimator<'a> {
             masked,
             words,
         );
-        let key = key_of(&(&experiment.data, sizes))?;
+        let key = json::line(&(&experiment.data, sizes))?;
         if let Some(known) = self.workloads.get(&key) {
             return Ok(known.clone());
         }
@@ -227,16 +225,13 @@ impl<'a> CostEstimator<'a> {
         experiment: &Experiment,
         corpus: Option<&Prepared>,
     ) -> Result<Option<std::result::Result<Rate, String>>> {
-        let fingerprint = match corpus {
-            Some(corpus) => corpus.fingerprint().to_string(),
-            None => key_of(&experiment.data)?,
-        };
+        let text = text_key(experiment, corpus)?;
         let threads = match experiment.run.threads {
             0 => self.threads,
             threads => threads,
         };
         let device = expected_name(experiment.run.device);
-        let key = Key { shape: shape_hash(experiment, &fingerprint), device, threads };
+        let key = Key { shape: shape_hash(experiment, &text), device, threads };
         let known = self.history.rate(&key).map(Ok).or_else(|| self.probes.get(&key).cloned());
         if known.is_some() || !self.probe {
             return Ok(known);
@@ -247,6 +242,14 @@ impl<'a> CostEstimator<'a> {
         experiment.run.threads = threads;
         let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
+    }
+}
+
+/// What trials on one text share: the fingerprint of its corpus, or its settings while nothing is prepared.
+fn text_key(experiment: &Experiment, corpus: Option<&Prepared>) -> Result<String> {
+    match corpus {
+        Some(corpus) => Ok(corpus.fingerprint().to_string()),
+        None => json::line(&experiment.data),
     }
 }
 

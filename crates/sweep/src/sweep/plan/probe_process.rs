@@ -4,6 +4,7 @@ use super::history::{Rate, RateSource};
 use crate::config::{Experiment, to_toml};
 use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use crate::experiment::measurement::Measurement;
+use crate::sweep::launch::process::{killed_by, this_program};
 use std::io::Write;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -14,8 +15,8 @@ use std::process::{Command, Output, Stdio};
 /// # Errors
 /// If the process cannot be started.
 pub fn measure(experiment: &Experiment, data_root: &Path) -> Result<std::result::Result<Rate, String>> {
-    let program = std::env::current_exe().map_err(Error::io("find", "this program"))?;
-    let mut command = Command::new(&program);
+    let program = this_program()?;
+    let mut command = Command::new(program);
     command.arg("--data").arg(data_root).args(["probe", "/dev/stdin"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // SAFETY: between fork and exec only one system call is made, which touches no memory.
@@ -26,12 +27,12 @@ pub fn measure(experiment: &Experiment, data_root: &Path) -> Result<std::result:
         });
     }
     let configuration = to_toml(experiment)?;
-    let mut child = command.spawn().map_err(Error::io("start", &program))?;
+    let mut child = command.spawn().map_err(Error::io("start", program))?;
     if let Some(mut input) = child.stdin.take() {
         // A probe that ended early says why on standard error.
         let _ = input.write_all(configuration.as_bytes());
     }
-    Ok(read(&child.wait_with_output().map_err(Error::io("wait for", &program))?))
+    Ok(read(&child.wait_with_output().map_err(Error::io("wait for", program))?))
 }
 
 fn read(output: &Output) -> std::result::Result<Rate, String> {
@@ -42,8 +43,8 @@ fn read(output: &Output) -> std::result::Result<Rate, String> {
     let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
     Err(match (output.status.code(), output.status.signal()) {
         (Some(code), _) if code == i32::from(OUT_OF_MEMORY_CODE) => "out of memory".to_string(),
-        (None, Some(libc::SIGKILL)) => "killed by signal 9, perhaps for lack of memory".to_string(),
-        (None, Some(signal)) => format!("killed by signal {signal}: {last}"),
+        (None, Some(libc::SIGKILL)) => killed_by(libc::SIGKILL),
+        (None, Some(signal)) => format!("{}: {last}", killed_by(signal)),
         _ => last.strip_prefix("error: ").unwrap_or(last).to_string(),
     })
 }

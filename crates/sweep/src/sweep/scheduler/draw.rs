@@ -13,7 +13,7 @@ impl ActiveSweep<'_, '_> {
     /// Has the search make its next draw, and adds its trials to those that wait. Some may be finished already.
     pub(super) fn draw(&mut self) -> Result<()> {
         let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
-        let Work { trials, identities, reused, search: Some(search) } = &mut *self.trials else {
+        let Work { trials, identities, reused, search: Some(search) } = &mut *self.work else {
             return Ok(());
         };
         let mut notes = Vec::new();

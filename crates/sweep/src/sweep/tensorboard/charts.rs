@@ -2,6 +2,7 @@
 //! those of the rows that belong to none, and at the end every seed.
 
 use crate::results::metric::{Metric, of_tasks, on_sets};
+use crate::sequence::distinct;
 use crate::sweep::trial::{Trial, tasks};
 use crate::telemetry::chart_layout::{Category, Chart, Curves};
 use std::collections::BTreeSet;
@@ -25,12 +26,7 @@ pub fn tag(group: &str, metric: &str, curve: &str) -> String {
 
 /// The groups of the table, in its order.
 pub fn groups(trials: &[Trial]) -> Vec<&str> {
-    let mut groups: Vec<&str> = Vec::new();
-    for group in trials.iter().filter_map(|trial| trial.group.as_deref()) {
-        if !groups.contains(&group) {
-            groups.push(group);
-        }
-    }
+    let groups = distinct(trials.iter().filter_map(|trial| trial.group.as_deref()));
     if groups.is_empty() { vec![ALL] } else { groups }
 }
 

@@ -11,6 +11,7 @@ mod spread;
 
 use super::collect;
 use super::spec::SweepSpec;
+use super::table_section;
 use super::trial::Trial;
 use crate::error::Result;
 use crate::experiment::view::{is_run, rewrite_events, write_difference};
@@ -80,7 +81,7 @@ impl<'a> SweepView<'a> {
 
     /// A trial is about to start: what sets it apart from the base row of all `trials` is for its own page to tell.
     pub fn begin(&self, trials: &[Trial], trial: &Trial, run_dir: &Path) {
-        let base = base(trials);
+        let base = base(self.spec, trials);
         warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
@@ -162,13 +163,33 @@ fn ended(table: &ResultTable) -> u64 {
     (table.rows.iter().map(|row| row.finished).sum::<usize>() + table.failures.len()) as u64
 }
 
-/// The row that the others are compared with: the one called `base`, else the first.
-fn base(trials: &[Trial]) -> &Trial {
-    let named = trials.iter().find(|trial| trial.row == super::label::PLAIN);
+/// A trial of the row that the others are compared with: the table's base row, else the first.
+fn base<'t>(spec: &SweepSpec, trials: &'t [Trial]) -> &'t Trial {
+    let label = table_section::base(spec, trials);
+    let named = trials.iter().find(|trial| Some(trial.row.as_str()) == label);
     named.unwrap_or_else(|| trials.first().expect("a sweep has trials"))
 }
 
 /// Prints an error as a warning: TensorBoard's files are no reason to end a sweep.
 fn warn_on_error<T>(outcome: Result<T>) -> Option<T> {
     outcome.map_err(|error| print_message(&format!("warning: TensorBoard's files: {error}"))).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::examples::of_demo;
+    use super::*;
+
+    #[test]
+    fn runs_differ_from_the_row_that_the_table_compares_with() {
+        let rows = "[[row]]\nlabel = \"a\"\n[[row]]\nlabel = \"b\"\nset = { \"model.layers\" = 1 }\n";
+        let of_base = |table: &str, second: &str| {
+            let rows = rows.replace("\"b\"", &format!("{second:?}"));
+            let (spec, trials) = of_demo(&format!("seeds = [1]\n{table}{rows}"));
+            base(&spec, &trials).row.clone()
+        };
+        assert_eq!(of_base("", "b"), "a");
+        assert_eq!(of_base("", "base"), "base");
+        assert_eq!(of_base("[table]\nbase = \"b\"\n", "b"), "b");
+    }
 }

@@ -2,7 +2,7 @@
 
 pub mod cost;
 
-use super::left_out::is_default;
+use crate::left_out::is_default;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

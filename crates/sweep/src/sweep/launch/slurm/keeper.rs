@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
 use crate::experiment::{ENDING_FILE, EVENTS_FILE, claimed_identity};
 use crate::files;
+use crate::json;
 use crate::signal::StopFlag;
 use crate::sweep::launch::launcher::Ending;
 use crate::sweep::launch::process;
@@ -49,7 +50,7 @@ impl Left {
     }
 
     fn save(&self, run_dir: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        let text = json::page(self)?;
         files::write_atomically(&run_dir.join(ENDING_FILE), text.as_bytes())
     }
 }

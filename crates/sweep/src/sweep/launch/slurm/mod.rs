@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
-use crate::sweep::progress_display::TrialEvent;
+use crate::sweep::trial_event::TrialEvent;
 use crate::telemetry::format::counted;
 use client::Job;
 use judge::{Verdict, judge};
@@ -79,7 +79,7 @@ impl Slurm {
         spec.check(&|_| None)?;
         script::log_name(&absolute(sweep_dir)?)?;
         script::shell_word(&absolute(data_root)?)?;
-        script::shell_word(&this_program()?)?;
+        script::shell_word(process::this_program()?)?;
         client::find()
     }
 
@@ -115,8 +115,7 @@ impl Slurm {
         let jobs = jobs(&open)?;
         for mut submission in open {
             let number = submission.number;
-            let array =
-                jobs.keys().zip(jobs.values()).find(|((n, _), _)| *n == number).map(|(_, job)| job.array);
+            let array = jobs.iter().find(|((n, _), _)| *n == number).map(|(_, job)| job.array);
             let count = self.found.len();
             for (at, element) in submission.elements.iter().enumerate() {
                 let live = jobs.get(&(number, at)).is_some_and(Job::is_live);
@@ -151,7 +150,7 @@ impl Slurm {
     /// Trials that may be submitted now, so that no more than `max_running` run at once: an array keeps to that by
     /// itself, and further ones wait until none of its jobs does.
     fn room(&self) -> usize {
-        let running = self.submitted.values().filter(|trial_job| trial_job.running).count();
+        let running = self.submitted.values().filter(|submitted| submitted.running).count();
         match self.spec.max_running {
             None => usize::MAX,
             Some(_) if self.submitted.is_empty() => usize::MAX,
@@ -177,9 +176,9 @@ impl Slurm {
                     Kind::Submitted,
                     format!("job {}", client::id(array, at)),
                 ));
-                let trial_job =
+                let submitted =
                     SubmittedTrial { order, place: (number, at), running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(trial_job.order.trial, trial_job);
+                self.submitted.insert(submitted.order.trial, submitted);
             }
         }
         Ok(updates)
@@ -201,7 +200,7 @@ impl Slurm {
             "--requeue".to_string(),
         ];
         options.extend(self.spec.options());
-        let text = script::text(&options, &this_program()?, &self.data_root, &self.results, &file)?;
+        let text = script::text(&options, process::this_program()?, &self.data_root, &self.results, &file)?;
         files::write_atomically(&script, text.as_bytes())?;
         let outcome = client::submit(&options, &script);
         submission.array = match outcome {
@@ -240,8 +239,8 @@ impl Slurm {
         self.squeue_failing = false;
         let mut updates = Vec::new();
         let mut over = Vec::new();
-        for (&trial, trial_job) in &mut self.submitted {
-            let SubmittedTrial { order, place, .. } = &*trial_job;
+        for (&trial, submitted) in &mut self.submitted {
+            let SubmittedTrial { order, place, .. } = &*submitted;
             let (submission, at) = (&self.submissions[&place.0], place.1);
             let element = &submission.elements[at];
             let job = jobs.get(place);
@@ -251,10 +250,10 @@ impl Slurm {
                 let saved = saved_step(&order.run_dir)?;
                 Ok(saved > element.from && element.until != Some(saved))
             };
-            let verdict = judge(job, left.as_ref(), trial_job.misses, got_further)?;
-            trial_job.misses = if matches!(verdict, Verdict::Unclear) { trial_job.misses + 1 } else { 0 };
+            let verdict = judge(job, left.as_ref(), submitted.misses, got_further)?;
+            submitted.misses = if matches!(verdict, Verdict::Unclear) { submitted.misses + 1 } else { 0 };
             match verdict {
-                Verdict::Queued if std::mem::take(&mut trial_job.running) => {
+                Verdict::Queued if std::mem::take(&mut submitted.running) => {
                     let id = job.map(Job::id).unwrap_or_default();
                     updates.push(Update::Noted(
                         trial,
@@ -262,19 +261,19 @@ impl Slurm {
                         format!("job {id} is back in the queue"),
                     ));
                 }
-                Verdict::Running if !std::mem::replace(&mut trial_job.running, true) => {
+                Verdict::Running if !std::mem::replace(&mut submitted.running, true) => {
                     updates.push(Update::Begun(trial));
                 }
                 Verdict::Over(ending) => {
                     let logs =
-                        [submission.path(&self.sweep_dir, "log"), trial_job.order.run_dir.join(LOG_FILE)];
+                        [submission.path(&self.sweep_dir, "log"), submitted.order.run_dir.join(LOG_FILE)];
                     over.push((trial, explained(ending, &logs)));
                 }
                 Verdict::Queued | Verdict::Running | Verdict::Unclear => {}
             }
-            let events = trial_job.order.run_dir.join(EVENTS_FILE);
+            let events = submitted.order.run_dir.join(EVENTS_FILE);
             updates.extend(
-                new_events(&events, &mut trial_job.events_read)
+                new_events(&events, &mut submitted.events_read)
                     .into_iter()
                     .map(|event| Update::Event(trial, event)),
             );
@@ -288,11 +287,11 @@ impl Slurm {
 
     /// A trial's job is over and its ending told.
     fn settle(&mut self, trial: usize) -> Result<()> {
-        let Some(trial_job) = self.submitted.remove(&trial) else { return Ok(()) };
-        Left::forget(&trial_job.order.run_dir)?;
-        let number = trial_job.place.0;
+        let Some(submitted) = self.submitted.remove(&trial) else { return Ok(()) };
+        Left::forget(&submitted.order.run_dir)?;
+        let number = submitted.place.0;
         let others =
-            self.submitted.values().map(|trial_job| trial_job.place).chain(self.found.iter().copied());
+            self.submitted.values().map(|submitted| submitted.place).chain(self.found.iter().copied());
         if !others.into_iter().any(|place| place.0 == number)
             && let Some(mut submission) = self.submissions.remove(&number)
         {
@@ -305,7 +304,7 @@ impl Slurm {
     /// The numbers of the trials' jobs.
     fn ids(&self) -> Vec<String> {
         let array = |place: &Place| Some(client::id(self.submissions.get(&place.0)?.array?, place.1));
-        self.submitted.values().filter_map(|trial_job| array(&trial_job.place)).collect()
+        self.submitted.values().filter_map(|submitted| array(&submitted.place)).collect()
     }
 }
 
@@ -332,8 +331,8 @@ impl Launcher for Slurm {
         match self.found(&order.run_dir, &order.identity) {
             Some(place) => {
                 self.found.retain(|other| *other != place);
-                let trial_job = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(trial_job.order.trial, trial_job);
+                let submitted = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
+                self.submitted.insert(submitted.order.trial, submitted);
             }
             None => self.waiting.push(order),
         }
@@ -413,10 +412,6 @@ fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
 /// A path that means the same where a job starts.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io("find", path))
-}
-
-fn this_program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(Error::io("find", "this program"))
 }
 
 #[cfg(test)]

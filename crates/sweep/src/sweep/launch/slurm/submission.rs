@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use crate::experiment::CHECKPOINTS;
 use crate::files;
+use crate::json;
 use crate::sweep::launch::launcher::Order;
 use crate::train::checkpoint_files;
 use serde::{Deserialize, Serialize};
@@ -79,7 +80,7 @@ impl Submission {
     }
 
     pub fn save(&self, sweep_dir: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self).map_err(|e| Error::failed(e.to_string()))? + "\n";
+        let text = json::page(self)?;
         files::write_atomically(&self.path(sweep_dir, "json"), text.as_bytes())
     }
 

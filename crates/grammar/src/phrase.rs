@@ -32,7 +32,7 @@ impl Planner {
         if self.chance(shares::NAME) {
             return Nominal::Name(self.pick::<&str>(lexicon::NAMES));
         }
-        Nominal::Phrase(Box::new(self.phrase(Class::Being, detail)))
+        self.noun(Class::Being, detail)
     }
 
     pub(super) fn object(&mut self, class: Class, detail: Detail, pronouns: bool) -> Nominal {
@@ -43,6 +43,11 @@ impl Planner {
         if person && self.chance(shares::NAME) {
             return Nominal::Name(self.pick::<&str>(lexicon::NAMES));
         }
+        self.noun(class, detail)
+    }
+
+    /// Draws a phrase as what a clause is about.
+    pub(super) fn noun(&mut self, class: Class, detail: Detail) -> Nominal {
         Nominal::Phrase(Box::new(self.phrase(class, detail)))
     }
 

@@ -173,7 +173,7 @@ impl Planner {
             _ => Class::Any,
         };
         let subject = self.object(class, Detail::Full, false);
-        let actor = Nominal::Phrase(Box::new(self.phrase(Class::Being, Detail::Plain)));
+        let actor = self.noun(Class::Being, Detail::Plain);
         let front = if self.chance(shares::TIME) { Front::Time } else { Front::Subject };
         let mut clause = stated(subject, Predicate::Passive { verb, actor });
         if matches!(front, Front::Time) {
@@ -189,7 +189,7 @@ impl Planner {
         } else {
             (Class::Being, lexicon::BEING_ADJECTIVES)
         };
-        let subject = Nominal::Phrase(Box::new(self.phrase(class, Detail::Full)));
+        let subject = self.noun(class, Detail::Full);
         let adjective = self.pick(adjectives);
         let comparison = match self.below(3) {
             0 => None,
@@ -296,14 +296,14 @@ impl Planner {
 
     fn action(&mut self, verb: &'static Verb, action: Action, moved: Option<Role>, detail: Detail) -> Clause {
         let subject = match action {
-            Action::Lie => Nominal::Phrase(Box::new(self.phrase(Class::Thing, Detail::Plain))),
+            Action::Lie => self.noun(Class::Thing, Detail::Plain),
             _ => self.subject(detail),
         };
         let tense = if action == Action::Lie { Tense::Present } else { self.tense() };
         let object = match verb.frame {
             Frame::Object(_, class) => Some(self.object(class, detail, action != Action::Put)),
             Frame::Prepositional(.., class) => Some(self.object(class, Detail::Plain, false)),
-            Frame::Ditransitive => Some(Nominal::Phrase(Box::new(self.phrase(Class::Thing, Detail::Plain)))),
+            Frame::Ditransitive => Some(self.noun(Class::Thing, Detail::Plain)),
             Frame::Intransitive => None,
         };
         let mut clause = act(subject, verb, tense, object);

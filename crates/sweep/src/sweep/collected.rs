@@ -1,0 +1,160 @@
+//! What there is of a sweep's trials: their runs, the committed records that stand for others, and the table of them all.
+
+use super::collect::{self, OtherSettings};
+use super::committed::{Committed, CommittedRecords};
+use super::corpora::{Corpora, how_to_prepare};
+use super::drawing::Drawing;
+use super::search_section::Search;
+use super::searching::Searching;
+use super::sentence_counts::SentenceCounts;
+use super::spec::SweepSpec;
+use super::trial::Trial;
+use crate::error::{Error, Result};
+use crate::results::record::Record;
+use crate::results::table::ResultTable;
+use crate::telemetry::console::print_message;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// What the runs of a sweep left.
+pub struct Collected {
+    pub sweep_dir: PathBuf,
+    pub table: ResultTable,
+    /// Has what the compared scores count in every sentence.
+    pub counts: Vec<SentenceCounts>,
+    pub trials: Vec<Trial>,
+    /// The record of each trial; none of one that is not finished.
+    pub records: Vec<Option<Record>>,
+    /// The trials, by number, that committed records stand for.
+    pub reused: BTreeSet<usize>,
+    /// The search of the sweep; none if its rows are stated.
+    pub search: Option<Search>,
+    /// Row and seed of every run that it may still draw.
+    pub to_come: BTreeSet<(String, u64)>,
+}
+
+/// The trials of a sweep with the records that there are of them.
+#[derive(Default)]
+struct Found<'a> {
+    trials: Vec<Trial>,
+    records: Vec<Option<Record>>,
+    /// The trials, by number, that committed records stand for.
+    reused: BTreeMap<usize, &'a Committed>,
+    /// How to prepare the corpora without which nobody can tell whether these records are of their text.
+    unprepared: BTreeSet<String>,
+}
+
+impl<'a> Found<'a> {
+    /// Adds committed records, and the draws of a search that its ledger does not have, as in a clone: they follow from the
+    /// records of those before.
+    fn completed(
+        mut self,
+        committed: &'a CommittedRecords,
+        mut search: Option<Searching>,
+        data_root: &Path,
+    ) -> Result<Self> {
+        let mut corpora = Corpora::new(data_root);
+        let (known, mut first) = (self.trials.len(), 0);
+        while first < self.trials.len() {
+            self.reuse(first, committed, &mut corpora)?;
+            let new = (first..).zip(&self.records[first..]);
+            let complete: Option<Vec<(usize, &Record)>> =
+                new.map(|(number, record)| Some((number, record.as_ref()?))).collect();
+            first = self.trials.len();
+            let (Some(search), Some(records)) = (&mut search, complete) else { break };
+            // Records without the objective tell nothing of further draws.
+            let learnt = records.into_iter().try_for_each(|(number, record)| search.finish(number, record));
+            if learnt.is_err() || search.to_come() == 0 {
+                break;
+            }
+            if let Some(drawn) = search.next(|_, _| None, &mut Vec::new())? {
+                self.records.extend(collect::records_of_settings(search.sweep_dir, &drawn.trials));
+                self.trials.extend(drawn.trials);
+            }
+        }
+        // Of the last draw there is no record: it was never made.
+        while self.trials.len() > known && self.records.last() == Some(&None) {
+            self.trials.pop();
+            self.records.pop();
+        }
+        Ok(self)
+    }
+
+    /// Takes committed records for the trials from the number `first` on that have none of their own.
+    fn reuse(&mut self, first: usize, committed: &'a CommittedRecords, corpora: &mut Corpora) -> Result<()> {
+        for (number, trial) in self.trials.iter().enumerate().skip(first) {
+            if self.records[number].is_some() {
+                continue;
+            }
+            let found = match corpora.identities(&trial.experiment)? {
+                Some((identity, _)) => committed.of(&identity),
+                None => committed.of_unprepared(&trial.experiment).inspect(|_| {
+                    self.unprepared.insert(how_to_prepare(&trial.experiment));
+                }),
+            };
+            if let Some(found) = found {
+                self.records[number] = Some(found.under(&trial.row));
+                self.reused.insert(number, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Collected {
+    /// Reads the runs of a sweep, of which one at least must be finished, and takes `committed` records where a trial has
+    /// none of its own. The sweep is that of `file`, in `sweep_dir`, with these trials; `search` has its draws. Prints what
+    /// is to be told of the records.
+    ///
+    /// # Errors
+    /// A user error if no trial is finished; if a corpus in `data_root` is damaged.
+    pub fn read(
+        file: &Path,
+        (spec, trials): (SweepSpec, Vec<Trial>),
+        search: Option<Drawing>,
+        sweep_dir: PathBuf,
+        committed: &CommittedRecords,
+        data_root: &Path,
+    ) -> Result<Collected> {
+        let found =
+            Found { records: collect::records_of_settings(&sweep_dir, &trials), trials, ..Found::default() };
+        let mut to_come = search.as_ref().map_or_else(BTreeSet::new, Drawing::runs_to_come);
+        let search = search
+            .map(|drawing| Searching::new(drawing, data_root, committed, &sweep_dir, &spec.policy, false));
+        let Found { trials, records, reused, unprepared } = found.completed(committed, search, data_root)?;
+        for hint in &unprepared {
+            print_message(&format!(
+                "note: --reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {hint}"
+            ));
+        }
+        if let Some(note) = committed.note(reused.len()) {
+            print_message(&format!("note: {note}"));
+        }
+        let damaged = collect::damaged_records(&sweep_dir, &trials);
+        if records.iter().all(Option::is_none) {
+            let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
+            let why = match OtherSettings::of(&sweep_dir, &trials) {
+                Some(others) => others.told(&sweep_dir),
+                None => format!(
+                    "{} holds no finished trial of this sweep; run `ablate sweep {}`",
+                    sweep_dir.display(),
+                    file.display()
+                ),
+            };
+            return Err(Error::user(why + &damaged));
+        }
+        damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
+        let sources = collect::Sources {
+            spec: &spec,
+            sweep_dir: &sweep_dir,
+            trials: &trials,
+            records: &records,
+            reused: &reused,
+        };
+        let (table, counts) = collect::table(&sources, data_root)?;
+        // Committed records were taken for some of them.
+        to_come.retain(|(row, seed)| !trials.iter().any(|trial| trial.row == *row && trial.seed == *seed));
+        let (reused, search) = (reused.into_keys().collect(), spec.search);
+        Ok(Collected { sweep_dir, table, counts, trials, records, reused, search, to_come })
+    }
+}
