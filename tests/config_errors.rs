@@ -97,6 +97,12 @@ fn keys_sections_types_and_names() {
         "did you mean \"model\"? accepted: base, label, data, model, training, decoding, run",
     );
     experiment_fails(
+        "[masked]\nnext_sentence = true",
+        2,
+        "unknown section [masked]",
+        "here it is [model.masked]; accepted: base, label, data, model, training, decoding, run",
+    );
+    experiment_fails(
         "[model]\n\nlayers = \"six\"",
         4,
         "model.layers = \"six\" is a string",
