@@ -21,7 +21,7 @@ impl StoreUpdates<'_> {
     pub fn step(&self, adam: &mut Adam, micro_batches: &[Vec<u32>], step: u64) -> Result<StepStats> {
         let batching = self.config.batching();
         let batches = micro_batches.iter().map(|pairs| micro_batch(batching, self.store, pairs, Device::Cpu));
-        self.step_on(adam, &batches.collect::<Result<Vec<_>>>()?, step)
+        self.step_on(adam, &batches.collect::<Vec<_>>(), step)
     }
 
     /// The same on batches that are made already.

@@ -2,7 +2,7 @@
 
 use super::{check_figure, check_output, print, print_json, print_styled, screen, write_figure};
 use crate::complexity::{
-    Drawn, Layer, Report, Request, Stating, charts, csv, exponents_csv, latex, markdown, terminal,
+    Drawn, Layer, Options, Report, Request, charts, csv, exponents_csv, latex, markdown, terminal,
 };
 use crate::config::DeviceChoice;
 use crate::config::experiment::RunConfig;
@@ -15,47 +15,14 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Kinds of layers, separated by commas. By default all.
-    #[arg(long, value_enum, value_name = "LAYER,…", value_delimiter = ',')]
-    pub layers: Vec<Layer>,
-    /// Widths d of the layers, separated by commas.
-    #[arg(long, value_name = "D,…", value_delimiter = ',', default_values_t = [64, 512])]
-    pub widths: Vec<i64>,
-    /// Lengths n of the sequence, separated by commas. What memory is not enough for is left out.
-    #[arg(
-        long,
-        value_name = "N,…",
-        value_delimiter = ',',
-        default_values_t = [64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192]
-    )]
-    pub lengths: Vec<i64>,
-    /// Number of positions that a kernel multiplies: the paper's k. 3 if absent.
-    #[arg(long, value_name = "K")]
-    pub kernel: Option<i64>,
-    /// Number of positions that restricted self-attention sees: the paper's r. 64 if absent.
-    #[arg(long, value_name = "R")]
-    pub radius: Option<i64>,
-    /// Number of heads of every kind of self-attention. 8 if absent.
-    #[arg(long, value_name = "H")]
-    pub heads: Option<i64>,
-    /// Number of mixtures of the positions that Linformer attends to. 128 if absent.
-    #[arg(long, value_name = "N")]
-    pub mixtures: Option<i64>,
-    /// Number of positions of a block of BigBird, which sees eight blocks. 64 if absent.
-    #[arg(long, value_name = "N")]
-    pub block: Option<i64>,
+    #[command(flatten)]
+    pub options: Options,
     /// Number of CPU threads. 0 uses all cores.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = RangedU64ValueParser::<usize>::new().range(0..=MOST_THREADS))]
     pub threads: usize,
     /// Device: auto, cpu, cuda or cuda:N.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub device: DeviceChoice,
-    /// Number of passes over each sequence that are timed, of which the fastest counts.
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub repeat: usize,
-    /// Duration of the passes over one sequence after which no further one begins, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
-    pub seconds: f64,
     /// Also write the tables as Markdown, LaTeX, CSV and JSON, and the pictures as SVG and PNG, into this directory.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -78,22 +45,11 @@ impl Arguments {
     /// A user error for options that cannot be, and for files in the directory of the output that are not this program's.
     pub fn request(&self) -> Result<(Request, RunConfig)> {
         use clap::ValueEnum;
-        let layers = match self.layers.is_empty() {
-            true => Layer::value_variants().to_vec(),
-            false => self.layers.clone(),
-        };
-        let request = Request::of(Stating {
-            layers,
-            widths: self.widths.clone(),
-            lengths: self.lengths.clone(),
-            kernel: self.kernel,
-            radius: self.radius,
-            heads: self.heads,
-            mixtures: self.mixtures,
-            block: self.block,
-            repeat: self.repeat,
-            seconds: self.seconds,
-        })?;
+        let mut options = self.options.clone();
+        if options.layers.is_empty() {
+            options.layers = Layer::value_variants().to_vec();
+        }
+        let request = Request::of(&options)?;
         if let Some(folder) = &self.out {
             check(folder)?;
         }

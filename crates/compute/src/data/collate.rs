@@ -7,7 +7,6 @@ use super::reading::{BlockReading, PrefixLoss};
 use super::store::Store;
 use super::tokenizer::{BOS, EOS, PAD};
 use super::words::{DrawnWords, WordsConfig};
-use crate::error::Result;
 use crate::pinned_memory::{pinned, send};
 use tch::{Device, Kind, Tensor};
 
@@ -77,7 +76,7 @@ impl Sentences {
 ///
 /// # Panics
 /// As [`collate`].
-pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Device) -> Result<Batch> {
+pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Device) -> Batch {
     match batching.packed_length {
         Some(row_length) => collate_packed(store, pairs, row_length, device),
         None => collate(store, pairs, device),
@@ -179,14 +178,14 @@ fn numbers(numbers: &[i64], device: Device) -> Tensor {
 ///
 /// # Panics
 /// If `indices` is empty or names a pair beyond the store.
-pub fn collate(store: &Store, indices: &[u32], device: Device) -> Result<Batch> {
+pub fn collate(store: &Store, indices: &[u32], device: Device) -> Batch {
     let sources: Vec<Vec<i64>> = indices.iter().map(|&pair| ids(&store.source(pair as usize))).collect();
     let mut targets = Rows::default();
     for &pair in indices {
         let target = ids(&store.target(pair as usize));
         targets.push(shifted(&target), ended(target).enumerate());
     }
-    Ok(Batch::of(pad_sources(&sources, device), targets.tensors(device)))
+    Batch::of(pad_sources(&sources, device), targets.tensors(device))
 }
 
 /// A target as a decoder reads it.
@@ -203,7 +202,7 @@ fn ended(sentence: Vec<i64>) -> impl Iterator<Item = i64> {
 ///
 /// # Panics
 /// As [`collate`].
-fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Result<Batch> {
+fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Batch {
     let (mut sources, mut targets) = (Vec::new(), Rows::default());
     let (mut source_sentences, mut target_sentences) = (Vec::new(), Vec::new());
     for pairs in packing::rows(indices, |pair| store.lengths(pair), row_length) {
@@ -226,7 +225,7 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
     let sentences =
         Sentences { source: padded(&source_sentences, device), target: padded(&target_sentences, device) };
     let batch = Batch::of((padded(&sources, device), lengths), targets.tensors(device));
-    Ok(Batch { sentences: Some(sentences), ..batch })
+    Batch { sentences: Some(sentences), ..batch }
 }
 
 /// The pairs that `indices` names for a model without an encoder: each row is the source, `</s>`, `<s>` and the target.
@@ -235,7 +234,7 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
 ///
 /// # Panics
 /// As [`collate`].
-pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Result<Batch> {
+pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Batch {
     let (mut rows, mut source_tokens) = (Rows::default(), 0);
     for &pair in indices {
         let mut row: Vec<i64> = ended(ids(&store.source(pair as usize))).collect();
@@ -252,7 +251,7 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
         rows.push(row, predicted);
     }
     let batch = Batch::of(no_sources(indices.len(), device), rows.tensors(device));
-    Ok(Batch { source_tokens, ..batch })
+    Batch { source_tokens, ..batch }
 }
 
 /// The blocks of running text that `indices` names: inputs are the block's tokens shifted right, behind `<s>` or behind the
@@ -261,18 +260,13 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
 ///
 /// # Panics
 /// As [`collate`].
-pub fn collate_blocks(
-    store: &Store,
-    indices: &[u32],
-    reading: BlockReading,
-    device: Device,
-) -> Result<Batch> {
+pub fn collate_blocks(store: &Store, indices: &[u32], reading: BlockReading, device: Device) -> Batch {
     let mut rows = Rows::default();
     for &index in indices {
         let (read, block) = reading.inputs_and_targets(store, index as usize);
         rows.push(ids(&read), ids(&block).into_iter().enumerate());
     }
-    Ok(Batch::of(no_sources(indices.len(), device), rows.tensors(device)))
+    Batch::of(no_sources(indices.len(), device), rows.tensors(device))
 }
 
 /// Blocks of running text as a masked language model takes them: the sources are what it reads, the positions those of the
@@ -420,14 +414,14 @@ mod tests {
         [&[5, 6, 7, 8][..], &[9, 10]].iter().try_for_each(|block| writer.push(&[], block)).unwrap();
         writer.finish().unwrap();
         let store = Store::open(&path, [0; 32]).unwrap();
-        let batch = collate_blocks(&store, &[1, 0], BlockReading::default(), Device::Cpu).unwrap();
+        let batch = collate_blocks(&store, &[1, 0], BlockReading::default(), Device::Cpu);
         assert_eq!(batch.target_input, Tensor::from_slice2(&[[1i64, 9, 0, 0], [1, 5, 6, 7]]));
         assert_eq!(batch.positions, Tensor::from_slice(&[0i64, 1, 4, 5, 6, 7]));
         assert_eq!(batch.targets, Tensor::from_slice(&[9i64, 10, 5, 6, 7, 8]));
         assert_eq!((batch.target_tokens, batch.source_tokens, batch.source.size()), (6, 0, vec![2, 0]));
         let read = |direction, first_input| {
             let reading = BlockReading { direction, first_input };
-            collate_blocks(&store, &[1, 0], reading, Device::Cpu).unwrap()
+            collate_blocks(&store, &[1, 0], reading, Device::Cpu)
         };
         let backward = read(Direction::Backward, FirstInput::Bos);
         assert_eq!(backward.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [1, 8, 7, 6]]));

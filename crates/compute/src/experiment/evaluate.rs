@@ -24,7 +24,8 @@ pub struct Scores {
     pub checksums: BTreeMap<String, String>,
 }
 
-/// All metrics on dev and test that a record can hold; writes `hypotheses/{dev,test}.txt` if the model writes something that is scored.
+/// All metrics on dev and test that a record can hold; writes `hypotheses/{dev,test}.txt` if the model writes something
+/// that is scored.
 pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
     let Work { run_dir, task, data, stores, model, stop, .. } = *work;
     let mut metrics = BTreeMap::new();

@@ -23,3 +23,10 @@ pub use ablate_trial::experiment::*;
 pub use provenance::{commit, state_commit};
 pub use trained::TrainedModel;
 pub use trial::{Finished, Trial};
+
+use crate::error::Error;
+
+/// Returns the error of a measurement that a signal ends. Nothing is saved that the same command could go on from.
+fn stopped() -> Error {
+    Error::failed("stopped by a signal while measuring")
+}

@@ -95,7 +95,8 @@ impl Monitor for RunMonitor<'_> {
         self.mark = Instant::now();
         self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
-            self.interval.report(stats, self.telemetry, self.observer)?;
+            let report = self.interval.report(stats, self.telemetry)?;
+            self.observer.report(&report)?;
         }
         let Experiment { run, training, .. } = self.work.experiment;
         let interval = run.histogram_interval_steps;

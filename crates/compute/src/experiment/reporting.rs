@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::results::metric::{TRAIN, TRAIN_LOSS, perplexity_of, tag};
 use crate::telemetry::Telemetry;
-use crate::telemetry::observer::{Observer, Report};
+use crate::telemetry::observer::Report;
 use crate::train::TaskKind;
 use crate::train::step::StepStats;
 use std::time::{Duration, Instant};
@@ -37,13 +37,8 @@ impl Interval {
         self.since += time;
     }
 
-    /// Tells of the interval that `stats` ends, and begins the next.
-    pub fn report(
-        &mut self,
-        stats: &StepStats,
-        telemetry: &mut Telemetry,
-        observer: &mut dyn Observer,
-    ) -> Result<()> {
+    /// Records the interval that `stats` ends, returns its report, and begins the next.
+    pub fn report(&mut self, stats: &StepStats, telemetry: &mut Telemetry) -> Result<Report> {
         let step = stats.step;
         let seconds = self.since.elapsed().as_secs_f64();
         let name = perplexity_of(self.task);
@@ -64,16 +59,9 @@ impl Interval {
         if let Some(bytes) = crate::device::peak_memory() {
             telemetry.timing(step, "memory/peak_mib", bytes as f64 / (1 << 20) as f64)?;
         }
-        let report = Report {
-            step,
-            loss: stats.loss,
-            perplexity,
-            learning_rate: stats.learning_rate,
-            tokens_per_second,
-        };
-        telemetry.report(&report)?;
-        observer.report(&report)?;
+        telemetry.flush()?;
         *self = Interval::begin(self.task);
-        Ok(())
+        let StepStats { loss, learning_rate, .. } = *stats;
+        Ok(Report { step, loss, perplexity, learning_rate, tokens_per_second })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::finished::finished_run;
 use super::limits::DataLimits;
-use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS};
+use super::run_paths::{CHECKPOINTS, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::Experiment;
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -21,8 +21,8 @@ use std::path::Path;
 /// # Errors
 /// A failure if they are not as recorded or do not fit the model.
 pub(super) fn load_scored(run_dir: &Path, record: &Record, weights: &Weights) -> Result<()> {
-    let path = run_dir.join(SCORED);
-    if let FileState::Differs(why) = record.file_state(WEIGHTS, &path)? {
+    let path = run_dir.join(SCORED_PATH);
+    if let FileState::Differs(why) = record.file_state(WEIGHTS_CHECKSUM, &path)? {
         return Err(Error::failed(format!(
             "{} is not as recorded ({why}); see `ablate verify {}`",
             path.display(),

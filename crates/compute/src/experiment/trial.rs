@@ -9,7 +9,7 @@ use super::monitor::RunMonitor;
 use super::provenance::provenance;
 use super::resume;
 use super::run_files;
-use super::run_paths::{CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, WEIGHTS};
+use super::run_paths::{CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, WEIGHTS_CHECKSUM};
 use super::team::Team;
 use super::view;
 use super::work::{Stores, Work};
@@ -309,7 +309,7 @@ impl Trial<'_> {
         telemetry.sync()?;
         let mut checksums = recorded::checksums(self.run_dir)?;
         checksums.extend(scores.checksums);
-        checksums.insert(WEIGHTS.into(), weights);
+        checksums.insert(WEIGHTS_CHECKSUM.into(), weights);
         let record = Record {
             identity: work.owner.identity.clone(),
             training_identity: work.owner.training_identity.clone(),

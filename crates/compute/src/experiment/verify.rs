@@ -1,7 +1,7 @@
 //! Whether a record still holds: its files are what it says, and its scores come out again.
 
 use super::by_length::ScoresByLength;
-use super::run_paths::{CHECKPOINTS, SCORED, WEIGHTS, hypotheses_file};
+use super::run_paths::{CHECKPOINTS, SCORED_PATH, WEIGHTS_CHECKSUM, hypotheses_file};
 use super::translations::stored_hypotheses;
 use super::{TrainedModel, attempts, finished_run};
 use crate::config::{Experiment, identity};
@@ -48,7 +48,7 @@ const FINGERPRINT: &str = "fingerprint";
 
 /// The outcome of a check that needs something whose own check, called `what`, failed.
 fn not_computed(what: &str) -> Outcome {
-    let verb = if what == WEIGHTS { "are" } else { "is" };
+    let verb = if what == WEIGHTS_CHECKSUM { "are" } else { "is" };
     Outcome::Unknown(format!("not computed: {what} {verb} not as recorded"))
 }
 
@@ -71,7 +71,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));
     checks.same(FINGERPRINT, &record.data.fingerprint, data.fingerprint());
     checks.same("identity", &record.identity, &identity(&experiment, data.fingerprint()));
-    checks.file(WEIGHTS, SCORED);
+    checks.file(WEIGHTS_CHECKSUM, SCORED_PATH);
     SHOWN_FILES.iter().for_each(|file| checks.file(file, file));
     checks.times();
     checks.checkpoints()?;
@@ -81,7 +81,7 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
         }
     }
     if decode {
-        match checks.changed([WEIGHTS, DATA, FINGERPRINT]) {
+        match checks.changed([WEIGHTS_CHECKSUM, DATA, FINGERPRINT]) {
             Some(what) => checks.add("decoded again", not_computed(what)),
             None => checks.decoded_again(&*task, data_root)?,
         }

@@ -1,10 +1,11 @@
 //! The formats of Hugging Face transformers share these files and names, and the settings that all of its models fix.
 
 use super::run::{Run, refusal};
-use super::tensors::{Linear, Norm, safetensors_file};
+use super::tensors::{Linear, Norm};
 use crate::decode::DecodingConfig;
 use crate::error::Result;
 use crate::model::{Activation, ModelConfig, Tying};
+use crate::train::tensor_file::file_of;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
@@ -44,7 +45,7 @@ impl Named {
         let kind = kind(run);
         let tensors: Vec<(String, Tensor)> =
             self.tensors.into_iter().map(|(name, tensor)| (name, tensor.to_kind(kind))).collect();
-        safetensors_file(&tensors, [("format", "pt".to_string()), ("identity", run.identity.to_string())])
+        file_of(&tensors, [("format", "pt".to_string()), ("identity", run.identity.to_string())])
     }
 }
 

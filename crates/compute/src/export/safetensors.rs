@@ -4,10 +4,10 @@
 //! and `tokenizer` (the whole `tokenizer.json`). Shared matrices are stored once; `model.tying` tells the rest.
 
 use super::run::{Files, Run};
-use super::tensors::safetensors_file;
 use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};
 use crate::error::Result;
 use crate::json;
+use crate::train::tensor_file::file_of;
 
 pub fn files(run: &Run) -> Result<Files> {
     let tokenizer = run.tokenizer.to_json();
@@ -18,7 +18,7 @@ pub fn files(run: &Run) -> Result<Files> {
         ("tokenizer", tokenizer.clone()),
     ];
     let mut files = vec![
-        ("model.safetensors", safetensors_file(&run.weights.saved(), metadata)?),
+        ("model.safetensors", file_of(&run.weights.saved(), metadata)?),
         (TOKENIZER, tokenizer.into_bytes()),
     ];
     files.extend(run.source_tokenizer.map(|source| (SOURCE_TOKENIZER, source.to_json().into_bytes())));

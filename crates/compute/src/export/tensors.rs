@@ -1,11 +1,9 @@
 //! What the formats share: weights by path in float64, position tables, heads of another width.
 
 use super::run::Run;
-use crate::error::Result;
 use crate::model::position::{Places, PositionEncoding};
 use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, Projections, Score, Tying};
-use crate::train::tensor_file::file_of;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
@@ -217,13 +215,4 @@ impl Linear {
         let biases: Option<Vec<&Tensor>> = parts.iter().map(|part| part.bias.as_ref()).collect();
         Linear { weight: Tensor::cat(&weights, 0), bias: biases.map(|biases| Tensor::cat(&biases, 0)) }
     }
-}
-
-/// A safetensors file.
-pub fn safetensors_file(
-    tensors: &[(String, Tensor)],
-    metadata: impl IntoIterator<Item = (&'static str, String)>,
-) -> Result<Vec<u8>> {
-    let metadata = metadata.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
-    file_of(tensors, metadata)
 }

@@ -103,9 +103,9 @@ impl Decoder {
         self.may_use_kernels && decoding::takes(kind, device)
     }
 
-    /// The attention to the encoder of each layer; none without an encoder.
-    pub(super) fn cross_attentions(&self) -> impl Iterator<Item = &MultiHeadAttention> {
-        self.layers.iter().filter_map(|layer| layer.cross.as_ref()).map(|cross| &cross.attention)
+    /// The attention to the encoder of each layer; none of any layer without an encoder.
+    pub(super) fn cross_attentions(&self) -> impl Iterator<Item = Option<&MultiHeadAttention>> {
+        self.layers.iter().map(|layer| layer.cross.as_ref().map(|cross| &cross.attention))
     }
 
     /// The next position, given those in the cache, which grows by it.
@@ -159,22 +159,16 @@ impl DecoderPart for Decoder {
     }
 
     fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a> {
-        let (kind, device) = match rows {
-            FirstRows::Sources(encoded) => (encoded.output.kind(), encoded.output.device()),
-            FirstRows::Plain { kind, device, .. } => (kind, device),
-        };
-        let cache = match (rows, self.uses_kernels(kind, device)) {
-            (FirstRows::Sources(encoded), true) => DecoderCache::traced(self.cross_attentions(), encoded),
-            (FirstRows::Sources(encoded), false) => DecoderCache::copied(self.cross_attentions(), encoded),
-            (FirstRows::Plain { count, .. }, true) => DecoderCache::traced_alone(self.layers.len(), count),
-            (FirstRows::Plain { .. }, false) => DecoderCache::copied_alone(self.layers.len(), device),
+        let cache = match self.uses_kernels(rows.kind, rows.device) {
+            true => DecoderCache::traced(self.cross_attentions(), rows),
+            false => DecoderCache::copied(self.cross_attentions(), rows),
         };
         Box::new(CachedDecoding { decoder: self, cache })
     }
 
     fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
         let mut maps = DecoderMaps::default();
-        if self.cross_attentions().next().is_none() {
+        if self.layers.iter().all(|layer| layer.cross.is_none()) {
             return DecoderMaps { own: recorded, ..maps };
         }
         // A layer attends to the target, then to the source.

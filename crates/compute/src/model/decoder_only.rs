@@ -123,7 +123,7 @@ impl Generator for DecoderOnly {
         }
         let group = |(length, rows): (i64, Vec<i64>)| {
             let count = rows.len() as i64;
-            let first = FirstRows::Plain { count, kind: self.kind(), device: self.device() };
+            let first = FirstRows { count, kind: self.kind(), device: self.device(), encoded: None };
             let mut group = Group { state: self.decoder.start(first), rows };
             let ids = source.index_select(0, &self.indices(&group.rows));
             (0..length).for_each(|place| _ = self.step(&ids.narrow(1, place, 1), &mut group));

@@ -99,8 +99,8 @@ impl EncoderDecoder {
         self.decoder.decode(x, TargetRows::Single, Some(encoded), mode)
     }
 
-    /// Returns the hidden states where rows hold several sentences: those that each sentence would get in a row of its own. If a part
-    /// does not take packed rows, they are unpacked first.
+    /// Returns the hidden states where rows hold several sentences: those that each sentence would get in a row of its own.
+    /// If a part does not take packed rows, they are unpacked first.
     ///
     /// # Shapes
     /// Source ids [B, S], target ids shifted right [B, T] → [B, T, W].
@@ -120,7 +120,7 @@ impl EncoderDecoder {
 
     /// What decoding token by token remembers, before the first token.
     pub fn cache(&self, encoded: &Encoded) -> Box<dyn DecodingState + '_> {
-        self.decoder.start(FirstRows::Sources(encoded))
+        self.decoder.start(FirstRows::of_sources(encoded))
     }
 
     /// The hidden state behind the next token of each row, given the tokens before it.

@@ -7,8 +7,8 @@
 use super::init::Attends;
 use super::recurrent::DropoutMasks;
 use super::{
-    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Head, Initialisation, MaskedConfig,
-    ModelConfig, Norm, NormKind, Position, Projections, RecurrentConfig, Score, Span, Tying,
+    Activation, AttentionConfig, CausalSpan, DecoderKind, EncoderKind, Head, MaskedConfig, ModelConfig, Norm,
+    NormKind, Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 
 /// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
@@ -69,7 +69,6 @@ impl Implementations {
             tying,
             norm,
             norm_kind,
-            initialisation,
             // Biases that are absent are zeros.
             attention_biases: _,
             // Sizes.
@@ -82,9 +81,11 @@ impl Implementations {
             learned_positions: _,
             embedding_rows: _,
             embedding_multiple: _,
-            // Of first values alone.
-            embedding_deviation: _,
+            // A number that each implementation takes, or refuses, by itself.
             layer_norm_epsilon: _,
+            // Of first values alone.
+            initialisation: _,
+            embedding_deviation: _,
             // Of training by the definition alone; the fused kernel draws its own masks of attention.
             dropout: _,
             attention_dropout: _,
@@ -109,7 +110,6 @@ impl Implementations {
             .and(of_tying(*tying))
             .and(of_norm(*norm))
             .and(of_norm_kind(*norm_kind))
-            .and(of_initialisation(*initialisation))
             .and(of_score(*score, "model.attention.score = \"additive\""))
             .and(of_score(config.attention.cross_score(), "model.attention.cross_score = \"additive\""))
             .and(of_projections(*projections))
@@ -390,15 +390,6 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
             "its norms compute their statistics of each token by itself",
         ),
         NormKind::None => without_toolkits("model.norm_kind = \"none\"", "each of its sub-layers has a norm"),
-    }
-}
-
-fn of_initialisation(initialisation: Initialisation) -> Implementations {
-    match initialisation {
-        Initialisation::Tensor2tensor
-        | Initialisation::Glorot
-        | Initialisation::Normal
-        | Initialisation::NormalScaled => Implementations::ALL,
     }
 }
 

@@ -23,7 +23,8 @@ pub struct Encoded {
     pub output: Tensor,
     /// The embedded source, which the encoder has read, [B, S, D].
     pub embedded: Tensor,
-    /// The mask that is added to attention scores, [B, 1, 1, S]. Where rows hold several sentences, it is the encoder's own, of any shape.
+    /// The mask that is added to attention scores, [B, 1, 1, S]. Where rows hold several sentences, it is the encoder's
+    /// own, of any shape.
     pub mask: Tensor,
     /// Real tokens of each source, [B]; empty where rows hold several sentences.
     pub lengths: Vec<i64>,
@@ -52,11 +53,22 @@ pub enum TargetRows<'a> {
 
 /// What the rows of a batch are when decoding begins.
 #[derive(Debug, Clone, Copy)]
-pub enum FirstRows<'a> {
-    /// One for each source that the encoder has read.
-    Sources(&'a Encoded),
-    /// So many, without a source: where there is no encoder.
-    Plain { count: i64, kind: Kind, device: Device },
+pub struct FirstRows<'a> {
+    pub count: i64,
+    /// The kind of the embedded tokens.
+    pub kind: Kind,
+    pub device: Device,
+    /// What the encoder has read, a source for each row; it is absent where there is no encoder.
+    pub encoded: Option<&'a Encoded>,
+}
+
+impl<'a> FirstRows<'a> {
+    /// Returns a row for each source that the encoder has read.
+    pub fn of_sources(encoded: &'a Encoded) -> Self {
+        let states = &encoded.output;
+        let (count, kind, device) = (states.size()[0], states.kind(), states.device());
+        FirstRows { count, kind, device, encoded: Some(encoded) }
+    }
 }
 
 /// The half of a model that reads the source.
@@ -95,8 +107,11 @@ pub trait DecoderPart: Debug {
     /// Gets ready for decoding token by token.
     fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a>;
 
-    /// The attention weights that a pass of this part has recorded, by what they attend to.
-    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps;
+    /// The attention weights that a pass of this part has recorded, by what they attend to: unless a part says otherwise,
+    /// all of them attend to the source.
+    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
+        DecoderMaps { own: Vec::new(), cross: recorded }
+    }
 
     /// Whether rows may hold several sentences. If not, each sentence gets a row of its own.
     fn takes_packed_rows(&self) -> bool {

@@ -2,8 +2,8 @@
 //! by `build.rs` against libtorch's headers.
 //!
 //! A further `.cpp` in this folder is found by itself. Its functions are `extern "C"`, catch every exception by
-//! `guarded` of `shim.hpp` where there can be one, and are declared and wrapped safely in a file beside this one. Only what libtorch_cpu and
-//! libc10 define may be used, so that the program is not tied to CUDA.
+//! `guarded` of `shim.hpp` where there can be one, and are declared and wrapped safely in a file beside this one. Only
+//! what libtorch_cpu and libc10 define may be used, so that the program is not tied to CUDA.
 
 pub mod card;
 pub mod decoding;
@@ -15,6 +15,9 @@ pub mod process_group;
 
 use crate::error::{Error, OUT_OF_MEMORY_CODE, Result};
 use std::ffi::{CStr, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 unsafe extern "C" {
     fn ablate_last_error() -> *const c_char;
@@ -43,9 +46,52 @@ fn check(code: c_int) -> Result<()> {
     Err(Error::from_torch_message(&text.to_string_lossy()))
 }
 
+/// Lets a thread do work that may never end, and waits for it until the patience ends. A thread that is waited for in
+/// vain ends with the process.
+///
+/// # Errors
+/// That of `work`; what `late` says, if the patience ends; if there is no thread to be had.
+///
+/// # Panics
+/// If `work` panicked, with the same message: libtorch's operations panic where memory runs out.
+fn in_time<T: Send + 'static>(
+    patience: Duration,
+    late: impl FnOnce() -> String,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (sender, receiver) = channel();
+    std::thread::Builder::new()
+        // Nobody listens any more if the patience has ended.
+        .spawn(move || drop(sender.send(catch_unwind(AssertUnwindSafe(work)))))
+        .map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
+    match receiver.recv_timeout(patience) {
+        Ok(ended) => ended.unwrap_or_else(|panic| resume_unwind(panic)),
+        Err(_) => Err(Error::failed(late())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::error::{Error, MEMORY_REMEDY};
+    use super::in_time;
+    use crate::error::{Error, MEMORY_REMEDY, Result};
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn only_what_does_not_end_in_time_is_told_as_late() {
+        let (patience, late) = (Duration::from_secs(60), || "late".to_string());
+        assert_eq!(in_time(patience, late, || Ok(7)).unwrap(), 7);
+        let error = in_time(patience, late, || -> Result<()> { Err(Error::user("wrong")) }).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains("wrong"), "{error}");
+        let panic = std::panic::catch_unwind(move || {
+            in_time(patience, late, || -> Result<()> { panic!("std::bad_alloc") })
+        });
+        assert_eq!(Error::from_panic(&*panic.unwrap_err()).unwrap().exit_code(), 4);
+        let (_silent, listening) = channel::<()>();
+        let wait = move || listening.recv().map_err(|error| Error::failed(error.to_string()));
+        let error = in_time(Duration::from_millis(10), late, wait).unwrap_err();
+        assert!(error.to_string().contains("late"), "{error}");
+    }
 
     #[test]
     fn a_panic_of_libtorch_for_lack_of_memory_is_an_error() {

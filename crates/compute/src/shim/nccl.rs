@@ -4,10 +4,10 @@
 //!
 //! Declarations are those of `nccl.h`, 2.x, and of `cuda_runtime_api.h`.
 
+use super::in_time;
 use crate::error::{Error, Result};
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -59,22 +59,18 @@ impl Cards {
     /// # Errors
     /// If NCCL is not there, does not come to terms with the other cards, or they have not all come when the patience
     /// ends.
+    ///
+    /// # Panics
+    /// If the card has no memory for one number.
     pub fn join(rank: usize, size: usize, id: &[u8], card: usize, patience: Duration) -> Result<Self> {
         let id = UniqueId(id.try_into().map_err(|_| Error::failed("an id of NCCL's has 128 bytes"))?);
         use_card(card)?;
-        // NCCL waits for ever for a rank that is gone, here and in the first sum, where it makes connections; so
-        // another thread waits for NCCL. If it waits in vain, it ends with the process.
-        let (sender, receiver) = channel();
-        std::thread::spawn(move || {
-            let connected = Cards::connect(rank, size, id, card, patience).and_then(|cards| {
-                cards.sum(&Tensor::zeros([1], (Kind::Float, Device::Cuda(card))), || Ok(()))?;
-                Ok(cards)
-            });
-            // Nobody listens any more if the patience has ended.
-            drop(sender.send(connected));
-        });
-        receiver.recv_timeout(patience).unwrap_or_else(|_| {
-            Err(Error::failed(format!("the cards of all ranks have not met in {} s", patience.as_secs())))
+        let late = move || format!("the cards of all ranks have not met in {} s", patience.as_secs());
+        // NCCL waits for ever for a rank that is gone, here and in the first sum, where it makes connections.
+        in_time(patience, late, move || {
+            let cards = Cards::connect(rank, size, id, card, patience)?;
+            cards.sum(&Tensor::zeros([1], (Kind::Float, Device::Cuda(card))), || Ok(()))?;
+            Ok(cards)
         })
     }
 

@@ -1,11 +1,10 @@
 //! Processes that add up tensors: libtorch's c10d over Gloo.
 
-use super::check;
+use super::{check, in_time};
 use crate::error::{Error, Result};
 use crate::world::World;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use tch::{Device, Tensor};
 use torch_sys::C_tensor;
@@ -51,23 +50,15 @@ impl ProcessGroup {
     /// # Errors
     /// If a rank does not come in time or the address cannot be used.
     pub fn join(world: &World) -> Result<Self> {
-        // c10d waits for ever for an answer of what listens at the address, be it no rank at all; so another thread waits
-        // for c10d. If it waits in vain, it ends with the process.
-        let (sender, receiver) = channel();
-        let meeting = world.clone();
-        std::thread::Builder::new()
-            .spawn(move || drop(sender.send(ProcessGroup::connect(&meeting))))
-            .map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
-        match receiver.recv_timeout(world.patience + GRACE) {
-            Ok(joined) => joined,
-            Err(RecvTimeoutError::Timeout) => Err(Error::failed(format!(
+        let late = || {
+            format!(
                 "no rank answered in {} s; what listens there may be another program, or a rank that hangs",
                 world.patience.as_secs()
-            ))),
-            Err(RecvTimeoutError::Disconnected) => {
-                Err(Error::failed("the thread that meets the others ended"))
-            }
-        }
+            )
+        };
+        // c10d waits for ever for an answer of what listens at the address, be it no rank at all.
+        let meeting = world.clone();
+        in_time(world.patience + GRACE, late, move || ProcessGroup::connect(&meeting))
     }
 
     fn connect(world: &World) -> Result<Self> {

@@ -12,7 +12,7 @@ use crate::train::likelihood::{self, Likelihood};
 use tch::Device;
 
 impl BatchSource for Blocks<'_> {
-    fn collate(&self, blocks: &[u32], device: Device) -> Result<Batch> {
+    fn collate(&self, blocks: &[u32], device: Device) -> Batch {
         collate_blocks(self.store, blocks, self.reading, device)
     }
 }
@@ -30,10 +30,8 @@ pub fn likelihood(
 ) -> Result<Likelihood> {
     check_length(model, store.longest_sentence())?;
     let batches = block_batches_in_order(store, batch_tokens).into_iter();
-    likelihood::likelihood(
-        model,
-        batches.map(|blocks| collate_blocks(store, &blocks, reading, model.device())),
-    )
+    let collate = |blocks: Vec<u32>| collate_blocks(store, &blocks, reading, model.device());
+    Ok(likelihood::likelihood(model, batches.map(collate)))
 }
 
 /// Checks that the model takes blocks of up to `longest` tokens.

@@ -32,9 +32,9 @@ pub struct MaskedLanguageModelling<'a> {
 }
 
 impl BatchSource for MaskedBlocks<'_> {
-    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch> {
+    fn collate(&self, examples: &[u32], device: Device) -> Batch {
         let examples: Vec<_> = examples.iter().map(|&example| self.example(example)).collect();
-        Ok(collate_masked(&examples, device))
+        collate_masked(&examples, device)
     }
 }
 
@@ -66,7 +66,7 @@ impl Task for MaskedLanguageModelling<'_> {
         if self.experiment.model.tells_next_sentence() {
             let random = self.measured_before(store, Some(Second::Random));
             for examples in random.numbered.in_order() {
-                let batch = random.collate(&examples, model.device())?;
+                let batch = random.collate(&examples, model.device());
                 let outputs = tch::no_grad(|| model.outputs(&batch, &Mode::evaluation()));
                 found.add_second_texts(outputs.second_texts, &batch);
             }
@@ -124,7 +124,7 @@ impl Task for MaskedLanguageModelling<'_> {
 pub fn likelihood(model: &dyn Network, blocks: &MaskedBlocks) -> Result<Likelihood> {
     check_length(model, blocks.longest())?;
     let batches = blocks.numbered.in_order().into_iter();
-    likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))
+    Ok(likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device()))))
 }
 
 fn label(data: &Prepared, id: u32) -> String {

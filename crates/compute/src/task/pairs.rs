@@ -17,7 +17,7 @@ use crate::train::pairs::Pairs;
 use tch::Device;
 
 impl BatchSource for Pairs<'_> {
-    fn collate(&self, pairs: &[u32], device: Device) -> Result<Batch> {
+    fn collate(&self, pairs: &[u32], device: Device) -> Batch {
         match self.prefix {
             None => micro_batch(self.batching, self.store, pairs, device),
             Some(loss) => collate_prefixes(self.store, pairs, loss, device),
@@ -93,7 +93,7 @@ pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Re
         )));
     }
     let batches = sorted_batches(&lengths, batch_tokens).into_iter();
-    likelihood::likelihood(model, batches.map(|pairs| collate(store, &pairs, model.device())))
+    Ok(likelihood::likelihood(model, batches.map(|pairs| collate(store, &pairs, model.device()))))
 }
 
 /// The same of a model without an encoder, which reads each source in the row of its target.
@@ -117,5 +117,5 @@ pub fn prefix_likelihood(model: &dyn Network, store: &Store, batch_tokens: usize
     }
     let batches = sorted_batches(&lengths, batch_tokens).into_iter();
     let collate = |pairs: Vec<u32>| collate_prefixes(store, &pairs, PrefixLoss::Target, model.device());
-    likelihood::likelihood(model, batches.map(collate))
+    Ok(likelihood::likelihood(model, batches.map(collate)))
 }

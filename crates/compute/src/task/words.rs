@@ -30,9 +30,9 @@ pub struct WordVectors<'a> {
 }
 
 impl BatchSource for WordBlocks<'_> {
-    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch> {
+    fn collate(&self, examples: &[u32], device: Device) -> Batch {
         let examples: Vec<_> = examples.iter().map(|&example| self.example(example)).collect();
-        Ok(collate_words(&examples, self.config(), device))
+        collate_words(&examples, self.config(), device)
     }
 }
 
@@ -73,7 +73,7 @@ impl Task for WordVectors<'_> {
 pub fn likelihood(model: &dyn Network, blocks: &WordBlocks) -> Result<Likelihood> {
     let batches = blocks.numbered.in_order().into_iter();
     let found =
-        likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())))?;
+        likelihood::likelihood(model, batches.map(|examples| blocks.collate(&examples, model.device())));
     match found.tokens {
         0 => Err(Error::user(
             "the text to measure by has no two words in a block, and so none with a context; use a longer text",

@@ -2,11 +2,10 @@
 
 use super::examples::Examples;
 use crate::data::collate::Batch;
-use crate::error::Result;
 use tch::Device;
 
 /// Examples that become tensors.
 pub trait BatchSource: Examples {
     /// A micro-batch as tensors.
-    fn collate(&self, examples: &[u32], device: Device) -> Result<Batch>;
+    fn collate(&self, examples: &[u32], device: Device) -> Batch;
 }

@@ -40,20 +40,9 @@ impl Checkpoints {
         Ok(Checkpoints { folder: folder.to_path_buf() })
     }
 
-    fn weights_path(&self, step: u64) -> PathBuf {
-        self.folder.join(step_file(step, WEIGHTS))
-    }
-
-    fn state_path(&self, step: u64) -> PathBuf {
-        self.folder.join(step_file(step, STATE))
-    }
-
-    fn best_path(&self) -> PathBuf {
-        self.folder.join(BEST)
-    }
-
-    fn scored_path(&self) -> PathBuf {
-        self.folder.join(SCORED)
+    /// The file of a step with this ending.
+    fn path(&self, step: u64, ending: &str) -> PathBuf {
+        self.folder.join(step_file(step, ending))
     }
 
     /// Saves everything that going on needs, then drops what nobody needs any more.
@@ -67,30 +56,30 @@ impl Checkpoints {
         config: &TrainingConfig,
     ) -> Result<()> {
         let of_weights = Statement { owner: Some(run.owner.clone()), ..Statement::default() };
-        write(&self.weights_path(progress.step), &weights.saved(), of_weights)?;
+        write(&self.path(progress.step, WEIGHTS), &weights.saved(), of_weights)?;
         let state = Statement { progress: Some(progress.clone()), run: Some(run), owner: None };
-        write(&self.state_path(progress.step), &named_moments(weights, adam), state)?;
+        write(&self.path(progress.step, STATE), &named_moments(weights, adam), state)?;
         self.drop_older(config)
     }
 
     /// Saves the weights alone as the best so far.
     pub fn save_best(&self, weights: &Weights) -> Result<()> {
-        write(&self.best_path(), &weights.saved(), Statement::default()).map(|_| ())
+        write(&self.folder.join(BEST), &weights.saved(), Statement::default()).map(|_| ())
     }
 
     /// Saves the weights that the final scores are of; gives the file's blake3.
     pub fn save_scored(&self, weights: &Weights) -> Result<String> {
-        write(&self.scored_path(), &weights.saved(), Statement::default())
+        write(&self.folder.join(SCORED), &weights.saved(), Statement::default())
     }
 
     /// Loads the weights that the final scores are of. That they are those of the record is for the caller to check.
     pub fn load_scored(&self, weights: &Weights) -> Result<()> {
-        self.load_weights(&self.scored_path(), weights)
+        self.load_weights(&self.folder.join(SCORED), weights)
     }
 
     /// Loads the newest step that verifies into `weights` and `adam`. The earlier weights that the final average of such a
-    /// training can need must verify too, because going on would not make them again. `is_own` tells whether the trial may go on from what an owner saved. Damaged files are reported
-    /// through `report`; those of later steps are removed.
+    /// training can need must verify too, because going on would not make them again. `is_own` tells whether the trial may
+    /// go on from what an owner saved. Damaged files are reported through `report`; those of later steps are removed.
     ///
     /// # Errors
     /// A user error if a checkpoint was saved by a trial that is not its own, and an I/O error if one cannot be read at
@@ -149,18 +138,20 @@ impl Checkpoints {
         config: &TrainingConfig,
         accept: Accept,
     ) -> Result<State> {
-        let path = self.state_path(step);
+        let path = self.path(step, STATE);
         let Statement { progress, run, .. } = read(&path, &named_moments(weights, adam), accept)?;
         let progress =
             progress.ok_or_else(|| Error::failed(format!("{} states no progress", path.display())))?;
         let named = weights.saved();
-        read(&self.weights_path(step), &named, accept)?;
+        read(&self.path(step, WEIGHTS), &named, accept)?;
         for earlier in
             averaged_at_the_earliest(config, &progress).into_iter().filter(|&earlier| earlier < step)
         {
-            verify(&self.weights_path(earlier), &named, accept).map_err(|error| match error.is_damage() {
-                true => Error::failed(format!("{error}; the final average needs it")),
-                false => error,
+            verify(&self.path(earlier, WEIGHTS), &named, accept).map_err(|error| {
+                match error.is_damage() {
+                    true => Error::failed(format!("{error}; the final average needs it")),
+                    false => error,
+                }
             })?;
         }
         Ok(State { progress, run })
@@ -173,13 +164,13 @@ impl Checkpoints {
     /// Vaswani et al. 2017, §6.1: the last 5 (base) or 20 (big).
     pub fn load_average(&self, weights: &Weights, steps: &[u64]) -> Result<()> {
         if let [step] = steps {
-            return self.load_weights(&self.weights_path(*step), weights);
+            return self.load_weights(&self.path(*step, WEIGHTS), weights);
         }
         let named = weights.saved();
         let zeros = |(_, t): &(String, Tensor)| Tensor::zeros(t.size(), (Kind::Double, Device::Cpu));
         let mut sums: Vec<Tensor> = named.iter().map(zeros).collect();
         for &step in steps {
-            read(&self.weights_path(step), &named, ANY)?;
+            read(&self.path(step, WEIGHTS), &named, ANY)?;
             tch::no_grad(|| {
                 for (sum, (_, weight)) in sums.iter_mut().zip(&named) {
                     *sum += weight.to_device(Device::Cpu).to_kind(Kind::Double);
@@ -202,7 +193,7 @@ impl Checkpoints {
     fn drop_older(&self, config: &TrainingConfig) -> Result<()> {
         let states = steps(&self.folder, STATE)?;
         for &step in states.iter().rev().skip(KEPT_STATES) {
-            remove(&self.state_path(step))?;
+            remove(&self.path(step, STATE))?;
         }
         let weights = steps(&self.folder, WEIGHTS)?;
         let averaged: Vec<u64> = weights
@@ -214,7 +205,7 @@ impl Checkpoints {
             .collect();
         for step in weights {
             if !averaged.contains(&step) && !states.iter().rev().take(KEPT_STATES).any(|&s| s == step) {
-                remove(&self.weights_path(step))?;
+                remove(&self.path(step, WEIGHTS))?;
             }
         }
         Ok(())
@@ -222,11 +213,10 @@ impl Checkpoints {
 
     /// Files of later steps, which a run that goes on from `step` will write anew.
     fn remove_after(&self, step: u64) -> Result<()> {
-        for later in steps(&self.folder, WEIGHTS)?.into_iter().filter(|&s| s > step) {
-            remove(&self.weights_path(later))?;
-        }
-        for later in steps(&self.folder, STATE)?.into_iter().filter(|&s| s > step) {
-            remove(&self.state_path(later))?;
+        for ending in [WEIGHTS, STATE] {
+            for later in steps(&self.folder, ending)?.into_iter().filter(|&s| s > step) {
+                remove(&self.path(later, ending))?;
+            }
         }
         Ok(())
     }
@@ -345,7 +335,7 @@ mod tests {
                 let progress = Progress { step, best, ..Default::default() };
                 checkpoints.save(&weights, &adam, &progress, run_state(), &config).unwrap();
             }
-            let path = checkpoints.weights_path(damaged);
+            let path = checkpoints.path(damaged, WEIGHTS);
             let mut bytes = std::fs::read(&path).unwrap();
             *bytes.last_mut().unwrap() ^= 1;
             std::fs::write(path, bytes).unwrap();

@@ -4,7 +4,6 @@ use super::loss::cross_entropy;
 use super::negative_sampling::Scores;
 use super::next_sentence;
 use crate::data::collate::Batch;
-use crate::error::Result;
 use crate::model::mode::Mode;
 use crate::model::network::{Network, Outputs};
 use tch::{Kind, Tensor};
@@ -65,16 +64,9 @@ impl Likelihood {
 }
 
 /// The likelihood of every target of `batches`, each given the targets before it, without dropout.
-///
-/// # Errors
-/// Those of the batches.
-pub fn likelihood(
-    model: &dyn Network,
-    batches: impl IntoIterator<Item = Result<Batch>>,
-) -> Result<Likelihood> {
+pub fn likelihood(model: &dyn Network, batches: impl IntoIterator<Item = Batch>) -> Likelihood {
     let mut total = Likelihood::default();
     for batch in batches {
-        let batch = batch?;
         tch::no_grad(|| {
             let Outputs { hidden, second_texts } = model.outputs(&batch, &Mode::evaluation());
             total.add_second_texts(second_texts, &batch);
@@ -92,5 +84,5 @@ pub fn likelihood(
         });
         total.tokens += batch.target_tokens;
     }
-    Ok(total)
+    total
 }

@@ -3,7 +3,6 @@
 use super::batch_source::BatchSource;
 use super::stream::BatchStream;
 use crate::data::collate::Batch;
-use crate::error::Result;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
@@ -35,7 +34,7 @@ pub struct Ready {
 /// The updates of a stream, in its order. The thread behind it ends when this is dropped.
 pub struct Prefetch {
     /// A panic ends the thread that asks for the update: its message says that memory ran out, if it did.
-    updates: Receiver<std::thread::Result<Result<Ready>>>,
+    updates: Receiver<std::thread::Result<Ready>>,
 }
 
 impl Prefetch {
@@ -52,7 +51,7 @@ impl Prefetch {
         scope.spawn(move || {
             loop {
                 let ready = catch_unwind(AssertUnwindSafe(|| make_ready(source, &mut stream, share, device)));
-                let failed = !matches!(ready, Ok(Ok(_)));
+                let failed = ready.is_err();
                 if give.send(ready).is_err() || failed {
                     break;
                 }
@@ -63,31 +62,21 @@ impl Prefetch {
 
     /// The next update, as soon as it is ready.
     ///
-    /// # Errors
-    /// Those of [`BatchSource::collate`].
-    ///
     /// # Panics
     /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
-    pub fn next_update(&self) -> Result<Ready> {
-        let ready = self.updates.recv().expect("the thread ends with an error or when nobody listens");
+    pub fn next_update(&self) -> Ready {
+        let ready = self.updates.recv().expect("the thread ends with a panic or when nobody listens");
         ready.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
 /// The next update of `stream`, as far as it is in the share.
-fn make_ready(
-    source: &dyn BatchSource,
-    stream: &mut BatchStream,
-    share: Share,
-    device: Device,
-) -> Result<Ready> {
+fn make_ready(source: &dyn BatchSource, stream: &mut BatchStream, share: Share, device: Device) -> Ready {
     let pairs = stream.next_update();
     let target_tokens = pairs.iter().map(|pairs| source.target_tokens(pairs)).sum();
     let own = pairs.iter().enumerate().skip(share.first).step_by(share.of);
-    let batches = own
-        .map(|(index, pairs)| Ok((index, source.collate(pairs, Device::Cpu)?.pinned(device))))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Ready { batches, target_tokens, place: stream.place() })
+    let batches = own.map(|(index, pairs)| (index, source.collate(pairs, Device::Cpu).pinned(device)));
+    Ready { batches: batches.collect(), target_tokens, place: stream.place() }
 }
 
 #[cfg(test)]
@@ -121,16 +110,16 @@ mod tests {
             let odd = Prefetch::start(scope, &source, start(), Share { first: 1, of: 2 }, Device::Cpu);
             // Over more than an epoch, and dropped in the middle of one.
             for _ in 0..20 {
-                let (pairs, ready) = (stream.next_update(), ahead.next_update().unwrap());
+                let (pairs, ready) = (stream.next_update(), ahead.next_update());
                 assert_eq!(ready.place, stream.place());
                 assert_eq!(ready.batches.len(), pairs.len());
                 for (number, (pairs, (index, batch))) in pairs.iter().zip(&ready.batches).enumerate() {
-                    let expected = collate(&store, pairs, Device::Cpu).unwrap();
+                    let expected = collate(&store, pairs, Device::Cpu);
                     assert_eq!((&batch.source, &batch.targets), (&expected.source, &expected.targets));
                     assert_eq!((&batch.target_input, *index), (&expected.target_input, number));
                 }
                 let tokens: usize = ready.batches.iter().map(|(_, batch)| batch.target_tokens).sum();
-                let part = odd.next_update().unwrap();
+                let part = odd.next_update();
                 assert_eq!(
                     (ready.target_tokens, part.target_tokens, part.place),
                     (tokens, tokens, ready.place)
@@ -169,7 +158,7 @@ mod tests {
         let workload = Workload::of(&source, &config).unwrap();
         let mut stream = BatchStream::start(&source, &config, &Progress::default()).unwrap();
         for pairs in stream.next_update() {
-            let batch = source.collate(&pairs, Device::Cpu).unwrap();
+            let batch = source.collate(&pairs, Device::Cpu);
             let shape = source.shape(&pairs);
             assert_eq!(batch.source.size(), [shape.pairs as i64, shape.source as i64]);
             assert_eq!(batch.target_input.size(), [shape.pairs as i64, shape.target as i64]);

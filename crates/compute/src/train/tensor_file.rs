@@ -51,7 +51,11 @@ fn serialised(tensors: &[(&str, Bytes)], metadata: HashMap<String, String>) -> R
 }
 
 /// The content of a safetensors file for other programs.
-pub fn file_of(named: &[(String, Tensor)], metadata: HashMap<String, String>) -> Result<Vec<u8>> {
+pub fn file_of(
+    named: &[(String, Tensor)],
+    metadata: impl IntoIterator<Item = (&'static str, String)>,
+) -> Result<Vec<u8>> {
+    let metadata = metadata.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
     serialised(&all_bytes(named)?, metadata)
 }
 

@@ -98,7 +98,7 @@ impl Trainer<'_> {
             }
             let number = progress.step + 1;
             let asked = Instant::now();
-            let ready = data.next_update()?;
+            let ready = data.next_update();
             monitor.waited(asked.elapsed());
             lap(Phase::Data);
             let wants_norm = monitor.wants_gradient_norm(number);

@@ -15,5 +15,5 @@ pub use charts::{Drawn, charts};
 pub use exponent::{Exponent, exponent};
 pub use layer::{Layer, LayerFlops, Sizes, Stated};
 pub use report::{Depth, Fit, LeftOut, Measured, PathLength, Point, Quantity, Report, Variable};
-pub use request::{Request, Stating};
+pub use request::{Options, Request};
 pub use sheets::{csv, exponents_csv, latex, markdown, terminal};

@@ -19,18 +19,43 @@ pub struct Request {
     pub seconds: f64,
 }
 
-/// What the options say: a size is absent where none is stated.
-#[derive(Debug, Clone, Default)]
-pub struct Stating {
+/// The options of the command line that say what is to be measured. A size is absent where none is stated.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Options {
+    /// Kinds of layers, separated by commas. By default all.
+    #[arg(long, value_enum, value_name = "LAYER,…", value_delimiter = ',')]
     pub layers: Vec<Layer>,
+    /// Widths d of the layers, separated by commas.
+    #[arg(long, value_name = "D,…", value_delimiter = ',', default_values_t = [64, 512])]
     pub widths: Vec<i64>,
+    /// Lengths n of the sequence, separated by commas. What memory is not enough for is left out.
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_values_t = [64, 128, 256, 512, 1_024, 2_048, 4_096, 8_192]
+    )]
     pub lengths: Vec<i64>,
+    /// Number of positions that a kernel multiplies: the paper's k. 3 if absent.
+    #[arg(long, value_name = "K")]
     pub kernel: Option<i64>,
+    /// Number of positions that restricted self-attention sees: the paper's r. 64 if absent.
+    #[arg(long, value_name = "R")]
     pub radius: Option<i64>,
+    /// Number of heads of every kind of self-attention. 8 if absent.
+    #[arg(long, value_name = "H")]
     pub heads: Option<i64>,
+    /// Number of mixtures of the positions that Linformer attends to. 128 if absent.
+    #[arg(long, value_name = "N")]
     pub mixtures: Option<i64>,
+    /// Number of positions of a block of BigBird, which sees eight blocks. 64 if absent.
+    #[arg(long, value_name = "N")]
     pub block: Option<i64>,
+    /// Number of passes over each sequence that are timed, of which the fastest counts.
+    #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeat: usize,
+    /// Duration of the passes over one sequence after which no further one begins, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     pub seconds: f64,
 }
 
@@ -43,12 +68,12 @@ const MOST_SECONDS: f64 = 1e6;
 impl Request {
     /// # Errors
     /// A user error that names the option, its value, and what it takes.
-    pub fn of(stating: Stating) -> Result<Request> {
-        let Stating { layers, widths, lengths, repeat, seconds, .. } = &stating;
+    pub fn of(options: &Options) -> Result<Request> {
+        let Options { layers, widths, lengths, repeat, seconds, .. } = options;
         distinct("--layers", layers)?;
         let widths = numbers("--widths", widths, 1, WIDEST)?;
         let lengths = numbers("--lengths", lengths, 2, LONGEST)?;
-        let sizes = stating.sizes()?;
+        let sizes = options.sizes()?;
         let attends = layers.iter().find(|layer| layer.has_heads());
         if let (Some(layer), Some(width)) = (attends, widths.iter().find(|&width| width % sizes.heads != 0)) {
             let heads = sizes.heads;
@@ -70,7 +95,7 @@ impl Request {
     }
 }
 
-impl Stating {
+impl Options {
     /// The sizes, of which each that is stated must have a layer that reads it.
     fn sizes(&self) -> Result<Sizes> {
         let defaults = Sizes::default();
@@ -135,8 +160,8 @@ fn out_of_range(option: &str, value: &impl std::fmt::Display, accepted: String) 
 mod tests {
     use super::*;
 
-    fn stating() -> Stating {
-        Stating {
+    fn options() -> Options {
+        Options {
             layers: vec![Layer::SelfAttention, Layer::Recurrent],
             widths: vec![64, 16],
             lengths: vec![128, 32, 64],
@@ -148,23 +173,23 @@ mod tests {
 
     #[test]
     fn lists_are_sorted_and_sizes_have_defaults() {
-        let request = Request::of(stating()).unwrap();
+        let request = Request::of(&options()).unwrap();
         assert_eq!((request.widths, request.lengths), (vec![16, 64], vec![32, 64, 128]));
         assert_eq!(request.sizes, Sizes::default());
     }
 
     #[test]
     fn what_cannot_be_measured_is_refused_with_what_can() {
-        let refused = |change: &dyn Fn(&mut Stating)| {
-            let mut stating = stating();
-            change(&mut stating);
-            let error = Request::of(stating).unwrap_err();
+        let refused = |change: &dyn Fn(&mut Options)| {
+            let mut options = options();
+            change(&mut options);
+            let error = Request::of(&options).unwrap_err();
             assert_eq!(error.exit_code(), 2);
             error.to_string()
         };
         for (change, said) in [
             (
-                &(|s: &mut Stating| s.widths = vec![64, 20]) as &dyn Fn(&mut Stating),
+                &(|s: &mut Options| s.widths = vec![64, 20]) as &dyn Fn(&mut Options),
                 "--widths 20 is not divisible by --heads 8, which self-attention has; use 16 or 24",
             ),
             (&|s| s.widths = vec![3], "use 8, or another number of heads"),
@@ -194,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_width_without_heads_may_be_any() {
-        let stating = Stating { layers: vec![Layer::Recurrent], widths: vec![7], ..stating() };
-        assert_eq!(Request::of(stating).unwrap().widths, [7]);
+        let options = Options { layers: vec![Layer::Recurrent], widths: vec![7], ..options() };
+        assert_eq!(Request::of(&options).unwrap().widths, [7]);
     }
 }

@@ -56,12 +56,7 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
     let on_products = match position {
         Position::Rotary => Some("turns them so that their product tells how far apart they stand"),
         Position::Relative(_) => Some("adds a vector for the distance to the key in that product"),
-        Position::Sinusoidal
-        | Position::SinusoidalHalves
-        | Position::Learned
-        | Position::Alibi
-        | Position::T5
-        | Position::None => None,
+        _ => None,
     };
     if let (Score::Additive, Some(what)) = (score, on_products) {
         return Some(Conflict {

@@ -6,12 +6,13 @@
 use super::canonical_json::hash;
 use super::experiment::Experiment;
 use super::task_keys::without_unread_by_task;
-use super::unread_keys::without_unread;
+use super::unread_keys::{at_defaults, switched_off, without_unread};
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};
 use crate::fetch::compression::plain_name;
-use crate::model::{Initialisation, ModelConfig, NormKind, Projections, Tying};
+use crate::model::left_out::stated;
+use crate::model::{Initialisation, Tying};
 use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
@@ -104,22 +105,9 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
     same.model = without_unread(&experiment.model).with_default_head_widths_omitted();
+    same.model = at_defaults(&same.model, switched_off(&same.model));
     if !same.model.has_learned_positions() {
         same.model.learned_positions = 0;
-    }
-    if !same.model.feed_forward {
-        let ModelConfig { d_ff, activation_dropout, .. } = ModelConfig::default();
-        same.model = ModelConfig { d_ff, activation_dropout, ..same.model };
-    }
-    if !same.model.reads_activation() {
-        same.model.activation = ModelConfig::default().activation;
-    }
-    if same.model.norm_kind == NormKind::None {
-        let ModelConfig { norm, layer_norm_epsilon, .. } = ModelConfig::default();
-        same.model.norm = norm;
-        if !same.model.has_bottlenecks() {
-            same.model.layer_norm_epsilon = layer_norm_epsilon;
-        }
     }
     if same.data.recipe.is_running_text() {
         same.decoding = DecodingConfig::default();
@@ -129,14 +117,6 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     }
     same.model.attention = same.model.attention.without_repetitions();
     same.model.convolutional = same.model.convolutional.without_repetitions();
-    if same.model.attention.projections == Projections::None {
-        // There is nothing that would have biases or first values.
-        let defaults = ModelConfig::default();
-        same.model.attention_biases = defaults.attention_biases;
-        if same.model.initialisation.is_of_projections() {
-            same.model.initialisation = defaults.initialisation;
-        }
-    }
     if !same.model.has_self_attention() {
         same.model.initialisation = without_self_attention(same.model.initialisation);
     }
@@ -185,34 +165,13 @@ fn canonical_tree(experiment: &Experiment) -> Value {
     let mut tree = json(&same);
     // Where and how a trial runs, and what is shown of it, is no part of it.
     tree["run"].take();
-    tree["model"] = beyond_default(&same.model);
+    tree["model"] = stated(&same.model).unwrap_or_default();
     // Which numbers a trial draws is never left unsaid.
-    tree["training"] = beyond_default(&same.training);
+    tree["training"] = stated(&same.training).unwrap_or_default();
     tree["training"]["seed"] = same.training.seed.into();
-    tree["decoding"] = beyond_default(&same.decoding);
+    tree["decoding"] = stated(&same.decoding).unwrap_or_default();
     tree["result_version"] = RESULT_VERSION.into();
     tree
-}
-
-/// The settings of a section that differ from their defaults.
-fn beyond_default<T: Serialize + Default>(section: &T) -> Value {
-    let mut stated = json(section);
-    drop_defaults(&mut stated, &json(&T::default()));
-    stated
-}
-
-/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
-/// the section.
-fn drop_defaults(stated: &mut Value, defaults: &Value) {
-    let Some(stated) = stated.as_object_mut() else { return };
-    stated.retain(|key, value| match defaults.get(key) {
-        Some(default) if value == default => false,
-        Some(default) if default.is_object() => {
-            drop_defaults(value, default);
-            true
-        }
-        _ => true,
-    });
 }
 
 pub(super) fn json<T: Serialize>(value: &T) -> Value {
@@ -224,7 +183,7 @@ pub(super) fn json<T: Serialize>(value: &T) -> Value {
 mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
-    use crate::model::{Activation, CausalSpan, EncoderKind, Position, Score, Span};
+    use crate::model::{Activation, CausalSpan, EncoderKind, Position, Projections, Score, Span};
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {

@@ -6,17 +6,14 @@ use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::configuration_hash;
 use super::subsections::settings_of;
 use super::task_keys::{decoder, unread_by_task};
-use super::unread_keys::{PARTS, Unread, unread, without_unread};
+use super::unread_keys::{PARTS, Unread, all_unread, at_defaults, switched_off, unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
-use crate::model::{
-    CausalSpan, DecoderKind, EncoderKind, ModelConfig, NormKind, Projections, Span, local_sides,
-};
+use crate::model::{CausalSpan, DecoderKind, EncoderKind, ModelConfig, Span, local_sides};
 use crate::train::learning_rate::ends_in_warmup;
 use crate::train::masked_blocks::around;
 use crate::train::schedule::Schedule;
 use crate::train::{TaskKind, TrainingConfig};
-use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// A setting without effect.
@@ -55,34 +52,12 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(unread(model).into_iter().map(not_read));
     found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
-        found.push(switched_off("model.learned_positions", "model.position", &model.position));
+        let because = vec![("model.position", setting_text(&model.position))];
+        found.push(off(Unread { key: "model.learned_positions", because }));
     }
-    if !model.feed_forward {
-        let read = ["model.d_ff", "model.activation_dropout"];
-        let activation = (!model.reads_activation()).then_some("model.activation");
-        for key in read.into_iter().chain(activation) {
-            found.push(switched_off(key, "model.feed_forward", &model.feed_forward));
-        }
-    }
-    if model.norm_kind == NormKind::None {
-        for key in ["model.norm", "model.layer_norm_epsilon"] {
-            if key == "model.layer_norm_epsilon" && model.has_bottlenecks() {
-                continue;
-            }
-            found.push(switched_off(key, "model.norm_kind", &model.norm_kind));
-        }
-    }
-    if model.attention.projections == Projections::None {
-        let mut keys = vec!["model.attention_biases"];
-        keys.extend(model.initialisation.is_of_projections().then_some("model.initialisation"));
-        for key in keys {
-            found.push(switched_off(key, "model.attention.projections", &model.attention.projections));
-        }
-    }
+    found.extend(switched_off(model).into_iter().map(off));
     if !model.has_decoder() {
-        for key in DECODING {
-            found.push(not_read(Unread { key, because: decoder(experiment) }));
-        }
+        found.extend(all_unread(&DECODING, &decoder(experiment)).into_iter().map(not_read));
     } else if experiment.task() == TaskKind::LanguageModelling {
         for key in DECODING {
             let name = &data.recipe.name;
@@ -91,10 +66,8 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             );
             found.push(Idle { key, message, help: "leave it out".into(), off: true, switches: Vec::new() });
         }
-    } else if decoding.beam == 1 {
-        for key in ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"] {
-            found.push(switched_off(key, "decoding.beam", &decoding.beam));
-        }
+    } else {
+        found.extend(of_beam(decoding).into_iter().map(off));
     }
     found
 }
@@ -103,9 +76,8 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
 pub fn idle_data(data: &DataConfig) -> Vec<Idle> {
     let mut found: Vec<Idle> = max_train_length(data).into_iter().collect();
     if data.pieces == Pieces::Characters {
-        let because = vec![("data.pieces", setting_text(&data.pieces))];
-        found.push(not_read(Unread { key: "data.merges", because: because.clone() }));
-        found.push(not_read(Unread { key: "data.bpe_dropout", because }));
+        let because = [("data.pieces", setting_text(&data.pieces))];
+        found.extend(all_unread(&["data.merges", "data.bpe_dropout"], &because).into_iter().map(not_read));
     }
     if data.bpe_dropout == 0.0 {
         let because = vec![("data.bpe_dropout", "0.0".to_string())];
@@ -137,9 +109,16 @@ fn not_read(Unread { key, because }: Unread) -> Idle {
     Idle { switches, ..Idle::new(key, message, help) }
 }
 
-fn switched_off(key: &'static str, switch: &str, value: &impl Serialize) -> Idle {
-    let message = format!("{key} has no effect with {switch} = {}", setting_text(value));
-    Idle { off: true, ..Idle::new(key, message, format!("leave it out, or change {switch}")) }
+/// The same of a key that another one switches off.
+fn off(unread: Unread) -> Idle {
+    Idle { off: true, switches: Vec::new(), ..not_read(unread) }
+}
+
+/// The keys of `[decoding]` that a search with this beam does not read.
+fn of_beam(decoding: &DecodingConfig) -> Vec<Unread> {
+    let keys = ["decoding.length_penalty", "decoding.length_penalty_form", "decoding.early_stopping"];
+    let greedy: &[_] = if decoding.beam == 1 { &keys[..] } else { &[] };
+    all_unread(greedy, &[("decoding.beam", setting_text(&decoding.beam))])
 }
 
 /// A limit of the training pairs that preparing keeps already.
@@ -383,15 +362,8 @@ fn effective(experiment: &Experiment) -> Experiment {
     if training.average_checkpoints == 1 {
         training.checkpoint_interval_steps = 0;
     }
-    if same.decoding.beam == 1 {
-        let DecodingConfig { length_penalty, length_penalty_form, early_stopping, .. } =
-            DecodingConfig::default();
-        same.decoding =
-            DecodingConfig { length_penalty, length_penalty_form, early_stopping, ..same.decoding };
-    }
-    same.model = without_unread(&same.model);
-    let ModelConfig { embedding_multiple, .. } = &mut same.model;
-    *embedding_multiple = embedding_multiple.filter(|&multiple| multiple > 1);
+    same.decoding = at_defaults(&same.decoding, of_beam(&same.decoding));
+    same.model.embedding_multiple = same.model.embedding_multiple.filter(|&multiple| multiple > 1);
     same
 }
 
@@ -416,6 +388,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Projections;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();

@@ -1,7 +1,7 @@
 //! Keys of `[training]` that only some tasks read.
 
 use super::experiment::{Experiment, setting_text};
-use super::unread_keys::{Unread, at_defaults};
+use super::unread_keys::{Because, Unread, all_unread, at_defaults};
 use crate::train::{TaskKind, TrainingConfig};
 
 /// The keys that only a language model reads, one that predicts what follows.
@@ -24,16 +24,11 @@ const WORDS: [&str; 5] = [
     "training.words.subsampling",
 ];
 
-/// Settings as a reason, keys and values as in a file.
-type Because = Vec<(&'static str, String)>;
-
 /// The keys that the task of an experiment does not read, with the choices that make it so.
 pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
     let task = experiment.task();
     let mut found = Vec::new();
-    let mut add = |keys: &[&'static str], because: Because| {
-        found.extend(keys.iter().map(|&key| Unread { key, because: because.clone() }));
-    };
+    let mut add = |keys: &[_], because: Because| found.extend(all_unread(keys, &because));
     match task {
         TaskKind::LanguageModelling => {
             add(&MASKING, decoder(experiment));

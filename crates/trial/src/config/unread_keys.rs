@@ -6,7 +6,8 @@ use super::experiment::setting_text;
 use crate::model::convolutional::{Block, SourceAttention};
 use crate::model::recurrent::{Alignment, Cell};
 use crate::model::{
-    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, NormKind, Projections,
+    RecurrentConfig, Span,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,9 +18,12 @@ use serde_json::Value;
 pub struct Unread {
     /// `model.key`
     pub key: &'static str,
-    /// The settings that make it so, keys and values as in a file.
-    pub because: Vec<(&'static str, String)>,
+    /// The settings that make it so.
+    pub because: Because,
 }
+
+/// Settings as a reason, keys and values as in a file.
+pub type Because = Vec<(&'static str, String)>;
 
 /// The keys that choose the parts.
 pub const PARTS: [&str; 2] = ["model.encoder", "model.decoder"];
@@ -141,9 +145,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     let writes = [("model.decoder", setting_text(decoder))];
     let parts = [reads.clone(), writes.clone()].concat();
     let mut found = Vec::new();
-    let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
-        found.extend(keys.iter().map(|&key| Unread { key, because: because.to_vec() }));
-    };
+    let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
     if !model.has_self_attention() {
         // The head of a masked language model has an activation and norms of its own.
         let has_norm = model.normalises_embeddings() || model.has_transform();
@@ -224,14 +226,12 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     if (encodes || decodes) && model.dropout == 0.0 {
         add(&["model.recurrent.dropout_masks"], &[("model.dropout", "0.0".into())]);
     }
-    for (key, because) in of_convolution(model) {
-        found.push(Unread { key, because });
-    }
+    found.extend(of_convolution(model));
     found
 }
 
 /// The same of `[model.convolutional]`.
-fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
+fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
     let ModelConfig { encoder, decoder, convolutional, .. } = model;
     let ConvolutionalConfig {
         block: _,
@@ -252,9 +252,7 @@ fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, 
         (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
     let attends = ("model.convolutional.attention", setting_text(attention));
     let mut found = Vec::new();
-    let mut add = |keys: &[&'static str], because: &[(&'static str, String)]| {
-        found.extend(keys.iter().map(|&key| (key, because.to_vec())));
-    };
+    let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
     if !(encodes || decodes) {
         add(&CONVOLUTIONAL, &[reads.clone(), writes.clone()]);
     } else if *kernel == 1 && further_layers.iter().all(|group| group.kernel == 1) {
@@ -283,6 +281,41 @@ fn of_convolution(model: &ModelConfig) -> Vec<(&'static str, Vec<(&'static str, 
         add(&CONVOLUTIONAL_ATTENTION, &[attends]);
     }
     found
+}
+
+/// The keys of `[model]` that are read by a part of the model and have no effect with the value of another key: an
+/// experiment may state them for the sake of sweeps that change the other one.
+pub fn switched_off(model: &ModelConfig) -> Vec<Unread> {
+    let mut found = Vec::new();
+    let mut add = |keys: &[_], because: (_, _)| found.extend(all_unread(keys, &[because]));
+    if !model.feed_forward {
+        let because = ("model.feed_forward", setting_text(&model.feed_forward));
+        add(&["model.d_ff", "model.activation_dropout"], because.clone());
+        if !model.reads_activation() {
+            add(&["model.activation"], because);
+        }
+    }
+    if model.norm_kind == NormKind::None {
+        let because = ("model.norm_kind", setting_text(&model.norm_kind));
+        add(&["model.norm"], because.clone());
+        if !model.has_bottlenecks() {
+            add(&["model.layer_norm_epsilon"], because);
+        }
+    }
+    if model.attention.projections == Projections::None {
+        // There is nothing that would have biases or first values.
+        let because = ("model.attention.projections", setting_text(&model.attention.projections));
+        add(&["model.attention_biases"], because.clone());
+        if model.initialisation.is_of_projections() {
+            add(&["model.initialisation"], because);
+        }
+    }
+    found
+}
+
+/// These keys, which are not read for one reason.
+pub(super) fn all_unread(keys: &[&'static str], because: &[(&'static str, String)]) -> Vec<Unread> {
+    keys.iter().map(|&key| Unread { key, because: because.to_vec() }).collect()
 }
 
 /// The same model with every key that is not read at its default.

@@ -159,8 +159,12 @@ impl Checks<'_> {
     }
 
     pub(super) fn one_to<N: PartialOrd + Display + From<u8>>(&self, key: &str, value: N, most: N) -> Checked {
-        let holds = N::from(1) <= value && value <= most;
-        self.require(holds, key, value, &format!("an integer from 1 to {most}"))
+        self.within(key, value, N::from(1), most)
+    }
+
+    fn within<N: PartialOrd + Display>(&self, key: &str, value: N, least: N, most: N) -> Checked {
+        let holds = least <= value && value <= most;
+        self.require(holds, key, value, &format!("an integer from {least} to {most}"))
     }
 
     /// A share in [0, 1): dropout, label smoothing, Adam's betas. NaN is outside.
@@ -213,9 +217,7 @@ impl Checks<'_> {
             );
             self.require(all <= LARGEST_SIZE, key, width, &accepted)?;
         }
-        let segments = format!("an integer from 0 to {LARGEST_SIZE}");
-        let rows = model.masked.segments;
-        self.require((0..=LARGEST_SIZE).contains(&rows), "model.masked.segments", rows, &segments)?;
+        self.within("model.masked.segments", model.masked.segments, 0, LARGEST_SIZE)?;
         self.spans(model)?;
         self.convolutional(model)?;
         self.recurrent(model)?;
@@ -229,9 +231,7 @@ impl Checks<'_> {
             self.require(holds, "model.embedding_rows", rows, &accepted)?;
         }
         let Some(multiple) = model.embedding_multiple else { return Ok(()) };
-        let accepted = format!("1 to {LARGEST_MULTIPLE}");
-        let holds = (1..=LARGEST_MULTIPLE).contains(&multiple);
-        self.require(holds, "model.embedding_multiple", multiple, &accepted)?;
+        self.one_to("model.embedding_multiple", multiple, LARGEST_MULTIPLE)?;
         match model.embedding_rows {
             None => Ok(()),
             Some(rows) => {
@@ -246,10 +246,7 @@ impl Checks<'_> {
 
     /// The numbers of what attention sees.
     fn spans(&self, model: &ModelConfig) -> Checked {
-        let at_least = |least: i64, key: &str, value: i64| {
-            let accepted = format!("an integer from {least} to {LARGEST_SIZE}");
-            self.require((least..=LARGEST_SIZE).contains(&value), key, value, &accepted)
-        };
+        let at_least = |least: i64, key: &str, value: i64| self.within(key, value, least, LARGEST_SIZE);
         match model.attention.span {
             Span::Full => {}
             // Of a single position, which sees itself alone, queries and keys would learn nothing.
@@ -302,11 +299,6 @@ impl Checks<'_> {
     /// heads must divide d_model where a head's width follows from both.
     fn heads(&self, model: &ModelConfig) -> Checked {
         let ModelConfig { d_model, heads, .. } = *model;
-        for (key, width) in [("model.d_k", model.d_k), ("model.d_v", model.d_v)] {
-            let Some(width) = width else { continue };
-            let accepted = format!("heads times {key} to be {LARGEST_SIZE} at most");
-            self.require(heads * width <= LARGEST_SIZE, key, format!("{width} of {heads} heads"), &accepted)?;
-        }
         if (model.d_k.is_some() && model.d_v.is_some()) || d_model % heads == 0 {
             return Ok(());
         }
@@ -380,9 +372,7 @@ impl Checks<'_> {
                 if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
             }
             Position::Relative(furthest) => {
-                let accepted = format!("0 to {FURTHEST_DISTANCE}");
-                let holds = (0..=FURTHEST_DISTANCE).contains(&furthest);
-                self.require(holds, "model.position.relative", furthest, &accepted)
+                self.within("model.position.relative", furthest, 0, FURTHEST_DISTANCE)
             }
             Position::Learned | Position::Alibi | Position::T5 | Position::None => Ok(()),
         }
@@ -393,13 +383,11 @@ impl Checks<'_> {
         let alpha = decoding.length_penalty;
         let holds = (0.0..=LARGEST_PENALTY).contains(&alpha);
         let penalties = format!("a number from 0 (none) to {LARGEST_PENALTY}");
-        let extra = decoding.max_extra_length;
-        let lengths = format!("0 to {LARGEST_SIZE}");
         all([
             self.require((1..=WIDEST_BEAM).contains(&decoding.beam), "decoding.beam", decoding.beam, &beam),
             self.require(holds, "decoding.length_penalty", alpha, &penalties),
             self.one_to("decoding.batch_tokens", decoding.batch_tokens as u64, MOST_TOKENS),
-            self.require(extra <= LARGEST_SIZE as usize, "decoding.max_extra_length", extra, &lengths),
+            self.within("decoding.max_extra_length", decoding.max_extra_length, 0, LARGEST_SIZE as usize),
             self.length_buckets(&decoding.length_buckets),
         ])
     }
@@ -430,11 +418,10 @@ impl Checks<'_> {
     }
 
     fn data(&self, data: &DataConfig) -> Checked {
-        let accepted = format!("0 to {LARGEST_SIZE}");
         let ratio = data.max_length_ratio;
         let is_ratio = ratio.is_finite() && ratio >= 1.0;
         all([
-            self.require(data.merges <= LARGEST_SIZE as usize, "data.merges", data.merges, &accepted),
+            self.within("data.merges", data.merges, 0, LARGEST_SIZE as usize),
             self.share("data.bpe_dropout", data.bpe_dropout),
             self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS),
             self.count("data.max_length", data.max_length),

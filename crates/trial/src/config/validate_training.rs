@@ -25,11 +25,11 @@ impl Checks<'_> {
             self.share("training.adam_beta1", training.adam_beta1),
             self.share("training.adam_beta2", training.adam_beta2),
             self.positive("training.adam_epsilon", training.adam_epsilon),
-            self.weight_decay(training),
+            self.at_least_zero("training.weight_decay", training.weight_decay, "none"),
             self.if_read(&["training"], || self.masking(training)),
             self.words(training),
             self.share("training.label_smoothing", training.label_smoothing),
-            self.r_drop(training),
+            self.at_least_zero("training.r_drop", training.r_drop, "one pass"),
             training.clip_norm.map_or(Ok(()), |norm| self.positive("training.clip_norm", norm)),
             self.if_read(&["training"], || self.patience(training)),
             self.one_to("training.average_checkpoints", training.average_checkpoints as u64, MOST_AVERAGED),
@@ -99,15 +99,10 @@ impl Checks<'_> {
         Err(self.mistake("training.schedule", message, help))
     }
 
-    fn weight_decay(&self, training: &TrainingConfig) -> Checked {
-        let decay = training.weight_decay;
-        let holds = decay.is_finite() && decay >= 0.0;
-        self.require(holds, "training.weight_decay", decay, "a finite number, 0 (none) or more")
-    }
-
-    fn r_drop(&self, training: &TrainingConfig) -> Checked {
-        let holds = training.r_drop.is_finite() && training.r_drop >= 0.0;
-        self.require(holds, "training.r_drop", training.r_drop, "a finite number, 0 (one pass) or more")
+    /// Checks a number of which 0 means what `zero` says.
+    fn at_least_zero(&self, key: &str, value: f64, zero: &str) -> Checked {
+        let holds = value.is_finite() && value >= 0.0;
+        self.require(holds, key, value, &format!("a finite number, 0 ({zero}) or more"))
     }
 
     /// Two passes differ by their dropout alone.

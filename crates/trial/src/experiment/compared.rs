@@ -1,8 +1,8 @@
 //! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
 
 use super::finished::finished_run;
+use super::hparams::hparams;
 use super::run_paths::{CONFIG_FILE, seed_of};
-use super::settings::settings;
 use super::translations::recorded_hypotheses;
 use crate::config::Experiment;
 use crate::data::{Split, prepare};
@@ -152,7 +152,7 @@ fn side(path: &Path, runs: &[Run]) -> Result<Side> {
         name: path.display().to_string(),
         seeds: runs.iter().map(|run| run.record.seed).collect(),
         trainings: runs.iter().map(|run| run.record.training_identity.clone()).collect(),
-        settings: settings(&runs[0].experiment)
+        settings: hparams(&runs[0].experiment)
             .into_iter()
             .map(|(key, value)| (key, value.to_string()))
             .collect(),

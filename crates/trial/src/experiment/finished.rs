@@ -1,9 +1,10 @@
 //! What a finished run left: its configuration and its record.
 
 use super::claim::{self, claimed_identity};
-use super::run_paths::{CONFIG_FILE, SCORED, WEIGHTS};
+use super::run_paths::{CONFIG_FILE, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::{Experiment, load_experiment};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::results::record::{RECORD_FILE, Record};
 use crate::results::recorded::FileState;
 use std::path::Path;
@@ -32,14 +33,8 @@ fn no_run(path: &Path) -> String {
     if !path.exists() {
         return format!("there is no directory {place}");
     }
-    let mut seeds: Vec<_> = std::fs::read_dir(path)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|inside| inside.join(CONFIG_FILE).exists())
-        .collect();
-    seeds.sort();
-    match seeds.first() {
+    let inside = folders::list(path).unwrap_or_default();
+    match inside.iter().find(|inside| inside.join(CONFIG_FILE).exists()) {
         Some(first) => {
             format!("{place} is not a run directory but has some: name one, such as {}", first.display())
         }
@@ -73,5 +68,5 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
 /// If the record does not verify or a file cannot be read.
 pub fn scored_weights_hold(run_dir: &Path) -> Result<bool> {
     let Some(record) = Record::load(run_dir)? else { return Ok(false) };
-    Ok(record.file_state(WEIGHTS, &run_dir.join(SCORED))? == FileState::AsRecorded)
+    Ok(record.file_state(WEIGHTS_CHECKSUM, &run_dir.join(SCORED_PATH))? == FileState::AsRecorded)
 }

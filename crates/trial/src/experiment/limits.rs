@@ -3,6 +3,7 @@
 
 use crate::config::Experiment;
 use crate::data::prepared::{Prepared, vocabulary_sizes};
+use crate::data::store::Store;
 use crate::data::text_pairs::FEWEST_BLOCKS;
 use crate::data::tokenizer::sizes;
 use crate::data::{DataConfig, Split};
@@ -23,15 +24,22 @@ pub struct DataLimits {
 /// Sizes of prepared text.
 #[derive(Debug, Clone)]
 struct Texts {
-    /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of. No
-    /// block of running text is longer than the settings say.
-    longest: Option<[(Split, usize); 2]>,
-    /// The same of source and target together.
-    longest_pairs: Option<[(Split, usize); 2]>,
-    /// Blocks of running text in each set.
-    blocks: Option<[(Split, usize); 3]>,
+    sets: Sets,
     /// Target tokens of an epoch of the training text: with the ends of sentences, which running text has none of.
     target_tokens: u64,
+}
+
+/// Sizes of the sets of a corpus.
+#[derive(Debug, Clone)]
+enum Sets {
+    Pairs {
+        /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
+        longest: [(Split, usize); 2],
+        /// The same of source and target together.
+        longest_pairs: [(Split, usize); 2],
+    },
+    /// The number of blocks of running text in each set. No block is longer than the settings say.
+    Blocks([(Split, usize); 3]),
 }
 
 impl DataLimits {
@@ -45,23 +53,22 @@ impl DataLimits {
             let [fewest, _] = sizes(config.pieces, config.merges);
             return Ok(DataLimits { fewest: fewest.into(), most, texts: None });
         };
-        let longest = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_sentence())) };
         let train = data.split_unverified(Split::Train)?;
-        let pairs = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.longest_pair())) };
-        let blocks = |split| -> Result<_> { Ok((split, data.split_unverified(split)?.len())) };
+        let held_out = |measure: fn(&Store) -> usize| -> Result<[(Split, usize); 2]> {
+            let of = |split| -> Result<_> { Ok((split, measure(&data.split_unverified(split)?))) };
+            Ok([of(Split::Dev)?, of(Split::Test)?])
+        };
         let texts = match config.recipe.is_running_text() {
-            true => Texts {
-                longest: None,
-                longest_pairs: None,
-                blocks: Some([blocks(Split::Train)?, blocks(Split::Dev)?, blocks(Split::Test)?]),
-                target_tokens: train.target_tokens(),
-            },
-            false => Texts {
-                longest: Some([longest(Split::Dev)?, longest(Split::Test)?]),
-                longest_pairs: Some([pairs(Split::Dev)?, pairs(Split::Test)?]),
-                blocks: None,
-                target_tokens: train.epoch_tokens(),
-            },
+            true => {
+                let [dev, test] = held_out(Store::len)?;
+                let sets = Sets::Blocks([(Split::Train, train.len()), dev, test]);
+                Texts { sets, target_tokens: train.target_tokens() }
+            }
+            false => {
+                let longest = held_out(Store::longest_sentence)?;
+                let sets = Sets::Pairs { longest, longest_pairs: held_out(Store::longest_pair)? };
+                Texts { sets, target_tokens: train.epoch_tokens() }
+            }
         };
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
@@ -78,17 +85,19 @@ impl DataLimits {
                 .help("check data.max_length, data.max_train_length and [cleaning] of the recipe")
                 .into());
         }
-        if experiment.model.tells_next_sentence() {
-            let length = experiment.data.max_length;
-            let mut sets = texts.blocks.into_iter().flatten();
-            sets.try_for_each(|(split, blocks)| check_blocks(split, blocks, length))?;
-        }
-        if experiment.model.has_learned_positions() {
-            let positions = experiment.model.learned_positions;
-            let in_one_row = experiment.reads_prefixes();
-            let longest = if in_one_row { texts.longest_pairs } else { texts.longest };
-            let mut sets = longest.into_iter().flatten();
-            sets.try_for_each(|(split, longest)| check_length(positions, split, longest, in_one_row))?;
+        match texts.sets {
+            Sets::Blocks(sets) if experiment.model.tells_next_sentence() => {
+                let length = experiment.data.max_length;
+                sets.into_iter().try_for_each(|(split, blocks)| check_blocks(split, blocks, length))?;
+            }
+            Sets::Pairs { longest, longest_pairs } if experiment.model.has_learned_positions() => {
+                let positions = experiment.model.learned_positions;
+                let in_one_row = experiment.reads_prefixes();
+                let sets = if in_one_row { longest_pairs } else { longest };
+                sets.into_iter()
+                    .try_for_each(|(split, longest)| check_length(positions, split, longest, in_one_row))?;
+            }
+            Sets::Blocks(_) | Sets::Pairs { .. } => {}
         }
         check_budget(texts.target_tokens, &experiment.training)
     }
@@ -216,13 +225,12 @@ mod tests {
 
     #[test]
     fn prepared_text_limits_positions_and_batches() {
-        let texts = Texts {
-            longest: Some([(Split::Dev, 300), (Split::Test, 9)]),
-            longest_pairs: Some([(Split::Dev, 310), (Split::Test, 18)]),
-            blocks: None,
-            target_tokens: 100,
+        let sets = Sets::Pairs {
+            longest: [(Split::Dev, 300), (Split::Test, 9)],
+            longest_pairs: [(Split::Dev, 310), (Split::Test, 18)],
         };
-        let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts: Some(texts) };
+        let texts = Some(Texts { sets, target_tokens: 100 });
+        let limits = DataLimits { fewest: 600.into(), most: 600.into(), texts };
         let said = |change: fn(&mut Experiment)| {
             limits.check(&experiment(change)).map_err(|error| error.to_string())
         };
@@ -240,8 +248,8 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 311);
         };
         assert!(said(alone).unwrap_err().contains("have 310 tokens, which with two ends make 312"));
-        let empty = Texts { longest: None, longest_pairs: None, blocks: None, target_tokens: 0 };
-        let empty = DataLimits { texts: Some(empty), ..limits.clone() };
+        let sets = Sets::Blocks([Split::Train, Split::Dev, Split::Test].map(|split| (split, 0)));
+        let empty = DataLimits { texts: Some(Texts { sets, target_tokens: 0 }), ..limits.clone() };
         assert!(
             empty.check(&experiment(|_| ())).unwrap_err().to_string().contains("the training text is empty")
         );

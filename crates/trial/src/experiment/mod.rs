@@ -7,6 +7,7 @@ pub mod claim;
 pub mod compared;
 mod failure;
 pub mod finished;
+pub mod hparams;
 pub mod limits;
 mod locks;
 pub mod measurement;
@@ -15,7 +16,6 @@ pub mod reuse;
 pub mod run_files;
 pub mod run_paths;
 mod scored_text;
-pub mod settings;
 pub mod translations;
 pub mod view;
 
@@ -23,10 +23,10 @@ pub use changed::{changes_since, settings_since};
 pub use claim::{claim, claimed_identity};
 pub use failure::{latest_failure, present_failure};
 pub use finished::{finished_run, run_configuration, scored_weights_hold};
+pub use hparams::hparams;
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };
 pub use scored_text::scored_text;
-pub use settings::settings;
 pub use translations::{bleu_config, metric_of, recorded_hypotheses};

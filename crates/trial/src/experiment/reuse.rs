@@ -4,7 +4,8 @@
 use super::claim::claim;
 use super::run_files::{Contents, is_temporary};
 use super::run_paths::{
-    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, SCORED, WEIGHTS,
+    CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, SCORED_PATH,
+    WEIGHTS_CHECKSUM,
 };
 use crate::config::Experiment;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ pub fn verified_record(run_dir: &Path) -> Result<Record> {
     let damaged = |file: &str| Error::failed(format!("{} is not as recorded", run_dir.join(file).display()));
     let record = Record::load(run_dir)?.ok_or_else(|| damaged(RECORD_FILE))?;
     for (name, checksum) in &record.checksums {
-        let file = if name == WEIGHTS { SCORED } else { name };
+        let file = if name == WEIGHTS_CHECKSUM { SCORED_PATH } else { name };
         if blake3::hash(&read(&run_dir.join(file))?).to_hex().as_str() != checksum {
             return Err(damaged(file));
         }
@@ -108,11 +109,11 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     log.sync()?;
     files::create_dir(&run_dir.join(CHECKPOINTS))?;
     for file in own_files(other)? {
-        if file.parent() == Some(&other.join(CHECKPOINTS)) && file != other.join(SCORED) {
+        if file.parent() == Some(&other.join(CHECKPOINTS)) && file != other.join(SCORED_PATH) {
             link(&file, &run_dir.join(file.strip_prefix(other).unwrap_or(&file)))?;
         }
     }
-    files::remove(&run_dir.join(SCORED))
+    files::remove(&run_dir.join(SCORED_PATH))
 }
 
 /// The files that a run has made, without temporary ones.

@@ -13,13 +13,12 @@ use super::view::difference::DIFFERENCE_FILE;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::files::{self, name_of_temporary};
-use crate::folders::{entries, is_real_dir, is_real_file};
+use crate::folders::{entries, is_real_dir, is_real_file, list};
 use crate::results::attention_file::ATTENTION_FILE;
 use crate::results::positions_file::POSITIONS_FILE;
 use crate::results::record::{FAILURE_FILE, RECORD_FILE, Record};
 use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorboard_file};
-use crate::train::checkpoint_files::{self, is_checkpoint_file};
-use std::fs;
+use crate::train::checkpoint_files::{is_checkpoint_file, latest_step};
 use std::path::{Path, PathBuf};
 
 /// The files of fixed names right in a run directory.
@@ -126,8 +125,7 @@ pub fn proven_identity(run_dir: &Path) -> Option<String> {
 
 /// Whether the run has a training state to go on from.
 pub fn has_checkpoint(run_dir: &Path) -> bool {
-    let entries = fs::read_dir(run_dir.join(CHECKPOINTS)).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).any(|path| path.to_string_lossy().ends_with(checkpoint_files::STATE))
+    latest_step(&run_dir.join(CHECKPOINTS)).is_ok_and(|step| step.is_some())
 }
 
 /// Refuses a directory that holds something but no run: a run in it would replace files that are not its own.
@@ -160,15 +158,13 @@ pub fn check_vacant(run_dir: &Path) -> Result<()> {
         return Ok(());
     }
     let mut found = Vec::new();
-    for entry in fs::read_dir(run_dir).map_err(Error::io("list", run_dir))? {
-        let entry = entry.map_err(Error::io("list", run_dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+    for path in list(run_dir)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // What a process leaves that was killed before it had claimed the directory.
         if name != LOCK_FILE && name_of_temporary(&name) != Some(CONFIG_FILE) {
             found.push(name);
         }
     }
-    found.sort();
     let more = if found.len() > NAMED { ", …" } else { "" };
     found.truncate(NAMED);
     if found.is_empty() { Ok(()) } else { refused(format!("{}{more}", found.join(", "))) }
@@ -177,6 +173,7 @@ pub fn check_vacant(run_dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::symlink;
 
     fn claimed(folder: &Path) -> String {
@@ -256,6 +253,18 @@ mod tests {
         assert_eq!(proven_identity(&other), None);
         fs::write(run.join(CONFIG_FILE), "[model]\nheads = 4\n").unwrap();
         assert_eq!(proven_identity(&run), None);
+    }
+
+    #[test]
+    fn only_the_state_of_a_step_is_one_to_go_on_from() {
+        let folder = tempfile::tempdir().unwrap();
+        let checkpoints = folder.path().join(CHECKPOINTS);
+        assert!(!has_checkpoint(folder.path()));
+        fs::create_dir(&checkpoints).unwrap();
+        fs::write(checkpoints.join("mine.state.safetensors"), "").unwrap();
+        assert!(!has_checkpoint(folder.path()));
+        fs::write(checkpoints.join("step-00000007.state.safetensors"), "").unwrap();
+        assert!(has_checkpoint(folder.path()));
     }
 
     #[test]

@@ -20,9 +20,9 @@ pub const LOCK_FILE: &str = ".lock";
 /// The folder of the translations in a run directory.
 pub const HYPOTHESES: &str = "hypotheses";
 /// The weights that the scores of a finished run are of, below its directory.
-pub const SCORED: &str = "checkpoints/scored.weights.safetensors";
+pub const SCORED_PATH: &str = "checkpoints/scored.weights.safetensors";
 /// The scored weights among the checksums of a record.
-pub const WEIGHTS: &str = "weights";
+pub const WEIGHTS_CHECKSUM: &str = "weights";
 
 /// Where a run keeps its translations of a split, below its directory.
 pub fn hypotheses_file(split: Split) -> String {

@@ -35,9 +35,48 @@ impl<'a> Cost<'a> {
         self.vocabulary
     }
 
-    /// Number of trained numbers; shared matrices count once.
+    /// Number of trained numbers; shared matrices count once. `tests/model_properties.rs` holds the sum against models that
+    /// are built, for every choice of the settings.
     pub fn parameters(&self) -> u64 {
-        parameters(self.config, self.vocabulary)
+        let config = self.config;
+        if config.is_word_vectors() {
+            return words::parameters(config, self.vocabulary);
+        }
+        let d_model = config.d_model;
+        let VocabularySizes { source, target } = self.vocabulary;
+        let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
+        let shared_rows = config.rows(source.max(target));
+        let softmax = target_rows * config.softmax_width();
+        let (embeddings, softmax_rows) = match (config.has_both_parts(), config.tying) {
+            (true, Tying::All) => (shared_rows * d_model, shared_rows),
+            (true, Tying::Decoder) => ((source_rows + target_rows) * d_model, target_rows),
+            (true, Tying::None) => ((source_rows + target_rows) * d_model + softmax, target_rows),
+            (false, Tying::All | Tying::Decoder) => (target_rows * d_model, target_rows),
+            (false, Tying::None) => (target_rows * d_model + softmax, target_rows),
+        };
+        let bias = if config.softmax_bias { softmax_rows } else { 0 };
+        let between = match config.maps_encoder_states() {
+            true => config.encoder_width() * d_model + d_model,
+            false => 0,
+        };
+        let [of_encoder, of_decoder] = self_attention_parameters(config);
+        let encoder = match config.encoder {
+            EncoderKind::Convolutional => {
+                convolutional::encoder_parameters(config) + learned_positions(config)
+            }
+            EncoderKind::SelfAttention => of_encoder,
+            EncoderKind::Recurrent => recurrent::encoder_parameters(config),
+            EncoderKind::None => 0,
+        };
+        let decoder = match config.decoder {
+            DecoderKind::Convolutional => {
+                convolutional::decoder_parameters(config) + learned_positions(config)
+            }
+            DecoderKind::SelfAttention => of_decoder,
+            DecoderKind::Recurrent => recurrent::decoder_parameters(config),
+            DecoderKind::None => masked_parameters(config),
+        };
+        (embeddings + bias + encoder + between + decoder) as u64
     }
 
     /// Rows of the matrix before the softmax: V.
@@ -63,64 +102,139 @@ impl<'a> Cost<'a> {
     /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
     /// as well.
     pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
-        forward(self.config, self.softmax_rows(), shape)
+        let config = self.config;
+        if config.is_word_vectors() {
+            return words::forward(config, shape);
+        }
+        let shape = &read(config, shape);
+        let [_, of_decoder] = self_attention_forward(config, shape);
+        let encoder = self.encoder_forward(shape);
+        let decoder = match config.decoder {
+            DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
+            DecoderKind::SelfAttention => of_decoder,
+            DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
+            DecoderKind::None => ForwardFlops::default(),
+        };
+        let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
+        let between = match config.maps_encoder_states() {
+            true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
+            false => 0.0,
+        };
+        // Of the scored positions alone.
+        let transform = match config.has_transform() {
+            true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * scored,
+            false => 0.0,
+        };
+        // Of the first token of each row alone.
+        let of_next = match config.tells_next_sentence() {
+            true => 2.0 * (config.encoder_width() as f64 + 2.0) * config.d_model as f64 * pairs,
+            false => 0.0,
+        };
+        ForwardFlops {
+            projections: encoder.projections + decoder.projections + between + transform + of_next,
+            attention: encoder.attention + decoder.attention,
+            feed_forward: encoder.feed_forward + decoder.feed_forward,
+            convolutional: encoder.convolutional + decoder.convolutional,
+            recurrent: encoder.recurrent + decoder.recurrent,
+            logits: 2.0 * config.softmax_width() as f64 * self.softmax_rows() as f64 * scored,
+        }
     }
 
     /// The same of the encoder alone.
     pub fn encoder_forward(&self, shape: &BatchShape) -> ForwardFlops {
-        encoder_forward(self.config, shape)
+        let config = self.config;
+        let [of_encoder, _] = self_attention_forward(config, shape);
+        match config.encoder {
+            EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
+            EncoderKind::SelfAttention => of_encoder,
+            EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
+            EncoderKind::None => ForwardFlops::default(),
+        }
     }
 
     /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
     pub fn kept(&self, shape: &BatchShape) -> f64 {
-        kept(self.config, shape)
+        let model = self.config;
+        if model.is_word_vectors() {
+            return words::kept(model, shape);
+        }
+        let shape = &read(model, shape);
+        let [pairs, source, target, scored] =
+            [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
+        let (sources, targets) = (pairs * source, pairs * target);
+        let d_model = model.d_model as f64;
+        let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
+        // The norm's input, centred under batch normalisation, its output, and the mask.
+        let normed = match model.norm_kind {
+            NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
+            NormKind::None => 1.0,
+        };
+        let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
+        let feed_forward = model.inner_width() as f64
+            * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
+        let last_residual = if model.feed_forward { residual } else { 0.0 };
+        let [itself, own, cross] = attentions(model, shape);
+        let layers = model.layers as f64;
+        let encoder = match model.encoder {
+            EncoderKind::Convolutional => convolutional::encoder_kept(model, shape),
+            EncoderKind::SelfAttention => {
+                layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
+            }
+            EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
+            EncoderKind::None => 0.0,
+        };
+        let decoder = match model.decoder {
+            DecoderKind::Convolutional => convolutional::decoder_kept(model, shape),
+            DecoderKind::SelfAttention => {
+                let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
+                let others = targets * (of_attentions * residual + last_residual + feed_forward);
+                layers * (own.kept(model) + cross.kept(model) + others)
+            }
+            DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
+            // The states of the scored positions, and of the transform the input, output and normalised output.
+            DecoderKind::None => {
+                let transformed = kept_of_activation(model.activation) + normed;
+                let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
+                let of_embeddings =
+                    if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
+                // The state of the first token, the output of tanh, and the probabilities.
+                let of_next = if model.tells_next_sentence() {
+                    model.encoder_width() as f64 + d_model + 2.0
+                } else {
+                    0.0
+                };
+                scored * (model.encoder_width() as f64 + of_transform) + of_embeddings + pairs * of_next
+            }
+        };
+        let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
+        // Hidden states of the scored positions, and their gradient in pieces and whole.
+        encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
     }
 
     /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
     pub fn passing(&self, shape: &BatchShape) -> f64 {
-        if self.config.is_word_vectors() {
-            return words::passing(self.config, self.softmax_rows(), shape);
+        let model = self.config;
+        if model.is_word_vectors() {
+            return words::passing(model, self.softmax_rows(), shape);
         }
-        passing(self.config, shape)
+        let shape = &read(model, shape);
+        let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
+        let longer = source.max(target);
+        let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
+        let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
+        let encoder = match model.encoder {
+            EncoderKind::Convolutional => convolutional::encoder_passing(model, shape),
+            EncoderKind::SelfAttention => others + itself,
+            EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
+            EncoderKind::None => 0.0,
+        };
+        encoder.max(match model.decoder {
+            DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
+            DecoderKind::SelfAttention => others + own.max(cross),
+            DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
+            DecoderKind::None => 0.0,
+        })
     }
-}
-
-/// `tests/model_properties.rs` holds the sum against models that are built, for every choice of the settings.
-fn parameters(config: &ModelConfig, vocabulary: VocabularySizes) -> u64 {
-    if config.is_word_vectors() {
-        return words::parameters(config, vocabulary);
-    }
-    let d_model = config.d_model;
-    let VocabularySizes { source, target } = vocabulary;
-    let [source_rows, target_rows] = [source, target].map(|size| config.rows(size));
-    let shared_rows = config.rows(source.max(target));
-    let softmax = target_rows * config.softmax_width();
-    let (embeddings, softmax_rows) = match (config.has_both_parts(), config.tying) {
-        (true, Tying::All) => (shared_rows * d_model, shared_rows),
-        (true, Tying::Decoder) => ((source_rows + target_rows) * d_model, target_rows),
-        (true, Tying::None) => ((source_rows + target_rows) * d_model + softmax, target_rows),
-        (false, Tying::All | Tying::Decoder) => (target_rows * d_model, target_rows),
-        (false, Tying::None) => (target_rows * d_model + softmax, target_rows),
-    };
-    let bias = if config.softmax_bias { softmax_rows } else { 0 };
-    let between = match config.maps_encoder_states() {
-        true => config.encoder_width() * d_model + d_model,
-        false => 0,
-    };
-    let [of_encoder, of_decoder] = self_attention_parameters(config);
-    let encoder = match config.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_parameters(config) + learned_positions(config),
-        EncoderKind::SelfAttention => of_encoder,
-        EncoderKind::Recurrent => recurrent::encoder_parameters(config),
-        EncoderKind::None => 0,
-    };
-    let decoder = match config.decoder {
-        DecoderKind::Convolutional => convolutional::decoder_parameters(config) + learned_positions(config),
-        DecoderKind::SelfAttention => of_decoder,
-        DecoderKind::Recurrent => recurrent::decoder_parameters(config),
-        DecoderKind::None => masked_parameters(config),
-    };
-    (embeddings + bias + encoder + between + decoder) as u64
 }
 
 /// What a model without a decoder has beside its encoder: the table of segments, the norm of the embeddings, the transform
@@ -149,16 +263,7 @@ fn norm_parameters(config: &ModelConfig) -> i64 {
 
 /// Trained numbers of the positions on the embeddings of one side.
 fn learned_positions(config: &ModelConfig) -> i64 {
-    match config.position {
-        Position::Learned => config.learned_positions * config.d_model,
-        Position::Sinusoidal
-        | Position::SinusoidalHalves
-        | Position::Relative(_)
-        | Position::Rotary
-        | Position::Alibi
-        | Position::T5
-        | Position::None => 0,
-    }
+    if config.position == Position::Learned { config.learned_positions * config.d_model } else { 0 }
 }
 
 /// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
@@ -208,55 +313,6 @@ fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
     }
 }
 
-fn forward(config: &ModelConfig, rows: i64, shape: &BatchShape) -> ForwardFlops {
-    if config.is_word_vectors() {
-        return words::forward(config, shape);
-    }
-    let shape = &read(config, shape);
-    let [_, of_decoder] = self_attention_forward(config, shape);
-    let encoder = encoder_forward(config, shape);
-    let decoder = match config.decoder {
-        DecoderKind::Convolutional => convolutional::decoder_forward(config, shape),
-        DecoderKind::SelfAttention => of_decoder,
-        DecoderKind::Recurrent => recurrent::decoder_forward(config, shape),
-        DecoderKind::None => ForwardFlops::default(),
-    };
-    let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
-    let between = match config.maps_encoder_states() {
-        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
-        false => 0.0,
-    };
-    // Of the scored positions alone.
-    let transform = match config.has_transform() {
-        true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * scored,
-        false => 0.0,
-    };
-    // Of the first token of each row alone.
-    let of_next = match config.tells_next_sentence() {
-        true => 2.0 * (config.encoder_width() as f64 + 2.0) * config.d_model as f64 * pairs,
-        false => 0.0,
-    };
-    ForwardFlops {
-        projections: encoder.projections + decoder.projections + between + transform + of_next,
-        attention: encoder.attention + decoder.attention,
-        feed_forward: encoder.feed_forward + decoder.feed_forward,
-        convolutional: encoder.convolutional + decoder.convolutional,
-        recurrent: encoder.recurrent + decoder.recurrent,
-        logits: 2.0 * config.softmax_width() as f64 * rows as f64 * scored,
-    }
-}
-
-/// One pass forward of the encoder.
-fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
-    let [of_encoder, _] = self_attention_forward(config, shape);
-    match config.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_forward(config, shape),
-        EncoderKind::SelfAttention => of_encoder,
-        EncoderKind::Recurrent => recurrent::encoder_forward(config, shape),
-        EncoderKind::None => ForwardFlops::default(),
-    }
-}
-
 /// One pass forward of a stack of self-attention: as an encoder, and as a decoder.
 fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardFlops; 2] {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
@@ -277,59 +333,6 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
     [of(&attentions[..1], pairs * source), of(&attentions[1..], pairs * target)]
 }
 
-fn kept(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    if model.is_word_vectors() {
-        return words::kept(model, shape);
-    }
-    let shape = &read(model, shape);
-    let [pairs, source, target, scored] =
-        [shape.pairs, shape.source, shape.target, shape.scored].map(|n| n as f64);
-    let (sources, targets) = (pairs * source, pairs * target);
-    let d_model = model.d_model as f64;
-    let if_dropped = |rate: f64, count: f64| if rate > 0.0 { count } else { 0.0 };
-    // The norm's input, centred under batch normalisation, its output, and the mask.
-    let normed = match model.norm_kind {
-        NormKind::Layer | NormKind::Rms | NormKind::Batch => 2.0,
-        NormKind::None => 1.0,
-    };
-    let residual = d_model * (normed + if_dropped(model.dropout, 1.0));
-    let feed_forward = model.inner_width() as f64
-        * (kept_of_activation(model.activation) + if_dropped(model.activation_dropout, 2.0));
-    let last_residual = if model.feed_forward { residual } else { 0.0 };
-    let [itself, own, cross] = attentions(model, shape);
-    let layers = model.layers as f64;
-    let encoder = match model.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_kept(model, shape),
-        EncoderKind::SelfAttention => {
-            layers * (itself.kept(model) + sources * (residual + last_residual + feed_forward))
-        }
-        EncoderKind::Recurrent => recurrent::encoder_kept(model, shape),
-        EncoderKind::None => 0.0,
-    };
-    let decoder = match model.decoder {
-        DecoderKind::Convolutional => convolutional::decoder_kept(model, shape),
-        DecoderKind::SelfAttention => {
-            let of_attentions = if model.has_encoder() { 2.0 } else { 1.0 };
-            let others = targets * (of_attentions * residual + last_residual + feed_forward);
-            layers * (own.kept(model) + cross.kept(model) + others)
-        }
-        DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
-        // The states of the scored positions, and of the transform the input, output and normalised output.
-        DecoderKind::None => {
-            let transformed = kept_of_activation(model.activation) + normed;
-            let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
-            let of_embeddings = if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
-            // The state of the first token, the output of tanh, and the probabilities.
-            let of_next =
-                if model.tells_next_sentence() { model.encoder_width() as f64 + d_model + 2.0 } else { 0.0 };
-            scored * (model.encoder_width() as f64 + of_transform) + of_embeddings + pairs * of_next
-        }
-    };
-    let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
-    // Hidden states of the scored positions, and their gradient in pieces and whole.
-    encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
-}
-
 /// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
 fn kept_of_activation(activation: Activation) -> f64 {
     match activation {
@@ -342,26 +345,6 @@ fn kept_of_activation(activation: Activation) -> f64 {
         // Input and output of the activation, the other factor and the product.
         Activation::Swiglu | Activation::Geglu => 4.0,
     }
-}
-
-fn passing(model: &ModelConfig, shape: &BatchShape) -> f64 {
-    let shape = &read(model, shape);
-    let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
-    let longer = source.max(target);
-    let others = pairs * longer * (2.0 * (model.inner_width() as f64) + 4.0 * model.d_model as f64);
-    let [itself, own, cross] = attentions(model, shape).map(|attention| attention.passing(model));
-    let encoder = match model.encoder {
-        EncoderKind::Convolutional => convolutional::encoder_passing(model, shape),
-        EncoderKind::SelfAttention => others + itself,
-        EncoderKind::Recurrent => recurrent::encoder_passing(model, shape),
-        EncoderKind::None => 0.0,
-    };
-    encoder.max(match model.decoder {
-        DecoderKind::Convolutional => convolutional::decoder_passing(model, shape),
-        DecoderKind::SelfAttention => others + own.max(cross),
-        DecoderKind::Recurrent => recurrent::decoder_passing(model, shape),
-        DecoderKind::None => 0.0,
-    })
 }
 
 #[cfg(test)]

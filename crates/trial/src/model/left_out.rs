@@ -2,6 +2,7 @@
 
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// Writes the keys of a section whose values are not their defaults.
 pub fn beyond_defaults<T, S>(section: &T, serializer: S) -> Result<S::Ok, S::Error>
@@ -9,10 +10,29 @@ where
     T: Serialize + Default,
     S: Serializer,
 {
-    let tree = |section: &T| serde_json::to_value(section).map_err(S::Error::custom);
-    let (mut stated, defaults) = (tree(section)?, tree(&T::default())?);
-    if let Some(table) = stated.as_object_mut() {
-        table.retain(|key, value| defaults.get(key) != Some(value));
-    }
-    stated.serialize(serializer)
+    stated(section).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+/// Returns the settings of a section whose values are not their defaults.
+///
+/// # Errors
+/// If the section has a value that JSON lacks.
+pub fn stated<T: Serialize + Default>(section: &T) -> serde_json::Result<Value> {
+    let mut stated = serde_json::to_value(section)?;
+    drop_defaults(&mut stated, &serde_json::to_value(T::default())?);
+    Ok(stated)
+}
+
+/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
+/// the section.
+fn drop_defaults(stated: &mut Value, defaults: &Value) {
+    let Some(stated) = stated.as_object_mut() else { return };
+    stated.retain(|key, value| match defaults.get(key) {
+        Some(default) if value == default => false,
+        Some(default) if default.is_object() => {
+            drop_defaults(value, default);
+            true
+        }
+        _ => true,
+    });
 }

@@ -156,9 +156,14 @@ impl AttentionKind {
 impl AttentionMap {
     /// A head's weights, rounded to the four digits that the file keeps.
     pub fn new(kind: AttentionKind, layer: usize, head: usize, weights: &[Vec<f32>]) -> AttentionMap {
-        let rounded = |row: &Vec<f32>| row.iter().map(|weight| (weight * 1e4).round() / 1e4).collect();
+        let rounded = |row: &Vec<f32>| row.iter().copied().map(four_digits).collect();
         AttentionMap { kind, layer, head, weights: weights.iter().map(rounded).collect() }
     }
+}
+
+/// Rounds a number to four digits after the point.
+pub fn four_digits(number: f32) -> f32 {
+    (number * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

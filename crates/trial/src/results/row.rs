@@ -6,7 +6,7 @@ use super::published::{PublishedRow, paper_recipe};
 use super::record::Record;
 use super::summary::Summary;
 use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN};
-use super::training_cost::Cost;
+use super::training_cost::TrainingCost;
 use super::trial_result::TrialResult;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub struct Row {
     #[serde(skip)]
     pub trainings: Vec<(u64, Option<String>)>,
     /// What the training of one trial cost, on average.
-    pub cost: Cost,
+    pub cost: TrainingCost,
     /// One for each column.
     pub cells: Vec<Cell>,
 }
@@ -144,7 +144,7 @@ pub(super) fn new_row(
             .iter()
             .filter_map(|result| Some((result.seed, result.record()?.training_identity.clone())))
             .collect(),
-        cost: Cost::of(ended, &layout.peak_tflops),
+        cost: TrainingCost::of(ended, &layout.peak_tflops),
         cells: columns.iter().map(cell).collect(),
     }
 }

@@ -12,7 +12,7 @@ use super::sheet::{
 };
 use super::table::{Cell, Column, ResultTable};
 use super::table_layout::TABLE2_COLUMN;
-use super::training_cost::Cost;
+use super::training_cost::TrainingCost;
 use crate::error::{Error, Result};
 use crate::telemetry::format::scientific;
 use serde::Serialize;
@@ -57,7 +57,7 @@ pub struct SystemResult {
     /// The signature of `bleu`; absent where the trials do not share one.
     pub signature: Option<String>,
     pub bleu: Cell,
-    pub cost: Cost,
+    pub cost: TrainingCost,
 }
 
 /// A system of the paper's table.
@@ -168,7 +168,7 @@ impl SystemTable {
                     value_and_count(&column, &result.bleu, result.finished, result.wanted)
                 }));
             }
-            let cost = |pair: &String, of: fn(&Cost) -> String| {
+            let cost = |pair: &String, of: fn(&TrainingCost) -> String| {
                 Text::plain(on(pair).map_or(String::new(), |result| of(&result.cost)))
             };
             cells.extend(self.pairs.iter().map(|pair| cost(pair, |cost| operations(cost.counted_flops))));

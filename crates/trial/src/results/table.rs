@@ -33,7 +33,7 @@ pub struct ResultTable {
     /// Whether what the paper says of its groups of rows holds here; none without published values.
     pub verdicts: Vec<Verdict>,
     /// In the order of rows, then of seeds.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedTrial>,
     /// The signature that all BLEU scores share; absent where there is none, or several: then rows have their own.
     pub signature: Option<String>,
     /// The corpora that finished trials saw.
@@ -63,7 +63,7 @@ pub struct Data {
 
 /// A trial that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct FailedTrial {
     pub row: String,
     pub seed: u64,
     pub reason: String,
@@ -159,11 +159,11 @@ fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T
     distinct_of(&results.iter().filter_map(TrialResult::record).collect::<Vec<_>>(), of)
 }
 
-fn failure(result: &TrialResult) -> Option<Failure> {
+fn failure(result: &TrialResult) -> Option<FailedTrial> {
     match &result.outcome {
         TrialOutcome::Finished { .. } => None,
         TrialOutcome::Failed { reason } => {
-            Some(Failure { row: result.row.clone(), seed: result.seed, reason: reason.clone() })
+            Some(FailedTrial { row: result.row.clone(), seed: result.seed, reason: reason.clone() })
         }
     }
 }

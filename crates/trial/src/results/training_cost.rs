@@ -13,7 +13,7 @@ const PAPERS_TFLOPS: [(&str, f64); 4] = [("K80", 2.8), ("K40", 3.7), ("M40", 6.0
 
 /// What the training of one trial of a row cost: means over its finished trials.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
-pub struct Cost {
+pub struct TrainingCost {
     /// Operations of the matrix products of all updates, forward and backward, padding included. Absent where
     /// a record does not hold it.
     pub counted_flops: Option<f64>,
@@ -25,11 +25,11 @@ pub struct Cost {
     pub unknown_peaks: Vec<String>,
 }
 
-impl Cost {
+impl TrainingCost {
     /// Of the trials that finished. `peaks` has the operations a second, in 10¹², of a card, or of a thread of
     /// a processor, by the device's name; those that the paper assumes are known.
-    pub fn of(trials: &[&TrialResult], peaks: &BTreeMap<String, f64>) -> Cost {
-        let mut cost = Cost::default();
+    pub fn of(trials: &[&TrialResult], peaks: &BTreeMap<String, f64>) -> TrainingCost {
+        let mut cost = TrainingCost::default();
         let (mut counted, mut measured, mut finished) = (Vec::new(), Vec::new(), 0);
         for trial in trials {
             let TrialOutcome::Finished { record, time } = &trial.outcome else { continue };
@@ -88,7 +88,7 @@ mod tests {
         // 8 cards for 12 hours, and for 3.5 days.
         for (hours, printed) in [(12.0, 3.3e18), (84.0, 2.3e19)] {
             let trial = trial("Tesla P100-SXM2-16GB", None, Some(8.0 * hours * 3600.0));
-            let cost = Cost::of(&[&trial], &BTreeMap::new());
+            let cost = TrainingCost::of(&[&trial], &BTreeMap::new());
             assert!((cost.measured_flops.unwrap() / printed - 1.0).abs() < 0.01, "{cost:?}");
         }
     }
@@ -108,13 +108,13 @@ mod tests {
         let peaks = BTreeMap::from([("a processor".to_string(), 0.05)]);
         let (one, two) =
             (trial("a processor", Some(1e9), Some(10.0)), trial("a processor", Some(3e9), Some(30.0)));
-        let cost = Cost::of(&[&one, &two], &peaks);
+        let cost = TrainingCost::of(&[&one, &two], &peaks);
         assert_eq!((cost.counted_flops, cost.measured_flops), (Some(2e9), Some(1e12)));
         let old = trial("a processor", None, None);
-        let cost = Cost::of(&[&one, &old], &peaks);
+        let cost = TrainingCost::of(&[&one, &old], &peaks);
         assert_eq!((cost.counted_flops, cost.measured_flops), (None, None));
-        let cost = Cost::of(&[&one, &two], &BTreeMap::new());
+        let cost = TrainingCost::of(&[&one, &two], &BTreeMap::new());
         assert_eq!((cost.measured_flops, &cost.unknown_peaks[..]), (None, &["a processor".to_string()][..]));
-        assert_eq!(Cost::of(&[], &peaks), Cost::default());
+        assert_eq!(TrainingCost::of(&[], &peaks), TrainingCost::default());
     }
 }

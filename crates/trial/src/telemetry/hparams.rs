@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::sequence::distinct;
 use protobuf::Message;
 use protobuf::well_known_types::{ListValue, Value};
+use std::collections::BTreeMap;
 use std::fmt;
 use tensorboard_proto::api::{
     DataType, Experiment, HParamInfo, HParamInfo_oneof_domain, Interval, MetricInfo, MetricName, Status,
@@ -44,14 +45,6 @@ impl fmt::Display for HParamValue {
             HParamValue::Bool(flag) => flag.fmt(f),
         }
     }
-}
-
-/// One setting of a run.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HParam {
-    /// The key in the configuration: `model.heads`.
-    pub name: String,
-    pub value: HParamValue,
 }
 
 /// The values that a setting takes in a sweep.
@@ -107,8 +100,9 @@ pub struct ExperimentSummary {
 /// What a run says of itself when it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
-    /// The settings, without the seed: TensorBoard shows those of one run of the group for all.
-    pub hparams: Vec<HParam>,
+    /// The settings by their keys in the configuration, such as `model.heads`, without the seed: TensorBoard shows those of
+    /// one run of the group for all.
+    pub hparams: BTreeMap<String, HParamValue>,
     /// The same for the seeds of a configuration, and for nothing else. Runs of one group are one row with the
     /// means of their metrics; TensorBoard calls the row so.
     pub group: String,
@@ -141,7 +135,9 @@ impl EventWriter {
     /// [`resume`](Self::resume).
     pub fn session_start(&mut self, session: &Session) -> Result<()> {
         let mut info = SessionStartInfo::new();
-        info.set_hparams(session.hparams.iter().map(|h| (h.name.clone(), value(&h.value))).collect());
+        info.set_hparams(
+            session.hparams.iter().map(|(key, setting)| (key.clone(), value(setting))).collect(),
+        );
         info.set_group_name(session.group.clone());
         info.set_start_time_secs(session.started);
         self.hparams(SESSION_START_TAG, HParamsPluginData_oneof_data::session_start_info(info))?;
@@ -297,7 +293,7 @@ mod tests {
     fn a_resumed_run_has_one_start_and_the_last_end() {
         let directory = tempfile::tempdir().unwrap();
         let session = Session {
-            hparams: vec![HParam { name: "model.heads".into(), value: Number(8.0) }],
+            hparams: BTreeMap::from([("model.heads".into(), Number(8.0))]),
             group: "abc".into(),
             started: 1e9,
             texts: Vec::new(),

@@ -23,7 +23,6 @@ use console::print_message;
 use growing_file::Line;
 use hparams::{Outcome, Session};
 use metrics_log::{MetricsLog, Row};
-use observer::{Observer, Report};
 use std::path::Path;
 use tensorboard_file::EventWriter;
 use view_log::{Content, Histogram, View, ViewLog};
@@ -107,6 +106,25 @@ impl Telemetry {
         self.show(|events| events.image(step, tag, picture));
     }
 
+    /// Records a value that equal runs share: losses, scores, counts.
+    pub fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+        self.metrics.record(&Row { step, tag: tag.to_string(), value })?;
+        self.show(|events| events.scalar(tag, step, value));
+        Ok(())
+    }
+
+    /// Records a value that differs between equal runs: times, rates, memory.
+    pub fn timing(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+        self.timing.record(&Row { step, tag: tag.to_string(), value })?;
+        self.show(|events| events.scalar(tag, step, value));
+        Ok(())
+    }
+
+    /// Records a text for people, in Markdown.
+    pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
+        self.record(View { step, tag: tag.to_string(), content: Content::Text(markdown.to_string()) })
+    }
+
     fn record(&mut self, view: View) -> Result<()> {
         self.views.record(&view)?;
         self.show(|events| events.view(&view));
@@ -122,6 +140,16 @@ impl Telemetry {
         Ok(())
     }
 
+    /// Lets what was recorded so far outlive a crash. It is to be called before the checkpoint of a step is written, when
+    /// everything of that step is recorded: what comes later is recorded again by a run that goes on from the checkpoint.
+    pub fn sync(&mut self) -> Result<()> {
+        self.metrics.sync()?;
+        self.timing.sync()?;
+        self.views.sync()?;
+        self.show(EventWriter::sync);
+        Ok(())
+    }
+
     /// Writes to TensorBoard; the first error is the last.
     fn show(&mut self, write: impl FnOnce(&mut EventWriter) -> Result<()>) {
         if let Some(events) = &mut self.tensorboard
@@ -130,37 +158,6 @@ impl Telemetry {
             report_loss(&error);
             self.tensorboard = None;
         }
-    }
-}
-
-impl Observer for Telemetry {
-    fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        self.metrics.record(&Row { step, tag: tag.to_string(), value })?;
-        self.show(|events| events.scalar(tag, step, value));
-        Ok(())
-    }
-
-    fn timing(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        self.timing.record(&Row { step, tag: tag.to_string(), value })?;
-        self.show(|events| events.scalar(tag, step, value));
-        Ok(())
-    }
-
-    fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
-        self.record(View { step, tag: tag.to_string(), content: Content::Text(markdown.to_string()) })
-    }
-
-    /// The values of the step are complete: others may see them.
-    fn report(&mut self, _report: &Report) -> Result<()> {
-        self.flush()
-    }
-
-    fn sync(&mut self) -> Result<()> {
-        self.metrics.sync()?;
-        self.timing.sync()?;
-        self.views.sync()?;
-        self.show(EventWriter::sync);
-        Ok(())
     }
 }
 
@@ -287,17 +284,5 @@ mod tests {
         telemetry.show(|_| Err(crate::error::Error::failed("no space")));
         assert!(telemetry.tensorboard.is_none());
         train(&mut telemetry, 1..=1);
-    }
-
-    #[test]
-    fn a_pair_of_observers_is_told_everything_once() {
-        let directory = tempfile::tempdir().unwrap();
-        let dir = directory.path();
-        let mut both = (Telemetry::open(dir, None, false).unwrap(), ());
-        both.metric(1, "train/loss", 2.5).unwrap();
-        both.timing(1, "time/step_ms", 7.0).unwrap();
-        both.text(1, "samples", "text").unwrap();
-        both.sync().unwrap();
-        assert_eq!(recorded(dir).len(), 2);
     }
 }

@@ -17,22 +17,9 @@ pub struct Report {
 }
 
 /// Receives what happens in training. All methods do nothing unless overridden.
-///
-/// Everything of a step is to be told before the checkpoint of that step is written, and [`sync`](Self::sync)
-/// called between: what comes later is told again by a run that goes on from the checkpoint.
 pub trait Observer {
     /// A value that equal runs share: losses, scores, counts.
     fn metric(&mut self, _step: u64, _tag: &str, _value: f64) -> Result<()> {
-        Ok(())
-    }
-
-    /// A value that differs between equal runs: times, rates, memory.
-    fn timing(&mut self, _step: u64, _tag: &str, _value: f64) -> Result<()> {
-        Ok(())
-    }
-
-    /// A text for people, in Markdown.
-    fn text(&mut self, _step: u64, _tag: &str, _markdown: &str) -> Result<()> {
         Ok(())
     }
 
@@ -41,7 +28,7 @@ pub trait Observer {
         Ok(())
     }
 
-    /// The state for people who watch; comes after the metrics and timings of its step.
+    /// The state for people who watch; comes after the metrics of its step.
     fn report(&mut self, _report: &Report) -> Result<()> {
         Ok(())
     }
@@ -50,31 +37,13 @@ pub trait Observer {
     fn message(&mut self, _text: &str) -> Result<()> {
         Ok(())
     }
-
-    /// A checkpoint follows: what was told so far must outlive a crash.
-    fn sync(&mut self) -> Result<()> {
-        Ok(())
-    }
 }
-
-/// Nobody watches.
-impl Observer for () {}
 
 /// Two observers as one; both are told, the first one first. Pairs of pairs make more.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
         self.0.metric(step, tag, value)?;
         self.1.metric(step, tag, value)
-    }
-
-    fn timing(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
-        self.0.timing(step, tag, value)?;
-        self.1.timing(step, tag, value)
-    }
-
-    fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
-        self.0.text(step, tag, markdown)?;
-        self.1.text(step, tag, markdown)
     }
 
     fn begin(&mut self, step: u64) -> Result<()> {
@@ -91,9 +60,49 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.message(text)?;
         self.1.message(text)
     }
+}
 
-    fn sync(&mut self) -> Result<()> {
-        self.0.sync()?;
-        self.1.sync()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Keeps what it was told.
+    #[derive(Default)]
+    struct Told(Vec<String>);
+
+    impl Observer for Told {
+        fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
+            self.0.push(format!("{tag} {value} of {step}"));
+            Ok(())
+        }
+
+        fn begin(&mut self, step: u64) -> Result<()> {
+            self.0.push(format!("begin {step}"));
+            Ok(())
+        }
+
+        fn report(&mut self, report: &Report) -> Result<()> {
+            self.0.push(format!("report {}", report.step));
+            Ok(())
+        }
+
+        fn message(&mut self, text: &str) -> Result<()> {
+            self.0.push(text.to_string());
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pair_of_observers_is_told_everything_once() {
+        let mut both = (Told::default(), Told::default());
+        both.begin(4).unwrap();
+        both.metric(5, "dev/loss", 2.5).unwrap();
+        let report =
+            Report { step: 6, loss: 2.0, perplexity: None, learning_rate: 0.1, tokens_per_second: 9.0 };
+        both.report(&report).unwrap();
+        both.message("the best so far").unwrap();
+        let (first, second) = both;
+        assert_eq!(first.0, ["begin 4", "dev/loss 2.5 of 5", "report 6", "the best so far"]);
+        assert_eq!(first.0, second.0);
     }
 }

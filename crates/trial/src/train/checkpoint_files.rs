@@ -3,7 +3,7 @@
 use super::TrainingConfig;
 use super::run_state::Owner;
 use super::statement::read_statement;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::folders;
 use std::path::{Path, PathBuf};
 
@@ -99,11 +99,9 @@ pub fn steps(folder: &Path, ending: &str) -> Result<Vec<u64>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
     }
-    let mut steps = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))? {
-        let name = entry.map_err(Error::io("list", folder))?.file_name();
-        steps.extend(name.to_str().and_then(|name| step_of(name, ending)));
-    }
+    let paths = folders::list(folder)?;
+    let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
+    let mut steps: Vec<u64> = names.filter_map(|name| step_of(name, ending)).collect();
     steps.sort_unstable();
     Ok(steps)
 }

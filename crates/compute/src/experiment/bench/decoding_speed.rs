@@ -6,6 +6,7 @@ use crate::decode::search::Hypothesis;
 use crate::decode::translate::translate;
 use crate::device::settle;
 use crate::error::{Error, Result};
+use crate::experiment::stopped;
 use crate::model::Network;
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, Stopwatch};
@@ -44,9 +45,8 @@ pub fn measure(
     let pass = |sources: &[Vec<u32>]| -> Result<(Vec<Vec<Hypothesis>>, f64)> {
         let begun = Instant::now();
         let found = translate(model, config, vocabulary, sources, 1, stop, &mut |_| ());
-        // Nothing is saved that the same command could go on from.
         let found = found.map_err(|error| match error {
-            Error::Stopped(_) => Error::failed("stopped by a signal while measuring"),
+            Error::Stopped(_) => stopped(),
             other => other,
         })?;
         settle(device);

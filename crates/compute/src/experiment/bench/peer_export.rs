@@ -17,6 +17,7 @@ use crate::task;
 use crate::train::TrainingConfig;
 use crate::train::batch_source::BatchSource;
 use crate::train::checkpoint::Checkpoints;
+use crate::train::checkpoint_files::SCORED;
 use crate::train::learning_rate::learning_rate;
 use crate::train::loss::cross_entropy;
 use crate::train::run_state::Progress;
@@ -74,7 +75,7 @@ pub fn check_experiment(experiment: &Experiment) -> Result<()> {
 }
 
 /// The files of an export; by the first one it is known again, which is written first.
-const FILES: [&str; 3] = ["experiment.json", "batches.json", "scored.weights.safetensors"];
+const FILES: [&str; 3] = ["experiment.json", "batches.json", SCORED];
 
 /// Refuses a folder with files of these names that no export has made, as the checkpoints of a run.
 ///
@@ -132,13 +133,13 @@ pub fn export(
         "commit": commit(),
     });
     write(&folder.join(FILES[0]), &settings)?;
-    let rows = |examples: &Vec<u32>| Ok(rows_of(&source.collate(examples, Device::Cpu)?));
-    let batches = updates.iter().map(|update| update.iter().map(rows).collect::<Result<Value>>());
-    write(&folder.join(FILES[1]), &batches.collect::<Result<Value>>()?)?;
+    let rows = |examples: &Vec<u32>| rows_of(&source.collate(examples, Device::Cpu));
+    let batches = updates.iter().map(|update| update.iter().map(rows).collect::<Value>());
+    write(&folder.join(FILES[1]), &batches.collect::<Value>())?;
     Checkpoints::open(folder)?.save_scored(model.weights())?;
     let (mut nats, mut tokens) = (0.0, 0);
     for examples in &updates[0] {
-        let batch = source.collate(examples, model.device())?;
+        let batch = source.collate(examples, model.device());
         nats += tch::no_grad(|| {
             let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
             let loss = cross_entropy(&logits, &batch.targets, training.label_smoothing);

@@ -8,6 +8,7 @@ use crate::device::{self, settle};
 use crate::error::{Error, Result};
 use crate::experiment::reporting::Interval;
 use crate::experiment::stand_in::Scratch;
+use crate::experiment::stopped;
 use crate::model::Network;
 use crate::model::cost::Cost;
 use crate::signal::StopFlag;
@@ -97,7 +98,7 @@ impl Monitor for Watch<'_> {
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
-            self.interval.report(stats, &mut self.telemetry, &mut ())?;
+            self.interval.report(stats, &mut self.telemetry)?;
         }
         lap(Phase::Logging);
         settle(self.device);
@@ -109,7 +110,7 @@ impl Monitor for Watch<'_> {
             self.rates.push(Timed { step, seconds, target_tokens, source_tokens });
         }
         if self.stop.is_raised() {
-            return Err(Error::failed("stopped by a signal while measuring"));
+            return Err(stopped());
         }
         self.done += 1;
         let enough =

@@ -9,10 +9,11 @@ mod path;
 mod single_layer;
 
 use super::provenance::provenance;
+use super::stopped;
 use crate::complexity::{Layer, LeftOut, PathLength, Point, Report, Request};
 use crate::config::experiment::RunConfig;
 use crate::device;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::signal::StopFlag;
 use crate::telemetry::format::{bytes, counted, quantity, thousands};
 use cost::{KIND, unless_out_of_memory};
@@ -88,7 +89,7 @@ fn of_width(
     for &length in &request.lengths {
         let flops = layer.flops(sizes, width, length);
         if stop.is_raised() {
-            return Err(Error::failed("stopped by a signal while measuring"));
+            return Err(stopped());
         }
         if let (Some(Ok(layer)), None, true) = (&built, known, length > PROBE) {
             let probing = Request { repeat: 1, ..request.clone() };

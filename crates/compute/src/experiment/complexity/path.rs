@@ -2,7 +2,8 @@
 
 use super::single_layer::{SingleLayer, normal, sequence};
 use crate::complexity::{Layer, Sizes};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::experiment::stopped;
 use crate::signal::StopFlag;
 use tch::{Device, Kind, Tensor};
 
@@ -26,7 +27,7 @@ pub fn layers_between_ends(
     let Some(mut stack) = Stack::new(layer, sizes, length) else { return Ok(None) };
     smallest_depth(length as usize, |depth| {
         if stop.is_raised() {
-            return Err(Error::failed("stopped by a signal while measuring"));
+            return Err(stopped());
         }
         Ok(stack.reach(depth))
     })

@@ -191,13 +191,13 @@ impl Course {
         let training = case.training(precision);
         let batch = |number| batch(store, &training, number);
         let model = model::build(&case.model, VOCABULARY, 1, precision, device);
-        let first = batch(0)?.on(device);
+        let first = batch(0).on(device);
         let hidden = tch::no_grad(|| model.hidden(&first, &Mode::training(1)));
         let mut adam = Adam::build(&training, model.weights());
         let updates = Updates { model: &*model, config: &training };
         let (mut losses, mut gradients) = (Named::new(), Named::new());
         for step in 1..=UPDATES {
-            let batches = [batch(step - 1)?, batch(step)?];
+            let batches = [batch(step - 1), batch(step)];
             let stats = single_update(&updates, &mut adam, &batches, step)?;
             losses.push((format!("update {step}"), Tensor::from(stats.loss)));
             if step == 1 {
@@ -247,7 +247,7 @@ fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) 
     let model = model::build(&case.model, VOCABULARY, 1, precision, device);
     let updates = Updates { model: &*model, config: &training };
     let mut adam = Adam::build(&training, model.weights());
-    Ok(single_update(&updates, &mut adam, &[batch(store, &training, 0)?], 1)?.loss)
+    Ok(single_update(&updates, &mut adam, &[batch(store, &training, 0)], 1)?.loss)
 }
 
 /// The loss of one update of a small model: whether training works at all.
@@ -276,7 +276,7 @@ fn text() -> Result<Store> {
     Store::open(&path, [0; 32])
 }
 
-fn batch(store: &Store, training: &TrainingConfig, number: u64) -> Result<Batch> {
+fn batch(store: &Store, training: &TrainingConfig, number: u64) -> Batch {
     let first = number as u32 * PAIRS;
     let pairs: Vec<_> = (first..first + PAIRS).collect();
     micro_batch(training.batching(), store, &pairs, Device::Cpu)

@@ -5,7 +5,7 @@ use super::reading::Reading;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::Result;
 use crate::experiment::work::Work;
-use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence};
+use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sentence, four_digits};
 use crate::task::Output;
 use tch::{Kind, Tensor};
 
@@ -88,8 +88,7 @@ pub fn numbers(matrix: &Tensor) -> Vec<Vec<f32>> {
 
 /// The rows of a matrix, four digits a number.
 pub fn rows(matrix: &Tensor) -> Vec<Vec<f32>> {
-    let rounded = |number: f32| (number * 1e4).round() / 1e4;
-    numbers(matrix).into_iter().map(|row| row.into_iter().map(rounded).collect()).collect()
+    numbers(matrix).into_iter().map(|row| row.into_iter().map(four_digits).collect()).collect()
 }
 
 #[cfg(test)]

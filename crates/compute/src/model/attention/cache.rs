@@ -4,7 +4,7 @@ use super::MultiHeadAttention;
 use crate::model::keys_and_values::KeysAndValues;
 use crate::model::mask::Mask;
 use crate::model::mode::Mode;
-use crate::model::parts::Encoded;
+use crate::model::parts::{Encoded, FirstRows};
 use crate::model::position::PassPositions;
 use crate::shim::decoding::Position;
 use tch::{Device, Tensor};
@@ -54,53 +54,44 @@ struct Lineage {
 }
 
 impl DecoderCache {
-    /// Without any token, every row with copies of its own. The attention to the encoder of each layer projects the
-    /// encoder's output once for all steps.
+    /// Without any token, every row with copies of its own. The attention to the encoder of each layer, if there is one,
+    /// projects the encoder's output once for all steps.
     pub(in crate::model) fn copied<'a>(
-        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
-        encoded: &Encoded,
+        cross_attentions: impl Iterator<Item = Option<&'a MultiHeadAttention>>,
+        rows: FirstRows,
     ) -> Self {
-        let layer = |attention: &MultiHeadAttention| CopiedLayer {
-            tokens: None,
+        let projected = |(attention, encoded): (&MultiHeadAttention, &Encoded)| {
             // Laid out head by head, so that no step has to do it again.
-            source: Some(attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous()),
+            attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous()
+        };
+        let layer = |attention: Option<&MultiHeadAttention>| CopiedLayer {
+            tokens: None,
+            source: attention.zip(rows.encoded).map(projected),
         };
         let layers = cross_attentions.map(layer).collect();
-        let (source_mask, device) = (Some(encoded.mask.shallow_clone()), encoded.output.device());
-        DecoderCache { form: Form::Copied { layers, source_mask, device }, length: 0 }
-    }
-
-    /// [`copied`](Self::copied) of `layers` layers without an encoder.
-    pub(in crate::model) fn copied_alone(layers: usize, device: Device) -> Self {
-        let layers = (0..layers).map(|_| CopiedLayer { tokens: None, source: None }).collect();
-        DecoderCache { form: Form::Copied { layers, source_mask: None, device }, length: 0 }
-    }
-
-    /// [`traced`](Self::traced) of `layers` layers without an encoder, with so many rows.
-    pub(in crate::model) fn traced_alone(layers: usize, rows: i64) -> Self {
-        let layers = (0..layers).map(|_| TracedLayer { tokens: Vec::new(), source: Vec::new() }).collect();
-        let lineage = Lineage {
-            ancestors: Vec::new(),
-            sources: (0..rows).collect(),
-            source_lengths: vec![0; rows as usize],
-        };
-        DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
+        let source_mask = rows.encoded.map(|encoded| encoded.mask.shallow_clone());
+        DecoderCache { form: Form::Copied { layers, source_mask, device: rows.device }, length: 0 }
     }
 
     /// The same for the kernels of decoding, which copy nothing.
     pub(in crate::model) fn traced<'a>(
-        cross_attentions: impl Iterator<Item = &'a MultiHeadAttention>,
-        encoded: &Encoded,
+        cross_attentions: impl Iterator<Item = Option<&'a MultiHeadAttention>>,
+        rows: FirstRows,
     ) -> Self {
-        let layer = |attention: &MultiHeadAttention| {
+        let projected = |(attention, encoded): (&MultiHeadAttention, &Encoded)| -> Vec<[Tensor; 2]> {
             let projected = attention.unsplit_keys_and_values(&encoded.output, &PassPositions::default());
             let at = |position| projected.each_ref().map(|vectors| vectors.select(1, position));
-            TracedLayer { tokens: Vec::new(), source: (0..encoded.output.size()[1]).map(at).collect() }
+            (0..encoded.output.size()[1]).map(at).collect()
         };
+        let layer = |attention: Option<&MultiHeadAttention>| TracedLayer {
+            tokens: Vec::new(),
+            source: attention.zip(rows.encoded).map(projected).unwrap_or_default(),
+        };
+        let without = || vec![0; rows.count as usize];
         let lineage = Lineage {
             ancestors: Vec::new(),
-            sources: (0..encoded.lengths.len() as i64).collect(),
-            source_lengths: encoded.lengths.clone(),
+            sources: (0..rows.count).collect(),
+            source_lengths: rows.encoded.map_or_else(without, |encoded| encoded.lengths.clone()),
         };
         let layers = cross_attentions.map(layer).collect();
         DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
@@ -238,10 +229,11 @@ mod tests {
             let output = numbers(&[3, 4, 8]);
             let embedded = output.shallow_clone();
             let encoded = Encoded { output, embedded, mask, lengths, last: Vec::new() };
+            let first = FirstRows::of_sources(&encoded);
             tch::no_grad(|| {
                 let mut caches = [
-                    DecoderCache::traced(decoder.cross_attentions(), &encoded),
-                    DecoderCache::copied(decoder.cross_attentions(), &encoded),
+                    DecoderCache::traced(decoder.cross_attentions(), first),
+                    DecoderCache::copied(decoder.cross_attentions(), first),
                 ];
                 // Multiplied, moved among rows of one source, one source gone, reordered.
                 let moves: [(&[i64], bool); 5] = [

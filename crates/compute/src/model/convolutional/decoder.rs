@@ -8,7 +8,7 @@ use super::{AttentionProjections, SourceAttention};
 use crate::model::ModelConfig;
 use crate::model::dropout::Dropout;
 use crate::model::mode::Mode;
-use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
+use crate::model::parts::{DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
 use crate::model::weights::Scope;
 use tch::Tensor;
 
@@ -166,13 +166,7 @@ impl DecoderPart for ConvolutionalDecoder {
     }
 
     fn start<'a>(&'a self, rows: FirstRows) -> Box<dyn DecodingState + 'a> {
-        let (count, kind, device, encoded) = match rows {
-            FirstRows::Sources(encoded) => {
-                let states = &encoded.output;
-                (states.size()[0], states.kind(), states.device(), Some(encoded))
-            }
-            FirstRows::Plain { count, kind, device } => (count, kind, device, None),
-        };
+        let FirstRows { count, kind, device, encoded } = rows;
         let zeros =
             |layer: &Layer| Tensor::zeros([count, layer.context(), layer.kernel_width()], (kind, device));
         Box::new(Decoding {
@@ -182,11 +176,6 @@ impl DecoderPart for ConvolutionalDecoder {
             before: self.layers.iter().map(zeros).collect(),
             length: 0,
         })
-    }
-
-    /// Of each layer that attends, from the lowest: [B, 1, T, S].
-    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
-        DecoderMaps { own: Vec::new(), cross: recorded }
     }
 }
 

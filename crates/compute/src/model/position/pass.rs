@@ -65,13 +65,7 @@ impl StackPositions {
         let distances = || numbers(keys).unsqueeze(1) - numbers(queries).unsqueeze(2); // [1 or B, T, S]
         let vectors = match self.kind {
             Position::Relative(furthest) => Some(distances().clamp(-furthest, furthest) + furthest),
-            Position::Sinusoidal
-            | Position::SinusoidalHalves
-            | Position::Learned
-            | Position::Rotary
-            | Position::Alibi
-            | Position::T5
-            | Position::None => None,
+            _ => None,
         };
         PassPositions {
             bias: self.biases.as_ref().map(|biases| biases.of(&distances(), like.kind())),
@@ -83,20 +77,11 @@ impl StackPositions {
     /// For a sequence at `places` whose layers compute the pairs that they see in blocks: nothing is made for all pairs.
     pub fn pass_in_blocks(&self, places: (Places, i64), like: &Tensor) -> PassPositions<'_> {
         let (kind, device) = (like.kind(), like.device());
-        let turns = match self.kind {
-            Position::Rotary => {
-                let numbers = places.0.numbers(places.1, device).to_kind(Kind::Double);
-                let angles = numbers.view([-1, places.1, 1, 1]) * frequencies(self.d_k).to_device(device);
-                Some([angles.cos().to_kind(kind), angles.sin().to_kind(kind)])
-            }
-            Position::Sinusoidal
-            | Position::SinusoidalHalves
-            | Position::Learned
-            | Position::Relative(_)
-            | Position::Alibi
-            | Position::T5
-            | Position::None => None,
-        };
+        let turns = (self.kind == Position::Rotary).then(|| {
+            let numbers = places.0.numbers(places.1, device).to_kind(Kind::Double);
+            let angles = numbers.view([-1, places.1, 1, 1]) * frequencies(self.d_k).to_device(device);
+            [angles.cos().to_kind(kind), angles.sin().to_kind(kind)]
+        });
         PassPositions { turns, biases: self.biases.as_ref(), ..Default::default() }
     }
 

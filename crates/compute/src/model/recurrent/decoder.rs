@@ -10,7 +10,7 @@ use crate::model::ModelConfig;
 use crate::model::kinds::{wide, wide_kind};
 use crate::model::linear::Linear;
 use crate::model::mode::Mode;
-use crate::model::parts::{DecoderMaps, DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
+use crate::model::parts::{DecoderPart, DecodingState, Encoded, FirstRows, TargetRows};
 use crate::model::weights::Scope;
 use tch::Tensor;
 
@@ -94,28 +94,23 @@ impl RecurrentDecoder {
     }
 
     fn memory(&self, rows: FirstRows) -> Memory<'_> {
-        match (rows, &self.scores) {
-            (FirstRows::Sources(encoded), Some(scores)) => {
+        match (rows.encoded, &self.scores) {
+            (Some(encoded), Some(scores)) => {
                 Memory::Attended(scores.source(wide(&encoded.output), &encoded.mask))
             }
-            (FirstRows::Sources(encoded), None) => Memory::Summary(encoded.summary()),
-            (FirstRows::Plain { count, kind, device }, _) => {
-                Memory::Summary(Tensor::zeros([count, 0], (wide_kind(kind), device)))
-            }
+            (Some(encoded), None) => Memory::Summary(encoded.summary()),
+            (None, _) => Memory::Summary(Tensor::zeros([rows.count, 0], (wide_kind(rows.kind), rows.device))),
         }
     }
 
     /// Returns the first states of all layers; without an encoder they are zeros.
     fn first_states(&self, rows: FirstRows) -> Vec<State> {
-        let zeros = |count, kind, device| {
-            let shape = [count, self.config.hidden];
-            let state = |_: &CellLayer| State::zeros(self.config.cell, &shape, wide_kind(kind), device);
+        let zeros = || {
+            let (shape, kind) = ([rows.count, self.config.hidden], wide_kind(rows.kind));
+            let state = |_: &CellLayer| State::zeros(self.config.cell, &shape, kind, rows.device);
             self.layers.iter().map(state).collect()
         };
-        let encoded = match rows {
-            FirstRows::Sources(encoded) => encoded,
-            FirstRows::Plain { count, kind, device } => return zeros(count, kind, device),
-        };
+        let Some(encoded) = rows.encoded else { return zeros() };
         match (self.config.bridge, &self.bridge) {
             (Bridge::Copy, _) => encoded.last.iter().map(|state| state.map(Tensor::shallow_clone)).collect(),
             (bridge, Some(linear)) => {
@@ -129,10 +124,7 @@ impl RecurrentDecoder {
                 };
                 self.layers.iter().map(state).collect()
             }
-            (_, None) => {
-                let output = &encoded.output;
-                zeros(output.size()[0], output.kind(), output.device())
-            }
+            (_, None) => zeros(),
         }
     }
 
@@ -300,8 +292,7 @@ impl DecoderPart for RecurrentDecoder {
     fn decode(&self, x: Tensor, rows: TargetRows, encoded: Option<&Encoded>, mode: &Mode) -> Tensor {
         assert!(matches!(rows, TargetRows::Single), "a recurrent decoder writes one sentence a row");
         let kind = x.kind();
-        let plain = FirstRows::Plain { count: x.size()[0], kind, device: x.device() };
-        let rows = encoded.map_or(plain, FirstRows::Sources);
+        let rows = FirstRows { count: x.size()[0], kind, device: x.device(), encoded };
         let (x, memory, states) = (wide(&x), self.memory(rows), self.first_states(rows));
         let hidden = if self.config.is_stepwise() {
             self.step_by_step(&x, states, &memory, mode)
@@ -316,11 +307,6 @@ impl DecoderPart for RecurrentDecoder {
         let fed = self.first_fed(&states, &memory);
         let parameters = self.layers.iter().map(|layer| layer.parameters(&states[0].hidden)).collect();
         Box::new(Decoding { decoder: self, memory, carried: Carried { states, fed }, parameters, length: 0 })
-    }
-
-    /// The alignments are one map, [B, 1, T, S].
-    fn maps(&self, recorded: Vec<Tensor>) -> DecoderMaps {
-        DecoderMaps { own: Vec::new(), cross: recorded }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The columns of TensorBoard's HParams page: the settings that vary, and the scores. No two rows of a sweep have the same
 //! settings, so a column of their labels would only repeat these, in words that overprint the parallel coordinates.
 
-use crate::experiment::settings;
+use crate::experiment::hparams;
 use crate::results::metric::{BEST, Metric, final_tag, of_tasks, on_sets};
 use crate::sweep::draw::Distribution;
 use crate::sweep::search_section::Search;
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// The page of a sweep.
 pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
     let drawn = drawn_keys(spec);
-    let all: Vec<_> = trials.iter().map(|trial| settings(&trial.experiment)).collect();
+    let all: Vec<_> = trials.iter().map(|trial| hparams(&trial.experiment)).collect();
     let by_row: Vec<&Trial> =
         trials.chunk_by(|one, next| one.row == next.row).map(|seeds| &seeds[0]).collect();
     let (varying, _) = varied(&by_row);

@@ -2,7 +2,7 @@
 
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::experiment::settings::settings;
+use crate::experiment::hparams::hparams;
 use crate::files;
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn read(run_dir: &Path) -> Result<Option<String>> {
 }
 
 fn difference(experiment: &Experiment, base: &Experiment, base_label: &str) -> String {
-    let (own, other) = (settings(experiment), settings(base));
+    let (own, other) = (hparams(experiment), hparams(base));
     let mut lines = String::new();
     for (key, value) in &own {
         if other.get(key) != Some(value) {

@@ -10,14 +10,14 @@ pub use difference::write_difference;
 
 use super::attempts;
 use super::failure::latest_failure;
+use super::hparams::hparams;
 use super::run_paths::CONFIG_FILE;
-use super::settings::settings;
 use crate::config::{Experiment, configuration_hash, to_toml};
 use crate::error::Result;
 use crate::files;
 use crate::results::record::Record;
 use crate::telemetry::growing_file::Line;
-use crate::telemetry::hparams::{HParam, Outcome, Session};
+use crate::telemetry::hparams::{Outcome, Session};
 use crate::telemetry::metrics_log::Row;
 use crate::telemetry::{METRICS_FILE, recorded_events};
 use std::path::Path;
@@ -25,7 +25,6 @@ use std::path::Path;
 /// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
 /// configuration form a group.
 pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f64) -> Result<Session> {
-    let settings = settings(experiment).into_iter().map(|(name, value)| HParam { name, value });
     let mut texts =
         vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
     if let Some(difference) = difference::read(run_dir)? {
@@ -33,7 +32,7 @@ pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f6
     }
     // Labels are for people and may repeat in other sweeps; the hash tells them apart.
     let group = format!("{label} {}", &configuration_hash(experiment)[..8]);
-    Ok(Session { hparams: settings.collect(), group, started, texts })
+    Ok(Session { hparams: hparams(experiment), group, started, texts })
 }
 
 /// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.

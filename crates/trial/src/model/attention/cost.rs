@@ -116,11 +116,7 @@ impl Attention {
     pub fn passing(&self, config: &ModelConfig) -> f64 {
         let of_scores = match config.position {
             Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
-            Position::Sinusoidal
-            | Position::SinusoidalHalves
-            | Position::Learned
-            | Position::Rotary
-            | Position::None => 3.0,
+            _ => 3.0,
         };
         let of_tanh = match self.score {
             Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
@@ -139,12 +135,6 @@ fn widths(config: &ModelConfig) -> [f64; 2] {
 pub fn relative_vectors(config: &ModelConfig) -> f64 {
     match config.position {
         Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,
-        Position::Sinusoidal
-        | Position::SinusoidalHalves
-        | Position::Learned
-        | Position::Rotary
-        | Position::Alibi
-        | Position::T5
-        | Position::None => 0.0,
+        _ => 0.0,
     }
 }

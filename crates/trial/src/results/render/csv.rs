@@ -132,7 +132,8 @@ pub fn systems(table: &SystemTable) -> Result<String> {
 }
 
 /// A line for each value of the first setting; the mean and its spread in two columns for each value of the second, and in
-/// a third one the number of trials where it is not that of the sweep everywhere. Where rows have names beside their settings, the first column has them.
+/// a third one the number of trials where it is not that of the sweep everywhere. Where rows have names beside their
+/// settings, the first column has them.
 pub fn pivot(table: &PivotTable) -> Result<String> {
     let named = table.panels.iter().any(|panel| panel.name.is_some());
     let mut header: Vec<String> = named.then(|| "name".to_string()).into_iter().collect();

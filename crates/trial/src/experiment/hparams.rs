@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// Every setting that can change a result but the seed, by key, with absent ones resolved. What the parts of the model do
 /// not read is left out.
-pub fn settings(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
+pub fn hparams(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let shown = |value: Value| match value {
         Value::Number(number) => HParamValue::Number(number.as_f64().unwrap_or(f64::NAN)),
