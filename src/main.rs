@@ -19,21 +19,7 @@ const COMPUTES: &str = "ablate-torch";
 
 fn main() -> ExitCode {
     signal::refuse_writes_beyond_limits();
-    match check_working_directory() {
-        Ok(()) => program::run(env!("ABLATE_COMMIT"), |_, _| become_the_program_that_computes()),
-        error => program::finish(error),
-    }
-}
-
-/// Without a working directory, libtorch's matrix library ends the process while it is loaded, with a message about a file
-/// of its own.
-fn check_working_directory() -> Result<()> {
-    match std::env::current_dir() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::user(
-            "the working directory does not exist any more; change to one that does, and give the command again",
-        )),
-        _ => Ok(()),
-    }
+    program::run(env!("ABLATE_COMMIT"), |_, _| become_the_program_that_computes())
 }
 
 /// Replaces this program by the other one, with the same words, in the same process: number, parent, standard streams and

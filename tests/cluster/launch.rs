@@ -373,7 +373,7 @@ fn a_job_that_nobody_waits_for_any_more_does_nothing() {
     std::fs::remove_file(cluster.workshop.path(format!("{RUN}/record.json"))).unwrap();
     let mut late = cluster.command(&["keep", "results/small/.slurm/1.json"]);
     late.env("SLURM_ARRAY_JOB_ID", "11").env("SLURM_ARRAY_TASK_ID", "0");
-    Outcome(late.output().unwrap()).expect(0).says("nobody waits for it any more");
+    Outcome(late.output().unwrap()).expect(0).says("no sweep waits for this job any more");
     assert_eq!(cluster.workshop.first_steps(RUN), [0]);
     cluster
         .workshop

@@ -159,12 +159,19 @@ fn json_says_what_the_text_says() {
 fn a_working_directory_that_is_gone_is_named() {
     let workshop = Workshop::new();
     let script = "mkdir gone && cd gone && rmdir ../gone && exec \"$0\" \"$@\"";
-    for words in [&["--version"][..], &["train", "tiny.toml"]] {
+    let run = |words: &[&str]| {
         let mut command = Process::new("sh");
         command.args(["-c", script, env!("CARGO_BIN_EXE_ablate")]).args(words).current_dir(workshop.path(""));
-        let outcome = Outcome(command.output().unwrap()).expect(2);
+        Outcome(command.output().unwrap())
+    };
+    for words in [&["train", "tiny.toml"][..], &["sweep", "small.toml", "--plan"]] {
+        let outcome = run(words).expect(2);
         assert_eq!(outcome.err().lines().count(), 1, "{}", outcome.err());
         outcome.says("error: the working directory does not exist any more");
+    }
+    // These need none.
+    for word in ["--version", "--help"] {
+        run(&[word]).expect(0);
     }
 }
 

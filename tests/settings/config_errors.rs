@@ -54,6 +54,30 @@ fn all_mistakes_of_a_file_are_told_at_once() {
         "{schedule}"
     );
     assert!(schedule.contains("training.clip_norm = -1 is out of range"), "{schedule}");
+    let both = told("[model]\nheads = 7\ndropout = 2.0\n[training]\nstepz = 3\n");
+    for part in [
+        "e.toml:3: model.d_model = 512 is not divisible by model.heads = 7",
+        "e.toml:4: model.dropout = 2 is out of range",
+        "e.toml:6: unknown key training.stepz",
+    ] {
+        assert!(both.contains(part), "{part}: {both}");
+    }
+}
+
+#[test]
+fn what_may_follow_from_another_mistake_is_not_told() {
+    // A value that could not be read may be what the others lack.
+    for (text, unread, follows) in [
+        ("[model]\nheads = 7\nd_modle = 700", "model.d_modle", "divisible"),
+        ("[model]\nheads = 7\nd_model = \"700\"", "model.d_model = \"700\"", "divisible"),
+        ("d_model = 700\n[model]\nheads = 7", "d_model", "divisible"),
+        ("[data]\nmax_lenght = 20\n[training]\nmicro_batch_tokens = 40", "data.max_lenght", "do not fit"),
+        ("[training]\nscheduel = \"noam\"\nschedule = \"cosine\"", "training.scheduel", "needs"),
+    ] {
+        let (_folder, result) = Folder::experiment(&format!("base = \"base.toml\"\n{text}\n"), &[]);
+        let told = result.unwrap_err().to_string();
+        assert!(told.contains(unread) && !told.contains(follows), "{told}");
+    }
 }
 
 #[test]
@@ -69,6 +93,12 @@ fn keys_sections_types_and_names() {
         2,
         "unknown section [modle]",
         "did you mean \"model\"? accepted: base, label, data, model, training, decoding, run",
+    );
+    experiment_fails(
+        "[masked]\nnext_sentence = true",
+        2,
+        "unknown section [masked]",
+        "here it is [model.masked]; accepted: base, label, data, model, training, decoding, run",
     );
     experiment_fails(
         "[model]\n\nlayers = \"six\"",

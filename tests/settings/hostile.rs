@@ -416,6 +416,10 @@ fn settings_that_change_nothing() {
         ),
         ("set = { training.average_checkpoints = 68 }", "training.average_checkpoints = 68"),
         (
+            "[axes]\nmodel.attention.span = [\"full\", { local = 1000 }]",
+            "row \"span=local.1000\": model.attention.span = { local = 1000 } hides nothing",
+        ),
+        (
             "[[section]]\nlabel = \"A\"\nset = { run.attention_layers = [7] }",
             "run.attention_layers = [7] records nothing",
         ),
@@ -498,7 +502,9 @@ fn depth_length_and_number_have_limits() {
     let files: Vec<(&str, &str)> =
         doubling.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let folder = Folder::with(&files);
-    refused("includes", "more than 1000 files", || SweepSpec::load(&folder.path("s.toml")));
+    refused("includes", "more than 1000 files", || {
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]))
+    });
 
     let deep = format!("{} = 1", vec!["a"; 300_000].join("."));
     experiment_refused(&deep, "more than 32 parts");

@@ -2,7 +2,7 @@
 
 use crate::common::folder::{Folder, parts};
 use crate::common::variants::MODEL_KEYS;
-use ablate::error::Error;
+use ablate::error::{Diagnostic, Error};
 use ablate::results::metric::{METRICS, TEST};
 use ablate::results::table_layout::columns;
 use ablate::sweep::expand::{TrialPurpose, expand};
@@ -117,6 +117,83 @@ fn seeds_axes_and_rows_of_a_sweep() {
     );
 }
 
+/// The lines and messages of all mistakes of a sweep whose third line is the first of `text`.
+fn all_mistakes(text: &str) -> Vec<(usize, String)> {
+    let (_folder, result) = Folder::sweep(&format!("{SWEEP}{text}"));
+    let Err(Error::Config(first)) = result else { panic!("expected mistakes, got {result:?}") };
+    let line = |mistake: &Diagnostic| mistake.place.as_ref().map_or(0, |place| place.line());
+    std::iter::once(&*first)
+        .chain(&first.more)
+        .map(|mistake| (line(mistake), mistake.message.clone()))
+        .collect()
+}
+
+#[test]
+fn all_mistakes_of_a_sweep_are_told_at_once() {
+    let told = all_mistakes(
+        "wokers = 2\nmax_hours = -1.0\n[table]\ncolumns = [\"dev/bleu\", \"test/blue\"]\n\
+         [[row]]\nlabel = \"d/x\"\n\
+         [[row]]\nlabel = \"a\"\nset = { \"model.layer\" = 3 }\n\
+         [[row]]\nlabel = \"b\"\nset = { \"model.heads\" = 7, \"training.stepz\" = 3 }\n\
+         [[row]]\nlabel = \"c\"\nset = { \"model.positions\" = \"none\", heads = 3 }\n\
+         [[row]]\nlabel = \"e\"\nset = { \"model.positions\" = \"none\" }\n\
+         [[row]]\nlabel = \"a\"\n",
+    );
+    let expected = [
+        (3, "unknown key wokers"),
+        (4, "max_hours = -1 is out of range"),
+        (6, "unknown column \"test/blue\""),
+        (8, "label \"d/x\" is not a safe name"),
+        (11, "row \"a\": unknown key model.layer"),
+        (14, "row \"b\": model.d_model = 512 is not divisible by model.heads = 7"),
+        (14, "row \"b\": unknown key training.stepz"),
+        (17, "set sets \"heads\", which is not a key of an experiment"),
+        (20, "row \"e\": unknown key model.positions"),
+        (22, "two rows are labelled \"a\""),
+    ];
+    let told: Vec<(usize, &str)> = told.iter().map(|(line, message)| (*line, message.as_str())).collect();
+    assert_eq!(told, expected);
+    let values = all_mistakes("[axes]\n\"model.heads\" = [4, 3, 5]\n\"model.layers\" = [1, 2]");
+    let values: Vec<&str> = values.iter().map(|(_, message)| message.as_str()).collect();
+    assert_eq!(
+        values,
+        [3, 5].map(|heads| format!(
+            "row \"heads={heads},layers=1\": model.d_model = 512 is not divisible by model.heads = {heads}"
+        ))
+    );
+    let words = all_mistakes("[[row]]\nlabel = \"a\"\nsett = {}\n[[row]]\nlable = \"b\"\nlabel = \"b\"");
+    let lines: Vec<usize> = words.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [5, 7], "{words:?}");
+}
+
+#[test]
+fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
+    // The same place in all rows.
+    fails(
+        "set = { \"model.headz\" = 4 }\n[axes]\n\"model.layers\" = [2, 4]",
+        3,
+        "row \"layers=2\": unknown key model.headz",
+        &format!("did you mean \"heads\"? {MODEL_KEYS}"),
+    );
+    // What a row with a mistake lacks: the value that an exclusion looks for, the row of the base.
+    let row = "[[row]]\nlabel = \"a\"\nset = { \"model.heads\" = \"x\" }\n[[row]]\nlabel = \"b\"\n";
+    for others in ["[[exclude]]\n\"model.heads\" = 4", "[table]\nbase = \"a\""] {
+        fails(
+            &format!("{row}{others}"),
+            5,
+            "row \"a\": model.heads = \"x\" is a string",
+            "expected an integer",
+        );
+    }
+    // A row of the base alone that stands for rows that cannot be read.
+    fails(
+        "set = { \"model.heads\" = 3 }\n[row]\nlabel = \"a\"",
+        4,
+        "row = { label = \"a\" } is a table",
+        "expected an array: write [[row]] above each of them",
+    );
+}
+
 #[test]
 fn a_feed_forward_block_that_is_not_there_has_no_width() {
     for (key, value) in [("d_ff", "64"), ("activation", "\"gelu\""), ("activation_dropout", "0.1")] {
@@ -177,8 +254,8 @@ fn tables_of_a_sweep() {
         "dev/bleu@1-10",
         "test/accuracy@1-10",
         "train/perplexity",
-        "dev/chrf",
-        "test/chrf",
+        "dev/ter",
+        "test/ter",
         "test/ter",
     ] {
         let (folder, result) = Folder::sweep(&format!("{SWEEP}[table]\ncolumns = [{column:?}]"));
@@ -676,7 +753,7 @@ fn searches() {
         message,
         "search: it may come to a draw that is refused: model.d_model = 512 is not divisible by model.heads = 3"
     );
-    assert!(help.ends_with("; a draw that nobody wants can be left out by `when` or [[exclude]]"), "{help}");
+    assert!(help.ends_with("; `when` and [[exclude]] leave out draws that are not wanted"), "{help}");
     let excluded = format!(
         "{SWEEP}{dev}\n\"model.heads\" = {{ choice = [1, 2, 4, 8, 16, 32, 64, 3] }}\n[[exclude]]\n\"model.heads\" = 3"
     );

@@ -154,7 +154,7 @@ fn an_unfinished_trial_keeps_what_it_goes_on_from_and_git_what_it_tracks() {
     assert!(git(&["add", "-f", &format!("{BASE}/checkpoints")]).status.success());
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("nothing to remove"), "{}", shown.out());
-    // Without its corpus nobody can tell whose a run is.
+    // Without its corpus it is not known whose a run is.
     std::fs::remove_dir_all(workshop.path("data")).unwrap();
     std::fs::remove_dir_all(workshop.path(".git")).unwrap();
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);

@@ -272,6 +272,17 @@ fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
 }
 
 #[test]
+fn a_sweep_that_is_stopped_before_any_trial_ended_writes_no_table() {
+    let workshop = workshop(SWEEP);
+    workshop.run(&["sweep", "small.toml", "--max-hours", "0.00000001"]).expect(75);
+    for file in ["table.md", "table.tex", "table.csv", "records.jsonl"] {
+        assert!(!workshop.path(format!("results/small/{file}")).exists(), "{file}");
+    }
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    assert!(workshop.path("results/small/table.md").exists());
+}
+
+#[test]
 fn what_failed_with_other_settings_is_not_said_to_have_failed() {
     let diverges = SWEEP.to_string() + &row("explodes", "\"training.learning_rate_scale\" = 1e30");
     let workshop = workshop(&diverges);

@@ -299,6 +299,75 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// The largest number of mistakes that one error states.
+pub const MOST_MISTAKES: usize = 20;
+
+/// The mistakes that several checks of a user's files have found so far, to be stated as one error.
+#[derive(Debug, Clone, Default)]
+pub struct Mistakes(Vec<Diagnostic>);
+
+impl Mistakes {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether an error would state no further mistakes than these.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= MOST_MISTAKES
+    }
+
+    /// Adds the mistakes of one check. A place that an earlier check found a mistake at gets no second one: it mostly
+    /// follows from the first, or is the same one in another row.
+    pub fn add(&mut self, mut mistake: Diagnostic) {
+        let known = self.0.len();
+        let more = std::mem::take(&mut mistake.more);
+        for mistake in std::iter::once(mistake).chain(more) {
+            if self.0[..known].iter().all(|earlier| earlier.place != mistake.place) {
+                self.0.push(mistake);
+            }
+        }
+    }
+
+    /// Adds the mistakes of a check that failed; then there is no result.
+    ///
+    /// # Errors
+    /// An error that is no mistake in a file, with which no further checks can be made.
+    pub fn keep<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
+        match checked {
+            Ok(result) => Ok(Some(result)),
+            Err(Error::Config(mistake)) => {
+                self.add(*mistake);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Ends the checks with the result of the last one.
+    ///
+    /// # Errors
+    /// All mistakes that this check or one before it has found, or another error of this check.
+    pub fn end<T>(mut self, last: Result<T>) -> Result<T> {
+        match self.keep(last)? {
+            Some(result) if self.is_empty() => Ok(result),
+            _ => Err(self.into_diagnostic().into()),
+        }
+    }
+
+    /// All mistakes as one.
+    pub fn into_diagnostic(mut self) -> Diagnostic {
+        let is_cut = self.is_full();
+        self.0.truncate(MOST_MISTAKES);
+        let all = Diagnostic::of_all(self.0.into_iter().map(Err));
+        let mut all = all.unwrap_or_else(|| Diagnostic::new("the file cannot be read"));
+        if let Some(last) = all.more.last_mut().filter(|_| is_cut) {
+            let help = last.help.take().map_or(String::new(), |help| format!("{help}; "));
+            last.help = Some(format!("{help}there may be more mistakes than these {MOST_MISTAKES}"));
+        }
+        all
+    }
+}
+
 /// A line around its character number `at`, cut where it is too long to be read, and the number of that character in
 /// what is left.
 fn excerpt(line: &str, at: usize) -> (String, usize) {
@@ -366,6 +435,29 @@ mod tests {
         let column = lines[2].chars().position(|c| c == '^').unwrap();
         assert_eq!(lines[1].chars().nth(column), Some('y'), "{shown}");
         assert!(lines[1].chars().count() < 180 && lines[1].ends_with('…'), "{shown}");
+    }
+
+    #[test]
+    fn the_mistakes_of_several_checks_are_one_error() {
+        let text: std::sync::Arc<str> = "a\nb\nc\n".into();
+        let at = |start: usize, message: &str| {
+            let place = Place { file: "a.toml".into(), text: text.clone(), span: start..start + 1 };
+            Diagnostic::new(message).at(Some(place))
+        };
+        let of = |mistake: Diagnostic| -> Result<()> { Err(mistake.into()) };
+        let mut mistakes = Mistakes::default();
+        assert_eq!(mistakes.keep(Ok(3)).unwrap(), Some(3));
+        assert_eq!(mistakes.clone().end(Ok(3)).unwrap(), 3);
+        assert_eq!(mistakes.keep(of(at(4, "third"))).unwrap(), None);
+        // A mistake at a place that has one already, of the same check and of a later one.
+        let both = Diagnostic { more: [at(2, "second, too")].into(), ..at(2, "second") };
+        assert_eq!(mistakes.keep(of(both)).unwrap(), None);
+        assert_eq!(mistakes.keep(of(at(2, "what follows"))).unwrap(), None);
+        assert!(mistakes.keep(Err::<(), _>(Error::failed("disk"))).is_err());
+        let Err(Error::Config(all)) = mistakes.end(of(at(0, "first"))) else { panic!("no mistakes") };
+        let messages: Vec<&str> =
+            std::iter::once(&*all).chain(&all.more).map(|mistake| mistake.message.as_str()).collect();
+        assert_eq!(messages, ["first", "second", "second, too", "third"]);
     }
 
     #[test]

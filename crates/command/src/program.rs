@@ -25,13 +25,24 @@ pub fn run(commit: &str, compute: impl FnOnce(Computing, &Places) -> Result<()>)
             ));
         }
     }));
-    let outcome = catch_unwind(AssertUnwindSafe(|| cli.run(compute))).unwrap_or_else(|panic| {
-        match Error::from_panic(&*panic) {
+    let run = || check_working_directory().and_then(|()| cli.run(compute));
+    let outcome =
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| match Error::from_panic(&*panic) {
             Some(error) => Err(error),
             None => std::process::exit(101),
-        }
-    });
+        });
     finish(outcome)
+}
+
+/// Refuses to work where no path leads from. Without a working directory, libtorch's matrix library ends the process while it
+/// is loaded, with a message about a file of its own.
+fn check_working_directory() -> Result<()> {
+    match std::env::current_dir() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::user(
+            "the working directory does not exist any more; change to one that does, and give the command again",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Tells an error, and gives the exit code.

@@ -45,9 +45,9 @@ pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> 
                 None => (format!("{} {:.4}", accuracy_of(task), found.accuracy()), "predictions"),
             };
             let measured = measured.replace('_', " ");
-            let of_second_texts = found
-                .next_sentence_accuracy()
-                .map_or_else(String::new, |share| format!(", {:.1} % of second texts told", 100.0 * share));
+            let of_second_texts = found.next_sentence_accuracy().map_or_else(String::new, |share| {
+                format!(", {:.1} % of second texts judged rightly", 100.0 * share)
+            });
             observer.message(&format!(
                 "{name}: loss {:.4}, {measured} over {} {of}{of_second_texts}",
                 found.loss(),

@@ -56,7 +56,7 @@ pub struct DataConfig {
     /// If true, all text is lower-cased, after Moses's rules and before the steps that count or compare words.
     #[serde(default = "defaults::lowercase")]
     pub lowercase: bool,
-    /// What a token is; `bpe` if absent.
+    /// Unit of text that a token stands for; `bpe` if absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pieces: Pieces,
     /// Number of BPE merges, learned on the training pairs only. The paper has a shared vocabulary of about 37,000
@@ -151,7 +151,7 @@ pub enum Segmentation {
     Drawn { dropout: f64, number: u64, longest: usize },
 }
 
-/// What a token is.
+/// Unit of text that a token stands for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 // Recipes state it too, whose schema has none of this one's definitions.

@@ -28,7 +28,7 @@ impl Direction {
     }
 }
 
-/// What a language model predicts the first token of a block from.
+/// Input from which a language model predicts the first token of a block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstInput {
@@ -79,9 +79,9 @@ impl BlockReading {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrefixLoss {
-    /// Those of the target, as a model with an encoder.
+    /// The tokens of the target, as with an encoder.
     #[default]
     Target,
-    /// Those of the source too, but for its first one. What is measured on dev and test is the target alone.
+    /// The tokens of the source, too, but for its first one. On dev and test the target alone is measured.
     Both,
 }

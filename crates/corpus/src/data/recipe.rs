@@ -112,7 +112,7 @@ pub struct Cleaning {
     /// Drop pairs with a side that is not valid UTF-8. Otherwise a file that contains such a line is refused.
     #[serde(skip_serializing_if = "is_default")]
     pub drop_not_utf8: bool,
-    /// What to do with control characters (Unicode's category C, which includes tabs and soft hyphens).
+    /// Treatment of control characters (Unicode's category C, which includes tabs and soft hyphens).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control_characters: Option<ControlCharacters>,
     /// Drop pairs with a side of more characters than this. If absent, a line of more than a megabyte is refused.
@@ -142,7 +142,7 @@ pub struct Cleaning {
     pub drop_duplicates: bool,
 }
 
-/// What to do with control characters in training pairs.
+/// Treatment of control characters in training pairs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ControlCharacters {

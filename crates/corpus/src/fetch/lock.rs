@@ -44,7 +44,10 @@ impl LockFile {
         let path = folder.join(LOCK_FILE);
         let text = files::read_if_exists(&path)?.unwrap_or_default();
         let damaged = |why: String| {
-            Error::user(format!("{}: {why}; mend it, or delete it to record anew", path.display()))
+            Error::user(format!(
+                "{}: {why}; correct the file, or delete it so that checksums are recorded anew",
+                path.display()
+            ))
         };
         let text = String::from_utf8(text).map_err(|_| damaged("not UTF-8".into()))?;
         let entries = toml::from_str(&text).map_err(|error| damaged(error.to_string()))?;

@@ -1,10 +1,7 @@
 //! What a report is made of: a sweep, its trials and its table.
 
 use crate::config::Experiment;
-use crate::results::metric::{
-    Better, DEV_BLEU, DEV_F1, METRICS, TEST_BLEU, TEST_F1, TEST_MASKED_PERPLEXITY, TEST_PERPLEXITY,
-    TEST_PREDICTION_ACCURACY, find,
-};
+use crate::results::metric::{Better, DEV, DEV_BLEU, METRICS, TEST, find};
 use crate::results::record::{Failure, Record};
 use crate::results::summary::Summary;
 use crate::results::table::{ResultTable, Row};
@@ -81,21 +78,18 @@ impl<'a> Report<'a> {
         self.base() == Some(label)
     }
 
-    /// The score that the report is about: BLEU or F1 on test, else on dev; of language models the perplexity on test, of word
-    /// vectors the prediction accuracy.
-    pub fn score(&self) -> &'static str {
-        let has = |tag: &str| {
-            self.trials.iter().filter_map(|trial| trial.record).any(|record| record.metrics.contains_key(tag))
+    /// The score that the report is about: of those that are recorded the first one that is tested for significance (BLEU
+    /// or F1) on test, else on dev; else the first one on test that has a curve, which is the perplexity of language models
+    /// and the prediction accuracy of word vectors.
+    pub fn score(&self) -> &'a str {
+        let recorded = |tag: String| -> Option<&'a str> {
+            let mut records = self.trials.iter().filter_map(|trial| trial.record);
+            records.find_map(|record| record.metrics.get_key_value(&tag)).map(|(tag, _)| tag.as_str())
         };
-        match () {
-            _ if has(TEST_BLEU) => TEST_BLEU,
-            _ if has(TEST_F1) => TEST_F1,
-            _ if has(DEV_F1) => DEV_F1,
-            _ if !has(DEV_BLEU) && has(TEST_PERPLEXITY) => TEST_PERPLEXITY,
-            _ if !has(DEV_BLEU) && has(TEST_MASKED_PERPLEXITY) => TEST_MASKED_PERPLEXITY,
-            _ if !has(DEV_BLEU) && has(TEST_PREDICTION_ACCURACY) => TEST_PREDICTION_ACCURACY,
-            _ => DEV_BLEU,
-        }
+        let on = |set| METRICS.iter().filter(|metric| metric.tested).map(move |metric| metric.tag(set));
+        let tested = [TEST, DEV].into_iter().flat_map(on);
+        let with_curve = METRICS.iter().filter(|metric| metric.curve).map(|metric| metric.tag(TEST));
+        tested.chain(with_curve).find_map(recorded).unwrap_or(DEV_BLEU)
     }
 
     /// The row of the table that these trials make.

@@ -202,7 +202,9 @@ impl Needs {
             ));
         }
         if self.unknown {
-            return Ok(Some("a trial may take it over: its corpus is not prepared, so that nobody can tell"));
+            return Ok(Some(
+                "a trial may take it over: whether its data are the same is known once its corpus is prepared",
+            ));
         }
         let record = match Record::load(run) {
             Err(error) if !error.is_damage() => return Ok(Some("its record cannot be read at this moment")),

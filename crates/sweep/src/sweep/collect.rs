@@ -146,6 +146,12 @@ impl OtherSettings {
     }
 }
 
+/// Whether there is anything that a table could state of these trials: a record, or a failure.
+pub fn has_ended(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> bool {
+    let has_failed = |trial: &Trial| present_failure(&run_dir(sweep_dir, trial), &trial.experiment).is_some();
+    records.iter().any(Option::is_some) || trials.iter().any(has_failed)
+}
+
 /// The record in a run directory, or what is wrong with it, in words without the directory.
 fn record_or_damage(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
     Record::load(run_dir).map_err(|error| error.to_string().replace(&format!("{}/", run_dir.display()), ""))

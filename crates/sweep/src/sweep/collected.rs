@@ -1,7 +1,7 @@
 //! What there is of a sweep's trials: their runs, the committed records that stand for others, and the table of them all.
 
 use super::collect::{self, OtherSettings};
-use super::committed::{Committed, CommittedRecords};
+use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
 use super::corpora::{Corpora, how_to_prepare};
 use super::drawing::Drawing;
 use super::search_section::Search;
@@ -136,9 +136,18 @@ impl Collected {
             let why = match OtherSettings::of(&sweep_dir, &trials) {
                 Some(others) => others.told(&sweep_dir),
                 None => format!(
-                    "{} holds no finished trial of this sweep; run `ablate sweep {}`",
+                    "{} holds no finished trial of this sweep; run `ablate sweep {}`{}",
                     sweep_dir.display(),
-                    file.display()
+                    file.display(),
+                    match committed.is_empty() && sweep_dir.join(RECORDS_FILE).exists() {
+                        true => {
+                            format!(
+                                ", or take its {RECORDS_FILE} with --reuse-records {}",
+                                sweep_dir.display()
+                            )
+                        }
+                        false => String::new(),
+                    }
                 ),
             };
             return Err(Error::user(why + &damaged));

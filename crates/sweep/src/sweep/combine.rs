@@ -8,7 +8,7 @@ use super::settings::{Setting, about, mistake};
 use crate::config::Experiment;
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
-use crate::error::{Error, Result};
+use crate::error::{Error, Mistakes, Result};
 use std::collections::BTreeSet;
 
 /// Most factors of a section: even with one value each they make every label longer.
@@ -121,12 +121,17 @@ impl Ground<'_> {
     }
 }
 
-/// The combinations of a section without those that its rows' conditions and its exclusions drop.
+/// The combinations of a section without those that its rows' conditions and its exclusions drop. `mistakes` are those of
+/// the sweep so far, to which those of single combinations are added: a key that is set twice, or a value that a condition
+/// cannot look at. Whether a condition ever holds is judged where no mistake was found.
 ///
 /// # Errors
-/// Too many combinations, a key set twice, a condition on what does not exist or never
-/// happens, or nothing left.
-pub fn combinations<'a>(section: &'a Section, ground: &Ground) -> Result<Vec<Combination<'a>>> {
+/// Too many combinations, a condition on what does not exist or never happens, or nothing left.
+pub fn combinations<'a>(
+    section: &'a Section,
+    ground: &Ground,
+    mistakes: &mut Mistakes,
+) -> Result<Vec<Combination<'a>>> {
     if section.rows.len() > MOST_COMBINATIONS {
         return Err(too_many(&section.place));
     }
@@ -135,17 +140,19 @@ pub fn combinations<'a>(section: &'a Section, ground: &Ground) -> Result<Vec<Com
         let help = format!("expected at most {MOST_FACTORS}");
         return Err(mistake(message, &section.place, help));
     }
-    check_conditions(section, ground)?;
+    if mistakes.is_empty() {
+        check_conditions(section, ground)?;
+    }
     let labels = Labels::new(&section.factors);
     let mut combinations: Vec<Combination> = match section.rows.as_slice() {
         [] => vec![start(section, None)],
         rows => rows.iter().map(|row| start(section, Some(row))).collect(),
     };
     for factor in &section.factors {
-        combinations = multiply(combinations, factor, &labels, ground, section)?;
+        combinations = multiply(combinations, factor, &labels, ground, section, mistakes)?;
     }
-    let combinations = keep_wanted(section, combinations, ground)?;
-    if combinations.is_empty() {
+    let combinations = keep_wanted(section, combinations, ground, mistakes)?;
+    if combinations.is_empty() && mistakes.is_empty() {
         let help = "remove an [[exclude]], or narrow it";
         let place = section.exclude.first().map_or(&section.place, Condition::place);
         return Err(mistake("every combination is excluded", place, help));
@@ -171,12 +178,13 @@ fn multiply<'a>(
     labels: &Labels,
     ground: &Ground,
     section: &Section,
+    mistakes: &mut Mistakes,
 ) -> Result<Vec<Combination<'a>>> {
     let mut watch = factor.when.as_ref().map(Watch::new);
     let mut longer: Vec<Combination> = Vec::new();
     for combination in combinations {
-        let applies = watch.as_mut().map_or(Ok(true), |watch| ground.matches(&combination, watch))?;
-        if !applies {
+        let applies = watch.as_mut().map_or(Ok(true), |watch| ground.matches(&combination, watch));
+        if mistakes.keep(applies)? != Some(true) {
             longer.push(combination);
             continue;
         }
@@ -185,11 +193,16 @@ fn multiply<'a>(
         }
         for choice in &factor.choices {
             let mut next = combination.clone();
-            next.take(choice, labels, factor.name, ground)?;
-            longer.push(next);
+            let taken = next.take(choice, labels, factor.name, ground);
+            longer.extend(mistakes.keep(taken)?.map(|()| next));
         }
     }
-    watch.filter(|_| !by_chance(factor.when.as_ref(), section)).map_or(Ok(()), |watch| watch.conclude())?;
+    if let Some(watch) = watch
+        && mistakes.is_empty()
+        && !by_chance(factor.when.as_ref(), section)
+    {
+        watch.conclude()?;
+    }
     Ok(longer)
 }
 
@@ -222,6 +235,7 @@ fn keep_wanted<'a>(
     section: &'a Section,
     combinations: Vec<Combination<'a>>,
     ground: &Ground,
+    mistakes: &mut Mistakes,
 ) -> Result<Vec<Combination<'a>>> {
     let of_row = |row: &'a Row| Some((row.label.as_str(), Watch::new(row.when.as_ref()?)));
     let mut of_rows: Vec<(&str, Watch)> = section.rows.iter().filter_map(of_row).collect();
@@ -231,7 +245,11 @@ fn keep_wanted<'a>(
     }
     let mut kept = Vec::new();
     for combination in combinations {
-        let (tree, resolved) = ground.view(&combination)?;
+        let Some((tree, resolved)) = mistakes.keep(ground.view(&combination))? else {
+            // Its other mistakes are found where it becomes a row.
+            kept.push(combination);
+            continue;
+        };
         let row = combination.row;
         let own = of_rows.iter_mut().find(|(label, _)| row.is_some_and(|row| row.label == *label));
         let mut wanted = own.map_or(Ok(true), |(_, watch)| watch.holds(&tree, &resolved))?;
@@ -244,7 +262,7 @@ fn keep_wanted<'a>(
         }
     }
     for watch in of_rows.iter().map(|(_, watch)| watch).chain(&exclusions) {
-        if !by_chance(Some(watch.condition()), section) {
+        if mistakes.is_empty() && !by_chance(Some(watch.condition()), section) {
             watch.conclude()?;
         }
     }

@@ -210,9 +210,13 @@ impl Drawer {
 /// The error of a draw at random as one of the search.
 fn may_be_refused(error: Error) -> Error {
     let Error::Config(mut refused) = error else { return error };
-    let why = refused.message.trim_start_matches(&format!("row {:?}: ", draw::label(0))).to_string();
+    let row = format!("row {:?}: ", draw::label(0));
+    for other in refused.more.iter_mut() {
+        other.message = other.message.trim_start_matches(&row).to_string();
+    }
+    let why = refused.message.trim_start_matches(&row);
     refused.message = format!("search: it may come to a draw that is refused: {why}");
-    let help = "a draw that nobody wants can be left out by `when` or [[exclude]]";
+    let help = "`when` and [[exclude]] leave out draws that are not wanted";
     refused.help = Some(refused.help.map_or(help.to_string(), |own| format!("{own}; {help}")));
     Error::Config(refused)
 }

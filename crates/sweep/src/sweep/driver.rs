@@ -42,7 +42,9 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     // Whose lock it is helps people; that it is held is what counts.
     let text = json::line(&driver)?;
     if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
-        print_message(&format!("warning: {error}; others will not be told who is at work here"));
+        print_message(&format!(
+            "warning: {error}; other commands will not know which process is at work here"
+        ));
     }
     Ok(lock)
 }

@@ -6,13 +6,13 @@ pub use super::rows::TrialPurpose;
 use super::rows::{check, rows};
 use super::spec::SweepSpec;
 use super::trial::Trial;
-use crate::error::Result;
+use crate::error::{Mistakes, Result};
 use std::path::Path;
 
 /// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied to every trial last.
 ///
 /// # Errors
-/// Anything in the sweep, its base or a trial that is not accepted for this purpose, at its place; for a trial the message
+/// All in the sweep, its base or its trials that is not accepted for this purpose, at its place; for a trial the message
 /// names the row.
 pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     Ok(expand_with(purpose, spec, sets, |_| Ok(Vec::new()))?.0)
@@ -37,8 +37,13 @@ fn expand_with(
     sets: &[String],
     recorded: impl FnOnce(&Drawer) -> Result<Vec<Draw>>,
 ) -> Result<(Vec<Trial>, Option<Drawing>)> {
-    check(spec)?;
-    let Some(drawer) = Drawer::of(spec, sets)? else { return Ok((rows(purpose, spec, sets)?, None)) };
+    let mut mistakes = Mistakes::default();
+    mistakes.keep(check(spec))?;
+    if spec.search.is_none() {
+        return Ok((mistakes.end(rows(purpose, spec, sets))?, None));
+    }
+    mistakes.end(Ok(()))?;
+    let Some(drawer) = Drawer::of(spec, sets)? else { return Ok((Vec::new(), None)) };
     let recorded = recorded(&drawer)?;
     let (drawing, trials) = Drawing::open(drawer, purpose, spec, recorded)?;
     Ok((trials, Some(drawing)))

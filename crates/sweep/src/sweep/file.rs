@@ -98,7 +98,7 @@ pub struct SweepFile {
     pub retry: Retry,
     /// Compares unfinished trials and lets only the best continue (successive halving).
     pub halving: Option<Halving>,
-    /// What each trial requests from Slurm with `--launcher slurm`.
+    /// The request of each trial to Slurm with `--launcher slurm`.
     #[serde(default)]
     pub slurm: SlurmSpec,
     /// Paths of files with further rows and sections, relative to this file.

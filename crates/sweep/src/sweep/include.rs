@@ -5,7 +5,7 @@ use super::section::{Row, Section, item_places, read_rows, read_sections};
 use super::settings::mistake;
 use crate::config::deserialize::from_table;
 use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
-use crate::error::{Place, Result};
+use crate::error::{Mistakes, Place, Result};
 use std::path::{Path, PathBuf};
 
 /// Most files that a sweep includes in all: two that include two others each, and so on, would never be read to the end.
@@ -39,11 +39,17 @@ impl Chain {
 }
 
 /// Reads the file that `named` means at `place`, and those that it includes in turn. `seeds`
-/// are those of sections that state none.
+/// are those of sections that state none. Rows and sections of which `mistakes` are found are left out.
 ///
 /// # Errors
-/// There is no such file, it includes itself, there are too many of them, or something in it is not accepted.
-pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> Result<Part> {
+/// There is no such file, it includes itself, there are too many of them, or it cannot be read.
+pub fn include(
+    named: &str,
+    place: &Place,
+    seeds: &[u64],
+    chain: &mut Chain,
+    mistakes: &mut Mistakes,
+) -> Result<Part> {
     let path = relative_to(place, named)?;
     if !path.is_file() {
         let message = format!("include: there is no file {}", path.display());
@@ -83,13 +89,18 @@ pub fn include(named: &str, place: &Place, seeds: &[u64], chain: &mut Chain) -> 
         return Err(mistake(message, place, help));
     }
     let PartFile { include: included, row, section } = from_table(&tree, &start)?;
-    let mut part = Part { rows: read_rows(row, &tree)?, sections: read_sections(section, &tree, seeds)? };
+    let mut part = Part {
+        rows: read_rows(row, &tree, mistakes)?,
+        sections: read_sections(section, &tree, seeds, mistakes)?,
+    };
     chain.files.push(path);
-    for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
-        let inner = include(named, &place, seeds, chain)?;
-        part.rows.extend(inner.rows);
-        part.sections.extend(inner.sections);
-    }
+    let inner: Result<()> =
+        included.iter().zip(item_places(&tree, "include", &start)).try_for_each(|(named, place)| {
+            let inner = include(named, &place, seeds, chain, mistakes)?;
+            part.rows.extend(inner.rows);
+            part.sections.extend(inner.sections);
+            Ok(())
+        });
     chain.files.pop();
-    Ok(part)
+    inner.map(|()| part)
 }

@@ -6,7 +6,7 @@ use super::settings::{Setting, checked_sets, mistake};
 use crate::config::load::{SET, load_experiment_tree, load_table};
 use crate::config::parse::{end_of_string, parse_value};
 use crate::config::toml_tree::{Node, Value};
-use crate::error::{Diagnostic, Error, Place, Result};
+use crate::error::{Diagnostic, Error, Mistakes, Place, Result};
 use crate::files;
 use crate::folders::is_directory_name;
 use std::path::{Component, Path, PathBuf};
@@ -58,19 +58,21 @@ impl MadeSweep {
                 file.display()
             )));
         }
-        let axes: Vec<Axis> =
-            stated.into_iter().map(|(option, word)| axis(option, word)).collect::<Result<_>>()?;
-        for (number, axis) in axes.iter().enumerate() {
-            if axes[..number].iter().any(|earlier| earlier.key == axis.key) {
+        // Here a mistake is one of the words, later one of a file that the user has not written.
+        let mut mistakes = Mistakes::default();
+        let mut axes: Vec<Axis> = Vec::new();
+        for (option, word) in stated {
+            let Some(axis) = mistakes.keep(axis(option, word))? else { continue };
+            if axes.iter().any(|earlier| earlier.key == axis.key) {
                 let message = format!("the values of {} are stated twice", axis.key);
                 let help = format!("state all of them once: {AXIS} {}=VALUE,VALUE,…", axis.key);
-                return Err(mistake(message, &axis.place, help));
+                mistakes.keep::<()>(Err(mistake(message, &axis.place, help)))?;
             }
+            axes.push(axis);
         }
         let seeds = if seeds.is_empty() { vec![1] } else { seeds.to_vec() };
         let sets: Vec<String> = sets.into_iter().cloned().collect();
-        // Here a mistake is one of the words, later one of a file that the user has not written.
-        let checked = checked_sets(&sets)?;
+        let checked = mistakes.end(checked_sets(&sets))?;
         load_experiment_tree(file, &sets)?.read()?;
         let mut set: Vec<Setting> = Vec::new();
         for setting in checked {
@@ -112,8 +114,8 @@ impl MadeSweep {
         Ok(SavedSweep { path, is_new: true })
     }
 
-    /// An error of the sweep file that was made and saved as `file`, told of the words of the command line instead: nobody
-    /// has written that file.
+    /// An error of the sweep file that was made and saved as `file`, stated of the words of the command line instead: the
+    /// user has not written that file.
     pub fn at_words(&self, error: Error, file: &Path) -> Error {
         let Error::Config(mut first) = error else { return error };
         let name = file.display().to_string();

@@ -86,7 +86,9 @@ impl Policy {
         }
         let hours = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS))?;
         let accepted = format!("a number above 0, at most {MOST_HOURS}");
-        Some(Refused { limit: "max_hours", value: hours.to_string(), accepted })
+        // Written out, the largest numbers have hundreds of digits.
+        let value = if hours.abs() < 1e9 { hours.to_string() } else { format!("{hours:e}") };
+        Some(Refused { limit: "max_hours", value, accepted })
     }
 
     /// Checks the comparisons of halving against the trials that it compares.

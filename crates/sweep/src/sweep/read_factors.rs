@@ -7,7 +7,7 @@ use super::file::{AxisFile, PointFile, ZipFile};
 use super::settings::{Setting, items, mistake, place_of, settings, settings_with_tables, tables};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
-use crate::error::Result;
+use crate::error::{Mistakes, Result};
 
 /// Words of `[[zip]]` beside the keys.
 const ZIP_WORDS: [&str; 2] = ["labels", "when"];
@@ -15,16 +15,17 @@ const ZIP_WORDS: [&str; 2] = ["labels", "when"];
 /// The factors of a file's section, in the order of the text: a condition sees what stands above it.
 ///
 /// # Errors
-/// The first that is not accepted, at its place.
+/// All that are not accepted, at their places.
 pub fn factors(section: &Table) -> Result<Vec<Factor>> {
-    let mut factors = axes(section.get("axes"))?;
+    let mut mistakes = Mistakes::default();
+    let mut factors = mistakes.keep(axes(section.get("axes")))?.unwrap_or_default();
     for (table, node) in tables(section, "zip") {
-        factors.push(zip(table, node)?);
+        factors.extend(mistakes.keep(zip(table, node))?);
     }
-    factors.extend(points(section)?);
-    factors.extend(section.get("random").map(random).transpose()?);
+    factors.extend(mistakes.keep(points(section))?.flatten());
+    factors.extend(mistakes.keep(section.get("random").map(random).transpose())?.flatten());
     factors.sort_by_key(|factor| factor.place.span.start);
-    Ok(factors)
+    mistakes.end(Ok(factors))
 }
 
 /// `[axes]`: keys, and the values that each takes in turn.
@@ -47,7 +48,12 @@ fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
     };
     // The long form of an axis is a table that states its values; no section of an experiment has such a key.
     let is_axis = |table: &Table| table.get("values").is_some();
-    settings_with_tables(node, "axes", is_axis)?.into_iter().map(axis).collect()
+    let mut axes = Vec::new();
+    let mut mistakes = Mistakes::default();
+    for setting in settings_with_tables(node, "axes", is_axis)? {
+        axes.extend(mistakes.keep(axis(setting))?);
+    }
+    mistakes.end(Ok(axes))
 }
 
 /// `[[zip]]`: keys whose values advance together.

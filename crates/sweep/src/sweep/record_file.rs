@@ -59,7 +59,7 @@ pub fn update(
     records: &[Option<Record>],
     to_come: &BTreeSet<(String, u64)>,
 ) -> Result<Vec<String>> {
-    let (path, _, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref(), to_come)?;
+    let (path, before, merged) = merged_file(sweep_dir, trials, |number| records[number].as_ref(), to_come)?;
     let Merged { text, retired, mut notes } = merged;
     if !retired.is_empty() {
         let folder = superseded(sweep_dir);
@@ -78,7 +78,10 @@ pub fn update(
             retired.len()
         ));
     }
-    files::write_atomically(&path, &text)?;
+    // Where no record has come yet, there is no file.
+    if text != before {
+        files::write_atomically(&path, &text)?;
+    }
     Ok(notes)
 }
 

@@ -13,7 +13,7 @@ use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::load::load_experiment_tree;
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::{Experiment, configuration_hash};
-use crate::error::{Diagnostic, Place, Result};
+use crate::error::{Diagnostic, Mistakes, Place, Result};
 use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,38 +28,71 @@ pub enum TrialPurpose {
 }
 
 /// The trials of a sweep without a search, or of those draws of it that stand as choices in its section.
+///
+/// # Errors
+/// The mistakes of all rows. What only all rows together can tell is judged where none of them has a mistake.
 pub fn rows(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+    let mut mistakes = spec.mistakes.clone();
+    let trials = all_rows(purpose, spec, sets, &mut mistakes);
+    mistakes.end(trials)
+}
+
+fn all_rows(
+    purpose: TrialPurpose,
+    spec: &SweepSpec,
+    sets: &[String],
+    mistakes: &mut Mistakes,
+) -> Result<Vec<Trial>> {
     let of_sets = keys_of(sets)?;
     let base = load_base(spec)?;
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = Known::default();
     let mut effects = Effects::default();
     for section in &spec.sections {
-        let ground = Ground { tree: section_tree(&base, spec, section)?, sets };
-        let combinations = combinations(section, &ground)?;
+        let Some(tree) = mistakes.keep(section_tree(&base, spec, section))? else { continue };
+        let ground = Ground { tree, sets };
+        let combinations = combinations(section, &ground, mistakes);
+        let Some(combinations) = mistakes.keep(combinations)? else { continue };
         if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
             return Err(too_many(&section.place));
         }
         let mut published = PublishedRows::default();
         for combination in &combinations {
-            let (tree, mut trial) = row(section, combination, &ground, &of_sets)?;
-            known.add(&trial)?;
-            if purpose == TrialPurpose::Train {
-                effects.add(combination, &tree)?;
-                known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
+            if mistakes.is_full() {
+                return Ok(trials);
             }
-            trial.paper = published.beside(&ground, combination, &trial.experiment)?;
+            let made = row(section, combination, &ground, &of_sets);
+            let Some((tree, mut trial)) = mistakes.keep(made)? else { continue };
+            let mut check = || {
+                known.add(&trial)?;
+                if purpose == TrialPurpose::Train {
+                    effects.add(combination, &tree)?;
+                    known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
+                }
+                published.beside(&ground, combination, &trial.experiment)
+            };
+            let Some(paper) = mistakes.keep(check())? else { continue };
+            trial.paper = paper;
             trials.extend(section.seeds.iter().map(|&seed| with_seed(&trial, seed)));
         }
-        effects.end_section(&section.set)?;
-        if purpose == TrialPurpose::Train {
-            published.check()?;
+        if mistakes.is_empty() {
+            mistakes.keep(effects.end_section(&section.set))?;
+        }
+        if mistakes.is_empty() && purpose == TrialPurpose::Train {
+            mistakes.keep(published.check())?;
         }
     }
-    effects.end(&spec.set, sets, &base)?;
-    check_base(spec, &trials)?;
-    check_measured(spec, &trials)?;
-    check_classes(spec, &trials)?;
+    if !mistakes.is_empty() {
+        return Ok(trials);
+    }
+    for check in [
+        effects.end(&spec.set, sets, &base),
+        check_base(spec, &trials),
+        check_measured(spec, &trials),
+        check_classes(spec, &trials),
+    ] {
+        mistakes.keep(check)?;
+    }
     if purpose == TrialPurpose::Train {
         spec.policy.check_halving(&trials, spec.place(&["halving", "first"], None))?;
     }
@@ -293,14 +326,18 @@ fn change(tree: &Tree, setting: &Setting) -> (String, String) {
     (setting.key.clone(), value.inline())
 }
 
-/// What the sweep file alone can tell.
+/// Checks what the sweep file alone can tell.
+///
+/// # Errors
+/// All mistakes of the file, those that were found when it was read among them.
 pub fn check(spec: &SweepSpec) -> Result<()> {
+    let mut mistakes = spec.mistakes.clone();
     if !is_directory_name(&spec.name) {
         let message = format!(
             "{}: a sweep is called by its file, and the name {:?} is not a safe one",
             spec.start.file, spec.name
         );
-        return Err(Diagnostic::new(message).help(DIRECTORY_NAME_HELP).into());
+        mistakes.add(Diagnostic::new(message).help(DIRECTORY_NAME_HELP));
     }
-    check_table(spec)
+    mistakes.end(check_table(spec))
 }

@@ -7,7 +7,7 @@ use super::label::check_label;
 use super::read_factors::factors;
 use super::settings::{Setting, mistake, one_label, place_of, settings, tables};
 use crate::config::toml_tree::{Node, Table, Value};
-use crate::error::{Place, Result};
+use crate::error::{Mistakes, Place, Result};
 use std::collections::{HashMap, HashSet};
 
 /// Rows and the factors that multiply them.
@@ -44,9 +44,16 @@ pub struct Row {
     pub when: Option<Condition>,
 }
 
-/// The sections of a file that were read as `files` from `tree`.
-pub fn read_sections(files: Vec<SectionFile>, tree: &Table, seeds: &[u64]) -> Result<Vec<Section>> {
-    let section = |(file, (table, node)): (SectionFile, (&Table, &Node))| {
+/// The sections of a file that were read as `files` from `tree`, without those of which `mistakes` are found. A section that
+/// lacks a row for that reason is among them if others are left.
+pub fn read_sections(
+    files: Vec<SectionFile>,
+    tree: &Table,
+    seeds: &[u64],
+    mistakes: &mut Mistakes,
+) -> Result<Vec<Section>> {
+    let mut sections = Vec::new();
+    for (file, (table, node)) in files.into_iter().zip(tables(tree, "section")) {
         let SectionFile {
             label,
             group,
@@ -60,56 +67,63 @@ pub fn read_sections(files: Vec<SectionFile>, tree: &Table, seeds: &[u64]) -> Re
             exclude: _,
         } = file;
         let place = place_of(table, "label", &node.place);
-        check_label(&label, &place)?;
-        if let Some(own) = &own {
-            check_seeds(own, table.get("seeds"))?;
+        let has_rows = !row.is_empty();
+        let is_named = mistakes.keep(check_label(&label, &place))?;
+        let seeds = match own {
+            None => seeds.to_vec(),
+            Some(own) => {
+                mistakes.keep(check_seeds(&own, table.get("seeds")))?.map_or_else(Vec::new, |()| own)
+            }
+        };
+        let set = mistakes.keep(settings(table.get("set"), "set", &[]))?;
+        let rows = read_rows(row, table, mistakes)?;
+        let factors = mistakes.keep(factors(table))?;
+        let exclude = mistakes.keep(exclusions(table))?;
+        if let (Some(()), Some(set), Some(factors), Some(exclude)) = (is_named, set, factors, exclude)
+            && has_rows != rows.is_empty()
+        {
+            sections.push(Section {
+                group: group.or_else(|| Some(label.clone())),
+                label: Some(label),
+                seeds,
+                set,
+                rows,
+                factors,
+                exclude,
+                place,
+            });
         }
-        Ok(Section {
-            group: group.or_else(|| Some(label.clone())),
-            label: Some(label),
-            seeds: own.unwrap_or_else(|| seeds.to_vec()),
-            set: settings(table.get("set"), "set", &[])?,
-            rows: read_rows(row, table)?,
-            factors: factors(table)?,
-            exclude: exclusions(table)?,
-            place,
-        })
-    };
-    files.into_iter().zip(tables(tree, "section")).map(section).collect()
+    }
+    Ok(sections)
 }
 
-/// The rows of a file or section that were read as `files` from `table`.
-pub fn read_rows(files: Vec<RowFile>, table: &Table) -> Result<Vec<Row>> {
-    let row = |(file, (table, node)): (RowFile, (&Table, &Node))| {
+/// The rows of a file or section that were read as `files` from `table`, without those whose settings are among the
+/// `mistakes`.
+pub fn read_rows(files: Vec<RowFile>, table: &Table, mistakes: &mut Mistakes) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (file, (table, node)) in files.into_iter().zip(tables(table, "row")) {
         let RowFile { label, group, paper, set: _, when: _ } = file;
         let label_place = place_of(table, "label", &node.place);
-        check_label(&label, &label_place)?;
-        Ok(Row {
-            label,
-            label_place,
-            group,
-            paper,
-            paper_place: place_of(table, "paper", &node.place),
-            set: settings(table.get("set"), "set", &[])?,
-            when: Condition::when(table.get("when"))?,
-        })
-    };
-    let rows: Vec<Row> = files.into_iter().zip(tables(table, "row")).map(row).collect::<Result<_>>()?;
-    check_row_labels(&rows)?;
+        mistakes.keep(check_label(&label, &label_place))?;
+        let set = mistakes.keep(settings(table.get("set"), "set", &[]))?;
+        let when = mistakes.keep(Condition::when(table.get("when")))?;
+        if let (Some(set), Some(when)) = (set, when) {
+            let paper_place = place_of(table, "paper", &node.place);
+            rows.push(Row { label, label_place, group, paper, paper_place, set, when });
+        }
+    }
+    check_row_labels(&rows, mistakes)?;
     Ok(rows)
 }
 
 /// Refuses two rows of one section that have the same label. Of two that never meet, as their conditions exclude each other,
-/// a user could not tell which one ran.
-///
-/// # Errors
-/// A mistake at the second label, with the place of the first.
-pub fn check_row_labels(rows: &[Row]) -> Result<()> {
+/// a user could not tell which one ran. The mistake is at the second label, with the place of the first.
+pub fn check_row_labels(rows: &[Row], mistakes: &mut Mistakes) -> Result<()> {
     let mut places: HashMap<&str, &Place> = HashMap::new();
     for Row { label, label_place: place, .. } in rows {
         if let Some(other) = places.insert(label, place) {
             let message = format!("two rows are labelled {label:?}");
-            return Err(mistake(message, place, one_label(other, place)));
+            mistakes.keep::<()>(Err(mistake(message, place, one_label(other, place))))?;
         }
     }
     Ok(())

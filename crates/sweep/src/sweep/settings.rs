@@ -3,7 +3,7 @@
 use crate::config::load::{SET, parse_set};
 use crate::config::subsections::is_section;
 use crate::config::toml_tree::{Node, Table, Value};
-use crate::error::{Diagnostic, Error, Place, Result};
+use crate::error::{Diagnostic, Error, Mistakes, Place, Result};
 use std::collections::HashSet;
 
 /// One change of the base: a dotted key and its value.
@@ -57,26 +57,33 @@ fn read(
     };
     let settings = flat(table, words, is_value);
     let mut stated = HashSet::new();
+    let mut mistakes = Mistakes::default();
     for setting in &settings {
-        if !stated.insert(setting.key.as_str()) {
-            let message = format!("{what} states {} twice", setting.key);
-            return Err(mistake(message, &setting.place, "remove one of them"));
-        }
-        if !setting.key.contains('.') {
-            let message = format!("{what} sets {:?}, which is not a key of an experiment", setting.key);
-            let words = match words {
-                [] => String::new(),
-                words => format!("; besides such keys only {} is accepted", words.join(", ")),
-            };
-            let help = format!("keys are section.key, as in model.heads{words}");
-            return Err(mistake(message, &setting.place, help));
-        }
-        if setting.key == "training.seed" {
-            let message = format!("{what} states training.seed, which the sweep's seeds replace");
-            return Err(mistake(message, &setting.place, "list it under `seeds`"));
-        }
+        let is_new = stated.insert(setting.key.as_str());
+        mistakes.keep(check_setting(setting, is_new, what, words))?;
     }
-    Ok(settings)
+    mistakes.end(Ok(settings))
+}
+
+fn check_setting(setting: &Setting, is_new: bool, what: &str, words: &[&str]) -> Result<()> {
+    if !is_new {
+        let message = format!("{what} states {} twice", setting.key);
+        return Err(mistake(message, &setting.place, "remove one of them"));
+    }
+    if !setting.key.contains('.') {
+        let message = format!("{what} sets {:?}, which is not a key of an experiment", setting.key);
+        let words = match words {
+            [] => String::new(),
+            words => format!("; besides such keys only {} is accepted", words.join(", ")),
+        };
+        let help = format!("keys are section.key, as in model.heads{words}");
+        return Err(mistake(message, &setting.place, help));
+    }
+    if setting.key == "training.seed" {
+        let message = format!("{what} states training.seed, which the sweep's seeds replace");
+        return Err(mistake(message, &setting.place, "list it under `seeds`"));
+    }
+    Ok(())
 }
 
 /// Requires that every `--set` changes a key that `concerns` the command.
@@ -147,11 +154,13 @@ fn table_of_set(argument: &str) -> Result<(Table, Place)> {
 /// As for [`settings`], at the argument.
 pub fn checked_sets(sets: &[String]) -> Result<Vec<Setting>> {
     let mut all = Vec::new();
+    let mut mistakes = Mistakes::default();
     for argument in sets {
-        let (table, place) = table_of_set(argument)?;
-        all.extend(settings(Some(&Node { value: Value::Table(table), place }), SET, &[])?);
+        let checked = table_of_set(argument)
+            .and_then(|(table, place)| settings(Some(&Node { value: Value::Table(table), place }), SET, &[]));
+        all.extend(mistakes.keep(checked)?.unwrap_or_default());
     }
-    Ok(all)
+    mistakes.end(Ok(all))
 }
 
 /// The items of an array that must not be empty; `name` is its key in messages.
@@ -195,11 +204,14 @@ pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
 }
 
-/// Puts what a message is about before it.
+/// Puts what an error is about before its messages.
 pub fn about(name: &str, error: Error) -> Error {
     match error {
         Error::Config(mut diagnostic) => {
             diagnostic.message = format!("{name}: {}", diagnostic.message);
+            for other in diagnostic.more.iter_mut() {
+                other.message = format!("{name}: {}", other.message);
+            }
             Error::Config(diagnostic)
         }
         other => other,

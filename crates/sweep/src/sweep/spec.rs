@@ -1,7 +1,7 @@
 //! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
 use super::factor::{MOST_COMBINATIONS, too_many};
-use super::file::{SweepFile, TableSpec, refuse_experiment};
+use super::file::{RowFile, SectionFile, SweepFile, TableSpec, refuse_experiment};
 use super::include::{Chain, include};
 use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
@@ -11,11 +11,15 @@ use super::section::{
     Section, check_row_labels, check_seeds, exclusions, item_places, read_rows, read_sections,
 };
 use super::settings::{Setting, mistake, place_of, settings};
-use crate::config::deserialize::from_table;
+use crate::config::deserialize::{Unfit, read_in_part};
 use crate::config::load::{load_table, relative_to};
 use crate::config::toml_tree::{Table, Value};
-use crate::error::{Place, Result};
+use crate::error::{Mistakes, Place, Result, nearest};
 use std::path::{Path, PathBuf};
+
+/// Keys of a sweep file on which its rows depend.
+const KEYS_OF_ROWS: [&str; 11] =
+    ["base", "include", "set", "row", "section", "point", "zip", "axes", "random", "search", "exclude"];
 
 /// A sweep as its file states it; [`expand`](super::expand::expand) makes trials of it.
 #[derive(Debug, Clone)]
@@ -41,6 +45,9 @@ pub struct SweepSpec {
     pub policy: Policy,
     /// What `--launcher slurm` asks for.
     pub slurm: SlurmSpec,
+    /// What is wrong in the file, for [`expand`](super::expand::expand) to refuse together with what is wrong in its rows.
+    /// Parts of the file in which something is wrong are left out above.
+    pub(super) mistakes: Mistakes,
     /// The start of the file.
     pub start: Place,
     /// The sweep file as parsed, for the places of what is not stored above.
@@ -48,14 +55,21 @@ pub struct SweepSpec {
 }
 
 impl SweepSpec {
-    /// Reads a sweep file; `base` and `include` are relative to it.
+    /// Reads a sweep file; `base` and `include` are relative to it. A mistake that does not hide the rest of the file is
+    /// stated by [`expand`](super::expand::expand).
     ///
     /// # Errors
-    /// The file or one that it includes cannot be read, or a key or type in it is not accepted,
-    /// at its place.
+    /// The file cannot be read, or not as a sweep: its mistakes, at their places.
     pub fn load(path: &Path) -> Result<SweepSpec> {
         let (tree, start) = load_table(path)?;
         refuse_experiment(path, &tree)?;
+        let (mut mistakes, left_out, tree, file) = match read_in_part(&tree, &start) {
+            Ok(file) => (Mistakes::default(), Vec::new(), tree, file),
+            Err(unfit) => match *unfit {
+                Unfit { mistakes, left_out, rest: Some((rest, file)) } => (mistakes, left_out, rest, file),
+                Unfit { mistakes, .. } => return Err(mistakes.into_diagnostic().into()),
+            },
+        };
         // The pattern names every field, so that a new key cannot be forgotten here.
         let SweepFile {
             base,
@@ -78,61 +92,93 @@ impl SweepSpec {
             exclude: _,
             section,
             table,
-        } = from_table(&tree, &start)?;
+        } = file;
         let base_place = place_of(&tree, "base", &start);
-        check_seeds(&seeds, tree.get("seeds"))?;
+        let seeds = mistakes.keep(check_seeds(&seeds, tree.get("seeds")))?.map_or_else(Vec::new, |()| seeds);
         if let Some(workers) = workers.filter(|workers| !(1..=MOST_WORKERS).contains(workers)) {
             let help = format!("expected 1 to {MOST_WORKERS}; leave it out to let the command decide");
             let message = format!("workers = {workers} is out of range");
-            return Err(mistake(message, &place_of(&tree, "workers", &start), help));
+            mistakes.keep::<()>(Err(mistake(message, &place_of(&tree, "workers", &start), help)))?;
         }
         let policy = Policy { max_trials, max_hours, retry, halving, fail_fast: false };
         let place = |path: &[&str]| tree.at(path).map(|node| node.place.clone());
-        policy.check_values(&place)?;
-        slurm.check(&|key| place(&["slurm", key]))?;
-        let search = Search::read(&tree)?;
-        if let Some(search) = &search
-            && search.count.saturating_mul(seeds.len()) > MOST_COMBINATIONS
-        {
-            return Err(too_many(&search.place));
-        }
-        let mut sections = read_sections(section, &tree, &seeds)?;
-        let mut top = Section {
-            label: None,
-            place: start.clone(),
-            group: None,
-            seeds: seeds.clone(),
-            set: Vec::new(),
-            rows: read_rows(row, &tree)?,
-            factors: factors(&tree)?,
-            exclude: exclusions(&tree)?,
-        };
-        let mut chain = Chain::new(path);
-        for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
-            let part = include(named, &place, &seeds, &mut chain)?;
-            top.rows.extend(part.rows);
-            sections.extend(part.sections);
-        }
-        check_row_labels(&top.rows)?;
-        if sections.is_empty() || !(top.rows.is_empty() && top.factors.is_empty() && top.exclude.is_empty()) {
-            sections.insert(0, top);
-        }
+        let checked = [policy.check_values(&place), slurm.check(&|key| place(&["slurm", key]))];
+        checked.into_iter().filter_map(|checked| checked.err()).for_each(|mistake| mistakes.add(mistake));
         let name = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        Ok(SweepSpec {
+        let mut spec = SweepSpec {
             name,
             base: relative_to(&base_place, &base)?,
             base_place,
-            set: settings(tree.get("set"), "set", &[])?,
-            sections,
-            search,
+            set: Vec::new(),
+            sections: Vec::new(),
+            search: None,
             table,
             workers,
             devices,
             policy,
             slurm,
+            mistakes,
             start,
             places: tree,
-        })
+        };
+        // Rows that are read without a key of theirs would be wrong for that reason.
+        if left_out.iter().filter_map(|path| path.first()).all(|key| nearest(key, KEYS_OF_ROWS).is_none()) {
+            spec.read_rows(path, row, section, &included, &seeds)?;
+        }
+        Ok(spec)
+    }
+
+    /// Reads all that makes rows from the file at `path`, of which `rows`, `sections` and `included` are read already.
+    fn read_rows(
+        &mut self,
+        path: &Path,
+        rows: Vec<RowFile>,
+        sections: Vec<SectionFile>,
+        included: &[String],
+        seeds: &[u64],
+    ) -> Result<()> {
+        let (tree, mistakes) = (&self.places, &mut self.mistakes);
+        let set = mistakes.keep(settings(tree.get("set"), "set", &[]))?;
+        let search = mistakes.keep(Search::read(tree))?;
+        if let Some(Some(search)) = &search
+            && search.count.saturating_mul(seeds.len()) > MOST_COMBINATIONS
+        {
+            mistakes.keep::<()>(Err(too_many(&search.place)))?;
+        }
+        let states_rows = !(rows.is_empty() && sections.is_empty() && included.is_empty());
+        let mut sections = read_sections(sections, tree, seeds, mistakes)?;
+        let mut rows = read_rows(rows, tree, mistakes)?;
+        let factors = mistakes.keep(factors(tree))?;
+        let exclude = mistakes.keep(exclusions(tree))?;
+        let mut chain = Chain::new(path);
+        for (named, place) in included.iter().zip(item_places(tree, "include", &self.start)) {
+            let part = include(named, &place, seeds, &mut chain, mistakes);
+            let Some(part) = mistakes.keep(part)? else { continue };
+            rows.extend(part.rows);
+            sections.extend(part.sections);
+        }
+        check_row_labels(&rows, mistakes)?;
+        let (Some(set), Some(search)) = (set, search) else { return Ok(()) };
+        if let (Some(factors), Some(exclude)) = (factors, exclude) {
+            let is_empty = rows.is_empty() && factors.is_empty() && exclude.is_empty();
+            // Rows that are left out for a mistake do not make a row of the base alone.
+            let lacks_rows = states_rows && rows.is_empty() && !mistakes.is_empty();
+            if !lacks_rows && (sections.is_empty() || !is_empty) {
+                let top = Section {
+                    label: None,
+                    place: self.start.clone(),
+                    group: None,
+                    seeds: seeds.to_vec(),
+                    set: Vec::new(),
+                    rows,
+                    factors,
+                    exclude,
+                };
+                sections.insert(0, top);
+            }
+        }
+        (self.set, self.sections, self.search) = (set, sections, search);
+        Ok(())
     }
 
     /// The place of item `index` of an array at a path of keys; of the array; of the file.

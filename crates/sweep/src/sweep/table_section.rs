@@ -1,11 +1,12 @@
 //! The `[table]` of a sweep: checked, and as the layout that results are put into.
 
 use super::combine::about_row;
+use super::section::Row;
 use super::settings::mistake;
 use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
 use super::varied::varied;
-use crate::error::{Diagnostic, Place, Result, did_you_mean};
+use crate::error::{Diagnostic, Error, Mistakes, Place, Result, did_you_mean};
 use crate::results::hyperparameters::Hyperparameters;
 use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
@@ -115,55 +116,62 @@ pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 /// Layout, columns, published rows and peaks that the sweep names.
 ///
 /// # Errors
-/// A mistake at its place.
+/// All mistakes, at their places.
 pub fn check_table(spec: &SweepSpec) -> Result<()> {
-    check_columns(spec)?;
+    let mut mistakes = Mistakes::default();
+    let known = columns(&METRICS);
+    for (i, column) in spec.table.columns.iter().enumerate() {
+        mistakes.keep(check_column(spec, i, column, &known))?;
+    }
     for (device, tflops) in &spec.table.peak_tflops {
         if !(tflops.is_finite() && *tflops > 0.0) {
             let place = spec.place(&["table", "peak_tflops", device], None);
             let message = format!("table.peak_tflops: {tflops} for {device:?} is not a valid rate");
-            return Err(mistake(
-                message,
-                &place,
-                "expected 10¹² operations per second, a number above 0 such as 0.05",
-            ));
+            let help = "expected 10¹² operations per second, a number above 0 such as 0.05";
+            mistakes.keep::<()>(Err(mistake(message, &place, help)))?;
         }
     }
     let published = spec.table.paper.as_deref().map(Published::named).transpose();
-    let published = published.map_err(|error| error.at(Some(spec.place(&["table", "paper"], None))))?;
-    check_form(spec, published.as_ref())?;
+    let published = published.map_err(|error| error.at(Some(spec.place(&["table", "paper"], None))).into());
+    let Some(published) = mistakes.keep(published)? else { return mistakes.end(Ok(())) };
+    mistakes.keep(check_form(spec, published.as_ref()))?;
     for row in spec.sections.iter().flat_map(|section| &section.rows) {
-        match (&row.paper, &published) {
-            (Some(label), Some(table)) => {
-                let unknown =
-                    |error: Diagnostic| about_row(error.at(Some(row.paper_place.clone())).into(), &row.label);
-                table.row(label).map_err(unknown)?;
-            }
-            (Some(label), None) => {
-                let message =
-                    format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
-                let help = "add paper = \"table3\" under [table], or remove `paper` from the row";
-                return Err(mistake(message, &row.paper_place, help));
-            }
-            (None, _) => {}
-        }
+        mistakes.keep(check_paper(row, published.as_ref()))?;
     }
-    Ok(())
+    mistakes.end(Ok(()))
 }
 
-fn check_columns(spec: &SweepSpec) -> Result<()> {
-    let known = columns(&METRICS);
-    for (i, column) in spec.table.columns.iter().enumerate() {
-        let place = spec.place(&["table", "columns"], Some(i));
-        // Whether there is such a class, the rows say.
-        let of_class = is_of_class(column)
-            && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
-        if !known.contains(column) && !of_class {
-            return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, &known)));
+/// Whether a row's place in the published table is one.
+fn check_paper(row: &Row, published: Option<&Published>) -> Result<()> {
+    match (&row.paper, published) {
+        (Some(label), Some(table)) => {
+            let unknown = |error: Diagnostic| -> Error {
+                about_row(error.at(Some(row.paper_place.clone())).into(), &row.label)
+            };
+            table.row(label).map_err(unknown)?;
+            Ok(())
         }
-        if spec.table.columns[..i].contains(column) {
-            return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
+        (Some(label), None) => {
+            let message =
+                format!("row {:?}: paper = {label:?}, but the sweep names no published table", row.label);
+            let help = "add paper = \"table3\" under [table], or remove `paper` from the row";
+            Err(mistake(message, &row.paper_place, help))
         }
+        (None, _) => Ok(()),
+    }
+}
+
+/// Whether column `i` of the table is one of those that are known, and stated once.
+fn check_column(spec: &SweepSpec, i: usize, column: &str, known: &[String]) -> Result<()> {
+    let place = spec.place(&["table", "columns"], Some(i));
+    // Whether there is such a class, the rows say.
+    let of_class = is_of_class(column)
+        && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
+    if !known.iter().any(|known| known == column) && !of_class {
+        return Err(mistake(format!("unknown column {column:?}"), &place, accepted(column, known)));
+    }
+    if spec.table.columns[..i].iter().any(|earlier| earlier == column) {
+        return Err(mistake(format!("columns states {column:?} twice"), &place, "remove one of them"));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use super::mismatch::{Mismatch, Problem};
 use super::toml_tree::{Key, Node, Table, Value};
-use crate::error::{Diagnostic, Place};
+use crate::error::{Diagnostic, Mistakes, Place};
 use serde::de::{self, IntoDeserializer, Visitor};
 
 /// Reads `table` as a `T`.
@@ -11,36 +11,46 @@ use serde::de::{self, IntoDeserializer, Visitor};
 /// `place` is where a missing key is reported: the file's start, usually.
 ///
 /// # Errors
-/// All keys and values that do not fit, up to [`MOST_MISTAKES`], as one [`Diagnostic`].
+/// All keys and values that do not fit, as one [`Diagnostic`].
 pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Result<T, Diagnostic> {
+    read_in_part(table, place).map_err(|unfit| unfit.mistakes.into_diagnostic())
+}
+
+/// A table in which keys or values do not fit.
+pub struct Unfit<T> {
+    /// The mistakes, one at least.
+    pub mistakes: Mistakes,
+    /// The keys that are left out of `rest` for them, each as a path.
+    pub left_out: Vec<Vec<String>>,
+    /// The table without these keys, and what it is read as; none where a key is missing, or one that is wrong cannot be
+    /// left out.
+    pub rest: Option<(Table, T)>,
+}
+
+/// As [`from_table`], but gives what can be read beside the mistakes.
+pub fn read_in_part<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Result<T, Box<Unfit<T>>> {
     let mut mismatch = match T::deserialize(Root { table, place }) {
         Ok(found) => return Ok(found),
         Err(mismatch) => mismatch,
     };
     // Without what was wrong, the next mistake comes to light. What is missing then may be missing for that reason.
-    let (mut rest, mut found) = (table.clone(), Vec::new());
-    loop {
-        let removed = !mismatch.is_missing() && rest.remove_at(&mismatch.keys());
-        found.push(Err(mismatch.diagnostic()));
-        if !removed || found.len() == MOST_MISTAKES {
-            break;
+    let (mut rest, mut mistakes, mut left_out) = (table.clone(), Mistakes::default(), Vec::new());
+    let found = loop {
+        let keys = mismatch.keys();
+        let is_removed = !mismatch.is_missing() && rest.remove_at(&keys);
+        mistakes.add(mismatch.diagnostic());
+        if !is_removed || mistakes.is_full() {
+            break None;
         }
+        left_out.push(keys);
         match T::deserialize(Root { table: &rest, place }) {
-            Err(next) if !next.is_missing() => mismatch = next,
-            _ => break,
+            Ok(found) => break Some(found),
+            Err(next) if next.is_missing() => break None,
+            Err(next) => mismatch = next,
         }
-    }
-    let is_cut = found.len() == MOST_MISTAKES;
-    let mut all = Diagnostic::of_all(found).unwrap_or_else(|| Diagnostic::new("the file cannot be read"));
-    if let Some(last) = all.more.last_mut().filter(|_| is_cut) {
-        let help = last.help.take().map_or(String::new(), |help| format!("{help}; "));
-        last.help = Some(format!("{help}there may be more mistakes than these {MOST_MISTAKES}"));
-    }
-    Err(all)
+    };
+    Err(Box::new(Unfit { mistakes, left_out, rest: found.map(|found| (rest, found)) }))
 }
-
-/// Mistakes of one file that are told at once.
-const MOST_MISTAKES: usize = 20;
 
 /// A whole document.
 struct Root<'a> {
@@ -253,6 +263,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_> {
 mod tests {
     use super::*;
     use crate::config::parse::parse;
+    use crate::error::MOST_MISTAKES;
     use serde::Deserialize;
 
     #[derive(Debug, PartialEq, Deserialize)]
@@ -271,23 +282,23 @@ mod tests {
         Rotary { base: f64 },
     }
 
-    fn read(text: &str) -> Result<Sample, Diagnostic> {
+    fn from_text(text: &str) -> Result<Sample, Diagnostic> {
         let start = Place { file: "a.toml".into(), text: text.into(), span: 0..0 };
         from_table(&parse("a.toml", text)?, &start)
     }
 
     fn fails(text: &str, message: &str, help: &str, line: usize) {
-        let error = read(text).unwrap_err();
+        let error = from_text(text).unwrap_err();
         assert_eq!((error.message.as_str(), error.help.as_deref()), (message, Some(help)), "{text}");
         assert_eq!(error.place.map(|place| place.line()), Some(line), "{text}");
     }
 
     #[test]
     fn integers_serve_as_numbers_and_enums_have_both_forms() {
-        let sample = read("rate = 0\nkind = { rotary = { base = 1e4 } }\nlist = [1, 2]").unwrap();
+        let sample = from_text("rate = 0\nkind = { rotary = { base = 1e4 } }\nlist = [1, 2]").unwrap();
         let kind = Some(Kind::Rotary { base: 1e4 });
         assert_eq!(sample, Sample { rate: 0.0, count: None, kind, list: Some(vec![1, 2]) });
-        assert_eq!(read("rate = 1.5\nkind = \"plain\"").unwrap().kind, Some(Kind::Plain));
+        assert_eq!(from_text("rate = 1.5\nkind = \"plain\"").unwrap().kind, Some(Kind::Plain));
     }
 
     #[test]
@@ -311,7 +322,7 @@ mod tests {
 
     #[test]
     fn all_mistakes_of_a_file_are_told_at_once() {
-        let error = read("rtae = 1\nrate = true\ncount = -1\nkind = \"plane\"").unwrap_err();
+        let error = from_text("rtae = 1\nrate = true\ncount = -1\nkind = \"plane\"").unwrap_err();
         let told: Vec<&str> =
             std::iter::once(&error).chain(&error.more).map(|error| error.message.as_str()).collect();
         assert_eq!(
@@ -324,10 +335,10 @@ mod tests {
             ]
         );
         // What is missing once a mistake is left out is no mistake of its own.
-        assert!(read("rate = true").unwrap_err().more.is_empty());
+        assert!(from_text("rate = true").unwrap_err().more.is_empty());
         // Where the rest is left out, the last one says so.
         let many: String = (0..30).map(|n| format!("x{n} = 1\n")).collect();
-        let error = read(&many).unwrap_err();
+        let error = from_text(&many).unwrap_err();
         assert_eq!(error.more.len(), MOST_MISTAKES - 1);
         let help = error.more.last().and_then(|last| last.help.clone()).unwrap();
         assert!(help.ends_with("; there may be more mistakes than these 20"), "{help}");

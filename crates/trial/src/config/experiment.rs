@@ -117,11 +117,11 @@ pub struct RunConfig {
     #[serde(skip_serializing_if = "is_default")]
     pub attention_statistics: usize,
     /// Numbers of the layers whose attention is recorded, counted from 1. Numbers that the model does not have are
-    /// ignored. If absent, all layers.
+    /// left out; a list of such numbers alone is refused. If absent, all layers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_layers: Option<Vec<usize>>,
     /// Numbers of the heads whose attention is recorded, counted from 1. Numbers that the model does not have are
-    /// ignored. If absent, all heads.
+    /// left out; a list of such numbers alone is refused. If absent, all heads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attention_heads: Option<Vec<usize>>,
     /// Number of most frequent tokens whose embeddings are exported to TensorBoard's projector. 0 exports none.

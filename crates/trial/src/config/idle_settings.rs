@@ -9,8 +9,9 @@ use super::task_keys::{decoder, unread_by_task};
 use super::unread_keys::{PARTS, Unread, all_unread, at_defaults, switched_off, unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
-use crate::model::{DecoderKind, ModelConfig};
+use crate::model::{CausalSpan, DecoderKind, EncoderKind, ModelConfig, Span, local_sides};
 use crate::train::learning_rate::ends_in_warmup;
+use crate::train::masked_blocks::around;
 use crate::train::schedule::Schedule;
 use crate::train::{TaskKind, TrainingConfig};
 use std::collections::BTreeMap;
@@ -47,6 +48,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(maps(model, run));
+    found.extend(spans(experiment));
     found.extend(unread(model).into_iter().map(not_read));
     found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
@@ -259,6 +261,66 @@ fn attending_layers(model: &ModelConfig) -> (String, usize) {
     (format!("a convolutional decoder, of which {count} layers attend"), count)
 }
 
+/// Spans that hide nothing of any sequence that the settings allow. Sentences of dev and test sets, which may be longer, do
+/// not count: no training ends differently for them.
+fn spans(experiment: &Experiment) -> Vec<Idle> {
+    let Experiment { data, model, decoding, .. } = experiment;
+    let (span, decoder_span) = (model.attention.span, model.attention.decoder_span);
+    let is_running = data.recipe.is_running_text();
+    // Tokens of the longest sequence that an encoder reads, and of the longest that a decoder reads or writes.
+    let (read, written) = if is_running {
+        let block = data.max_length.saturating_add(around(model.tells_next_sentence()));
+        (block, block)
+    } else {
+        let sentence = data.max_length.saturating_add(1);
+        let prefix = if experiment.reads_prefixes() { sentence } else { 0 };
+        (sentence, sentence.saturating_add(prefix).saturating_add(decoding.max_extra_length))
+    };
+    let [read, written] = [read, written].map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX));
+    let encodes = model.encoder == EncoderKind::SelfAttention;
+    let decodes = model.decoder == DecoderKind::SelfAttention;
+    let hides_nothing = |key, value: String, of_decoder: bool| {
+        let longest = if of_decoder { written } else { read };
+        let extra = match of_decoder && !is_running {
+            true => format!(" and decoding.max_extra_length = {}", decoding.max_extra_length),
+            false => String::new(),
+        };
+        let message = format!(
+            "{key} = {value} hides nothing: sequences have at most {longest} tokens with data.max_length = {}{extra}",
+            data.max_length
+        );
+        Idle::new(key, message, "use a smaller span, or leave it out")
+    };
+    let mut found = Vec::new();
+    let inherits = decodes && decoder_span.is_none();
+    let is_idle = match span {
+        Span::Local(width) => {
+            let surrounds = local_sides(width.max(1)).into_iter().all(|side| side >= read.saturating_sub(1));
+            (encodes || inherits) && (!encodes || surrounds) && (!inherits || width >= written)
+        }
+        Span::BigBird { block, random, global } => {
+            let block = block.max(1);
+            let blocks = read / block + i64::from(read % block > 0);
+            // The first block behind the global ones sees itself, the next one, and so many others.
+            encodes && blocks <= global.saturating_add(random).saturating_add(2)
+        }
+        Span::Full | Span::Linformer(_) => false,
+    };
+    if is_idle {
+        let of_decoder = inherits && matches!(span, Span::Local(_));
+        found.push(hides_nothing("model.attention.span", setting_text(&span), of_decoder));
+    }
+    // Beside a local span of the encoder it says that the decoder sees more.
+    if let Some(CausalSpan::Local(width)) = decoder_span
+        && decodes
+        && width >= written
+        && !matches!(span, Span::Local(_))
+    {
+        found.push(hides_nothing("model.attention.decoder_span", setting_text(&decoder_span), true));
+    }
+    found
+}
+
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
@@ -326,7 +388,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{EncoderKind, Projections};
+    use crate::model::Projections;
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();
@@ -398,6 +460,39 @@ mod tests {
         assert_eq!(schedule(Schedule::Cosine, Some(0.1), 2.0, 5), ["training.learning_rate_scale"]);
         assert_eq!(schedule(Schedule::Cosine, Some(0.1), 1.0, 20), ["training.schedule"]);
         assert!(schedule(Schedule::Constant, Some(0.1), 1.0, 20).is_empty());
+    }
+
+    #[test]
+    fn spans_that_cover_the_longest_sequence_are_found() {
+        // The encoder reads at most 257 tokens; the decoder writes at most 307.
+        let spans = |span, decoder_span| {
+            idle_keys(move |e| {
+                (e.model.attention.span, e.model.attention.decoder_span) = (span, decoder_span);
+            })
+        };
+        let local = |width| Some(CausalSpan::Local(width));
+        let big_bird = |random| Span::BigBird { block: 64, random, global: 2 };
+        assert_eq!(spans(Span::Local(513), None), ["model.attention.span"]);
+        assert!(spans(Span::Local(512), None).is_empty());
+        assert_eq!(spans(big_bird(1), None), ["model.attention.span"]);
+        assert!(spans(big_bird(0), None).is_empty());
+        assert_eq!(spans(Span::Full, local(307)), ["model.attention.decoder_span"]);
+        assert!(spans(Span::Full, local(306)).is_empty());
+        assert!(spans(Span::Local(3), local(307)).is_empty(), "the decoder sees more than the encoder");
+        assert_eq!(spans(Span::Local(513), local(3)), ["model.attention.span"]);
+        // Without an encoder, source and target are one sequence of the decoder's.
+        let alone = |width| {
+            idle_keys(move |e| {
+                e.model.encoder = EncoderKind::None;
+                e.model.attention.span = Span::Local(width);
+            })
+        };
+        assert_eq!(alone(564), ["model.attention.span"]);
+        assert!(alone(563).is_empty());
+        let told = idle(&experiment(|e| e.model.attention.span = Span::Local(513)));
+        let message = "model.attention.span = { local = 513 } hides nothing: sequences have at most 307 tokens with \
+                       data.max_length = 256 and decoding.max_extra_length = 50";
+        assert!(told.iter().any(|idle| idle.message == message), "{told:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Loading experiment files: inheritance (`base`), recipes named by path, `--set`.
 
-use super::deserialize::from_table;
+use super::deserialize::{Unfit, from_table, read_in_part};
 use super::experiment::Experiment;
 use super::parse::{DEEPEST, parse, parse_value};
 use super::subsections::is_section;
@@ -23,11 +23,22 @@ impl Tree {
     /// Reads the tree as an experiment and checks it.
     ///
     /// # Errors
-    /// A key, type or value that is not accepted, at its place.
+    /// All keys, types and values that are not accepted, at their places.
     pub fn experiment(&self) -> Result<Experiment> {
-        let tree = self.with_recipe_settings()?;
-        let mut experiment = tree.typed()?;
-        validate(&experiment, &tree)?;
+        let mut tree = self.with_recipe_settings()?;
+        tree.check_kind()?;
+        let mut experiment: Experiment = match read_in_part(&tree.table, &tree.start) {
+            Ok(experiment) => experiment,
+            Err(unfit) => {
+                let Unfit { mut mistakes, left_out, rest } = *unfit;
+                if let Some((table, experiment)) = rest {
+                    tree.table = table;
+                    mistakes.keep(validate(&experiment, &tree, &left_out))?;
+                }
+                return Err(mistakes.into_diagnostic().into());
+            }
+        };
+        validate(&experiment, &tree, &[])?;
         experiment.model = without_unread(&experiment.model);
         experiment.data = experiment.data.without_unread();
         Ok(experiment)
@@ -72,6 +83,12 @@ impl Tree {
     }
 
     fn typed(&self) -> Result<Experiment> {
+        self.check_kind()?;
+        Ok(from_table(&self.table, &self.start)?)
+    }
+
+    /// Refuses what is no experiment at all.
+    fn check_kind(&self) -> Result<()> {
         // Every sweep states its seeds, and no experiment does.
         if let Some((key, _)) = self.table.iter().find(|(key, _)| key.name == "seeds") {
             let file = &key.place.file;
@@ -87,7 +104,7 @@ impl Tree {
                 .help(help)
                 .into());
         }
-        Ok(from_table(&self.table, &self.start)?)
+        Ok(())
     }
 
     /// Puts a value at a dotted key; `place` is where the key was written. A table for a section changes the keys that

@@ -1,5 +1,7 @@
 //! What other programs call a setting or a section, for the hints of error messages.
 
+use super::subsections::SUBSECTIONS;
+
 /// Words of fairseq, JoeyNMT, Hydra, transformers, OpenNMT and sacreBLEU, by the key that has their meaning here. A key
 /// of another section than the word stands in is named with its section.
 const KEYS: [(&str, &[&str]); 30] = [
@@ -189,8 +191,11 @@ pub(super) fn hint(word: &str, names: &[&str]) -> Option<String> {
 /// The advice for a word that is no section: which section it is here.
 pub(super) fn section_hint(word: &str) -> Option<String> {
     let word = word.to_ascii_lowercase();
-    let section = SECTIONS.iter().find(|(_, words)| words.contains(&word.as_str()));
-    section.map(|(section, _)| format!("here it is [{section}]"))
+    let section =
+        SECTIONS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(section, _)| *section);
+    // A section inside of another one that is written without it.
+    let inner = || SUBSECTIONS.into_iter().find(|name| name.rsplit('.').next() == Some(word.as_str()));
+    section.or_else(inner).map(|section| format!("here it is [{section}]"))
 }
 
 #[cfg(test)]

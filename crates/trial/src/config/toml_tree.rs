@@ -61,11 +61,18 @@ impl Table {
         Some(self.entries.remove(index).1)
     }
 
-    /// Removes the entry that a path of keys begins with, at most two tables deep: a setting of a section. Returns whether
-    /// there was one.
+    /// Removes the entry that a path of keys begins with, at most two tables deep: a setting of a section, or, where the
+    /// path goes on in the table `[2]` of an array of tables, one of that table. Returns whether there was one.
     pub fn remove_at(&mut self, path: &[String]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };
         match (self.get_mut(first).map(|node| &mut node.value), rest.first()) {
+            (Some(Value::Array(items)), Some(index)) => {
+                let index = index.strip_prefix('[').and_then(|index| index.strip_suffix(']')?.parse().ok());
+                match index.and_then(|index: usize| items.get_mut(index)).map(|item| &mut item.value) {
+                    Some(Value::Table(item)) => item.remove_at(&rest[1..]),
+                    _ => false,
+                }
+            }
             (Some(Value::Table(section)), Some(key)) if section.get(key).is_some() => {
                 section.remove(key);
                 // A choice in the form of a table has one key, and is none without it.
@@ -242,6 +249,27 @@ mod tests {
         let wanted = "{ attention = { score = \"dot\", span = { linformer = 4 } } }";
         assert_eq!(section(&table, &["model"]).inline(), wanted);
         assert_eq!(section(&table, &["model", "attention", "score"]).place.file, "a.toml");
+    }
+
+    #[test]
+    fn what_a_path_names_is_removed_in_tables_and_arrays_of_tables() {
+        let text = "a = 1\n[b]\nc = { d = 1 }\ne = 2\n[[f]]\ng = 1\n[[f]]\ng = 2\n[[f.h]]\ni = 3\nj = 4\n";
+        let rest = |path: &[&str]| {
+            let mut table = parse("a.toml", text).unwrap();
+            let removed = table.remove_at(&path.iter().map(|key| key.to_string()).collect::<Vec<_>>());
+            (
+                removed,
+                Node { value: Value::Table(table.clone()), place: table.entries[0].0.place.clone() }.inline(),
+            )
+        };
+        let whole =
+            "{ a = 1, b = { c = { d = 1 }, e = 2 }, f = [{ g = 1 }, { g = 2, h = [{ i = 3, j = 4 }] }] }";
+        assert_eq!(rest(&["x"]), (false, whole.to_string()));
+        assert_eq!(rest(&["f", "[2]", "g"]), (false, whole.to_string()));
+        assert_eq!(rest(&["f", "[0]"]), (false, whole.to_string()));
+        assert_eq!(rest(&["b", "c", "d"]), (true, whole.replace("c = { d = 1 }, ", "")));
+        assert_eq!(rest(&["f", "[1]", "g"]), (true, whole.replace("g = 2, ", "")));
+        assert_eq!(rest(&["f", "[1]", "h", "[0]", "i"]), (true, whole.replace("i = 3, ", "")));
     }
 
     #[test]

@@ -37,21 +37,28 @@ const LARGEST_PENALTY: f64 = 100.0;
 /// Padding, beginning and end of a sentence: the least that a vocabulary holds.
 const SPECIAL_TOKENS: i64 = 3;
 
-/// Checks an experiment; `tree` is where its values were written.
+/// Sections of an experiment.
+const SECTIONS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
+
+/// Checks an experiment; `tree` is where its values were written. `left_out` are the paths of keys that were written and
+/// could not be read: what their sections state together is not judged.
 ///
 /// # Errors
 /// All values that are not accepted; of what several sections have to agree on only where each is sound by itself.
-pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
-    let checks = Checks { tree };
+pub fn validate(experiment: &Experiment, tree: &Tree, left_out: &[Vec<String>]) -> Result<()> {
+    let checks = Checks { tree, left_out };
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     all([
         checks.label(experiment),
-        checks.data(data).and_then(|()| checks.task(experiment)),
+        checks.data(data).and_then(|()| checks.if_read(&SECTIONS, || checks.task(experiment))),
         checks.model(model),
         checks.training(training, data),
         checks.decoding(decoding),
         checks.run(run),
     ])?;
+    if !left_out.is_empty() {
+        return Ok(());
+    }
     // Keys that the chosen parts do not read have no demands on other sections.
     let experiment = &Experiment { model: without_unread(model), ..experiment.clone() };
     Ok(all([
@@ -68,11 +75,13 @@ pub fn validate(experiment: &Experiment, tree: &Tree) -> Result<()> {
 /// # Errors
 /// A value that is not accepted, at its place in `tree`.
 pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
-    Ok(Checks { tree }.data(data)?)
+    Ok(Checks { tree, left_out: &[] }.data(data)?)
 }
 
 pub(super) struct Checks<'a> {
     tree: &'a Tree,
+    /// Paths of keys that were written and could not be read.
+    left_out: &'a [Vec<String>],
 }
 
 pub(super) type Checked = std::result::Result<(), Diagnostic>;
@@ -83,6 +92,17 @@ pub(super) fn all(checks: impl IntoIterator<Item = Checked>) -> Checked {
 }
 
 impl Checks<'_> {
+    /// Makes a check of what values of these sections state together, unless a key of theirs could not be read: what is
+    /// wrong then may be so for that reason. A key outside of all sections may be meant for any.
+    pub(super) fn if_read(&self, sections: &[&str], check: impl FnOnce() -> Checked) -> Checked {
+        let mut left_out = self.left_out.iter().filter_map(|path| path.first());
+        match left_out.any(|first| sections.contains(&first.as_str()) || !SECTIONS.contains(&first.as_str()))
+        {
+            true => Ok(()),
+            false => check(),
+        }
+    }
+
     /// A mistake about `key`, at its place, or at that of its section.
     pub(super) fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).at(self.place(key)).help(help)
@@ -164,20 +184,27 @@ impl Checks<'_> {
     }
 
     fn model(&self, model: &ModelConfig) -> Checked {
-        all([
+        let sizes = all([
             self.one_to("model.layers", model.layers, MOST_LAYERS),
             self.size("model.d_model", model.d_model),
             self.size("model.d_ff", model.d_ff),
             self.size("model.heads", model.heads),
             model.d_k.map_or(Ok(()), |d_k| self.size("model.d_k", d_k)),
             model.d_v.map_or(Ok(()), |d_v| self.size("model.d_v", d_v)),
+            self.size("model.learned_positions", model.learned_positions),
+        ]);
+        all([
+            sizes.and_then(|()| self.if_read(&["model"], || self.model_as_a_whole(model))),
             self.share("model.dropout", model.dropout),
             self.share("model.attention_dropout", model.attention_dropout),
             self.share("model.activation_dropout", model.activation_dropout),
             self.positive("model.layer_norm_epsilon", model.layer_norm_epsilon),
-            self.size("model.learned_positions", model.learned_positions),
             model.embedding_deviation.map_or(Ok(()), |d| self.positive("model.embedding_deviation", d)),
-        ])?;
+        ])
+    }
+
+    /// Checks a model whose sizes are sound.
+    fn model_as_a_whole(&self, model: &ModelConfig) -> Checked {
         if model.has_self_attention() {
             self.heads(model)?;
         }
@@ -376,24 +403,37 @@ impl Checks<'_> {
     }
 
     fn run(&self, run: &RunConfig) -> Checked {
-        self.at_least_one("run.log_interval_steps", run.log_interval_steps)?;
-        for (key, numbers) in
-            [("run.attention_layers", &run.attention_layers), ("run.attention_heads", &run.attention_heads)]
-        {
+        let numbers = |key: &str, numbers: &Option<Vec<usize>>| {
             let holds = numbers.iter().flatten().all(|&number| number > 0);
             let shown = format!("{:?}", numbers.as_deref().unwrap_or_default());
-            self.require(holds, key, shown, "numbers from 1 up")?;
-        }
+            self.require(holds, key, shown, "numbers from 1 up")
+        };
         let accepted = format!("0 (all cores) to {MOST_THREADS}");
-        self.require(run.threads <= MOST_THREADS, "run.threads", run.threads, &accepted)
+        all([
+            self.at_least_one("run.log_interval_steps", run.log_interval_steps),
+            numbers("run.attention_layers", &run.attention_layers),
+            numbers("run.attention_heads", &run.attention_heads),
+            self.require(run.threads <= MOST_THREADS, "run.threads", run.threads, &accepted),
+        ])
     }
 
     fn data(&self, data: &DataConfig) -> Checked {
-        self.within("data.merges", data.merges, 0, LARGEST_SIZE as usize)?;
-        self.share("data.bpe_dropout", data.bpe_dropout)?;
-        self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS)?;
-        self.count("data.max_length", data.max_length)?;
-        data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length))?;
+        let ratio = data.max_length_ratio;
+        let is_ratio = ratio.is_finite() && ratio >= 1.0;
+        all([
+            self.within("data.merges", data.merges, 0, LARGEST_SIZE as usize),
+            self.share("data.bpe_dropout", data.bpe_dropout),
+            self.one_to("data.segmentations", data.segmentations as u64, MOST_SEGMENTATIONS),
+            self.count("data.max_length", data.max_length),
+            data.max_train_length.map_or(Ok(()), |length| self.count("data.max_train_length", length)),
+            self.require(is_ratio, "data.max_length_ratio", ratio, "a finite number, 1 or more"),
+            self.recipe(&data.recipe),
+        ])?;
+        self.if_read(&["data"], || self.data_as_a_whole(data))
+    }
+
+    /// Checks a section whose values are sound.
+    fn data_as_a_whole(&self, data: &DataConfig) -> Checked {
         let dropout = data.bpe_dropout;
         if let Some(length) = data.max_train_length.filter(|_| dropout > 0.0 && data.pieces == Pieces::Bpe) {
             let message = format!(
@@ -402,13 +442,10 @@ impl Checks<'_> {
             );
             return Err(self.mistake("data.max_train_length", message, "leave one of them out"));
         }
-        let ratio = data.max_length_ratio;
-        let holds = ratio.is_finite() && ratio >= 1.0;
-        self.require(holds, "data.max_length_ratio", ratio, "a finite number, 1 or more")?;
         if data.lowercase && data.recipe.tree_leaves().is_some() {
             let message = "data.lowercase = true, but the labels of trees cannot be lower-cased".into();
             return Err(self.mistake("data.lowercase", message, "set it to false"));
         }
-        self.recipe(&data.recipe)
+        Ok(())
     }
 }

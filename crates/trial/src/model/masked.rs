@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct MaskedConfig {
     /// Whether the sums of embeddings and positions are normalised before their dropout, in the way of `norm_kind`.
     pub embedding_norm: bool,
-    /// What stands between the states of the encoder and the matrix before the softmax.
+    /// Layers between the states of the encoder and the matrix before the softmax.
     pub head: Head,
     /// Number of rows of a table of segments. Every token adds the first row to its embedding; with `next_sentence` those of
     /// the second text add the second row, where there is one. 0 has no table. BERT has 2.
@@ -20,7 +20,7 @@ pub struct MaskedConfig {
     pub next_sentence: bool,
 }
 
-/// What stands between the states of the encoder and the matrix before the softmax.
+/// Layers between the states of the encoder and the matrix before the softmax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Head {

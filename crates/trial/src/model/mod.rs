@@ -31,10 +31,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// What reads the source; `self_attention` if absent.
+    /// Part of the model that reads the source; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub encoder: EncoderKind,
-    /// What writes the target; `self_attention` if absent.
+    /// Part of the model that writes the target; `self_attention` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub decoder: DecoderKind,
     /// Number of layers of the encoder, if there is one, and of the decoder: the paper's N.
@@ -124,7 +124,7 @@ pub struct ModelConfig {
     pub masked: MaskedConfig,
 }
 
-/// What reads the source.
+/// Part of the model that reads the source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderKind {
@@ -141,7 +141,7 @@ pub enum EncoderKind {
     None,
 }
 
-/// What writes the target.
+/// Part of the model that writes the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DecoderKind {
@@ -269,7 +269,7 @@ pub enum Initialisation {
     /// multiplicative and additive scores, and the map from the encoder's states to the decoder's width. The layers of
     /// recurrent and convolutional parts have first values of their own, too.
     Normal,
-    /// The same, and the last matrix of every sub-layer has 0.02 / √(2 layers), as in GPT-2 (Radford et al. 2019, §2.3).
+    /// As `normal`, but 0.02 / √(2 layers) for the last matrix of every sub-layer, as in GPT-2 (Radford et al. 2019, §2.3).
     NormalScaled,
 }
 

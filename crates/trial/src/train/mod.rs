@@ -104,7 +104,7 @@ pub struct TrainingConfig {
     /// In which direction a language model reads its text; `forward` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub direction: Direction,
-    /// What a language model predicts the first token of a block from; `bos` if absent.
+    /// Input from which a language model predicts the first token of a block; `bos` if absent.
     #[serde(skip_serializing_if = "is_default")]
     pub first_input: FirstInput,
     /// The tokens that a masked language model is to find; read where `model.decoder` is `none`. If absent, as in BERT.

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::sweep::board::Stage;
-use crate::sweep::committed::CommittedRecords;
+use crate::sweep::committed::{CommittedRecords, RECORDS_FILE};
 use crate::sweep::corpora::Corpora;
 use crate::sweep::devices::CardPool;
 use crate::sweep::json_event::SweepEvent;
@@ -225,7 +225,13 @@ impl<'a> Call<'a> {
         let (table, counts) = collect::table(&sources, self.data_root)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
-        let kept = collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come);
+        // Without any result, and without records of earlier calls, there is nothing to keep.
+        let has_results =
+            collect::has_ended(sweep_dir, trials, &records) || sweep_dir.join(RECORDS_FILE).exists();
+        let kept = match has_results {
+            true => collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come),
+            false => Ok(Vec::new()),
+        };
         // Standard output has events with --json. A table without values tells nothing.
         let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
         let shown = match is_shown {

@@ -186,10 +186,10 @@ fn total_time(plan: &Plan, left: usize) -> String {
     let workers = format!("with {}", counted(totals.workers, "worker"));
     let hint = match plan.rows.iter().any(|row| row.price.probe_failure.is_some()) {
         true => "see below",
-        false => "--plan --probe measures them now",
+        false => "--plan --probe measures them",
     };
     match left - totals.unknown_times {
-        0 => format!("? until a trial of each shape has run here; {hint}"),
+        0 => format!("? until each shape of trial has run here; {hint}"),
         _ if totals.unknown_times == 0 => format!("{} {workers}", duration(totals.seconds_left)),
         _ => format!(
             "{} {workers}, plus {} whose time is unknown; {hint}",
@@ -241,7 +241,8 @@ fn notes(plan: &Plan) -> Vec<String> {
     }
     match (any(|row| row.price.assumed), any(|row| !row.price.memory_measured)) {
         (true, _) => lines.push(
-            "~  estimate: sentences of 30 tokens are assumed, for memory also the longest; known once the corpus is prepared"
+            "~  estimate: sentences of 30 tokens are assumed, for memory also the longest;\n   \
+             known once the corpus is prepared"
                 .to_string(),
         ),
         (false, true) => lines.push("~  estimate: no such trial has been measured here".to_string()),

@@ -14,7 +14,7 @@ pub struct AttentionConfig {
     /// How a query and a key of a head are compared: the number that the softmax turns into a weight (§3.2.1).
     #[serde(skip_serializing_if = "is_default")]
     pub score: Score,
-    /// The same for the decoder's attention to the encoder alone. If absent, as `score`.
+    /// Score of the decoder's attention to the encoder alone. If absent, it is `score`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_score: Option<Score>,
     /// Which of the matrices for queries, keys, values and outputs attention has (§3.2.2).
@@ -24,7 +24,7 @@ pub struct AttentionConfig {
     /// and `big_bird` look at what follows a position, too, so they are for the encoder; the decoder then sees all.
     #[serde(skip_serializing_if = "is_default")]
     pub span: Span,
-    /// The same for the decoder's self-attention alone. If absent, as `span` where a decoder can have it.
+    /// Span of the decoder's self-attention alone. If absent, it is `span` where a decoder can have that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decoder_span: Option<CausalSpan>,
 }

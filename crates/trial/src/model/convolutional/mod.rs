@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConvolutionalConfig {
-    /// What a layer computes.
+    /// Computation of a layer.
     pub block: Block,
-    /// Width of what a layer gives.
+    /// Width of the output of a layer.
     pub channels: i64,
     /// Number of positions that a kernel multiplies. In the encoder they lie on both sides of the position that is
     /// computed; in the decoder they are this position and the ones before it.
@@ -30,7 +30,7 @@ pub struct ConvolutionalConfig {
     /// Distance between two positions that a kernel multiplies, of the first layer, of the second, and so on; behind the
     /// last layer of this list it begins anew. ByteNet has `[1, 2, 4, 8, 16]`.
     pub dilations: Vec<i64>,
-    /// What the decoder reads of the source.
+    /// Attention of the decoder to the source.
     pub attention: SourceAttention,
     /// Numbers of the layers of the decoder that attend to the source, counted from 1. If absent, all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,15 +50,15 @@ pub struct ConvolutionalConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FurtherLayers {
-    /// How many.
+    /// Number of these layers.
     pub layers: usize,
-    /// Width of what each gives.
+    /// Width of the output of each.
     pub channels: i64,
     /// Number of positions that a kernel multiplies.
     pub kernel: i64,
 }
 
-/// What a layer computes.
+/// Computation of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Block {
@@ -70,7 +70,7 @@ pub enum Block {
     Bottleneck,
 }
 
-/// What a convolutional decoder reads of the source.
+/// Attention of a convolutional decoder to the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceAttention {

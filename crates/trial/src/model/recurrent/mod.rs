@@ -34,9 +34,9 @@ pub struct RecurrentConfig {
     pub attention_width: Option<i64>,
     /// Which state of the decoder asks for the context.
     pub attend: Attend,
-    /// What the first layer of the decoder reads beside the embedded token.
+    /// Input of the decoder's first layer beside the embedded token.
     pub input_feeding: InputFeeding,
-    /// What the decoder gives to the softmax.
+    /// Input of the softmax.
     pub readout: Readout,
     /// How the states of the decoder start.
     pub bridge: Bridge,
@@ -97,7 +97,7 @@ pub enum Attend {
     BeforeStep,
 }
 
-/// What the first layer of the decoder reads beside the embedded token.
+/// Input of the decoder's first layer beside the embedded token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InputFeeding {
@@ -109,7 +109,7 @@ pub enum InputFeeding {
     Readout,
 }
 
-/// What the decoder gives to the softmax, of its state s, the context c and the embedded token y.
+/// Input of the softmax, made of the decoder's state s, the context c and the embedded token y.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Readout {
@@ -133,7 +133,7 @@ pub enum Bridge {
     /// Every state is an affine map of the last state of the encoder's last layer. Of an encoder that is not recurrent,
     /// of the mean of its states.
     Linear,
-    /// The same under tanh (Bahdanau et al. 2015).
+    /// As `linear`, with tanh of the map (Bahdanau et al. 2015).
     Tanh,
 }
 

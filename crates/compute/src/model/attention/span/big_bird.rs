@@ -216,6 +216,20 @@ mod tests {
         }
     }
 
+    /// `config::idle_settings` of the crate `trial` refuses settings with which all sentences are as short.
+    #[test]
+    fn in_sentences_of_few_blocks_nothing_is_hidden() {
+        let hidden = |random, global, length: i64| {
+            let sentence = Tensor::ones([1, length], (Kind::Int64, Device::Cpu));
+            pattern(random, global).hidden(&sentence).sum(Kind::Int64).int64_value(&[])
+        };
+        for (random, global) in [(0, 0), (1, 1), (2, 0), (0, 3)] {
+            let most = 4 * (random + global + 2);
+            assert_eq!(hidden(random, global, most), 0);
+            assert!(hidden(random, global, most + 1) > 0);
+        }
+    }
+
     #[test]
     fn random_blocks_differ_by_layer_seed_and_block_and_never_change() {
         let of = |seed, path: &str| {

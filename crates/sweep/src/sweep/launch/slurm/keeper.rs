@@ -93,7 +93,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let id = client::id(job.array, job.element);
     let submission = Submission::load(submission_file)?.filter(|submission| !submission.settled);
     let Some(submission) = submission else {
-        print_message(&format!("job {id}: nobody waits for it any more; it does nothing"));
+        print_message(&format!("job {id}: no sweep waits for this job any more; it does nothing"));
         return Ok(());
     };
     let Some(element) = submission.elements.get(job.element) else {

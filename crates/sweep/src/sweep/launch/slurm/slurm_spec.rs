@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use std::ops::RangeInclusive;
 
-/// What `--launcher slurm` requests from Slurm for each trial. The default of an absent key is the cluster's.
+/// The request of `--launcher slurm` to Slurm for each trial. The default of an absent key is the cluster's.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Slurm")]
