@@ -4,7 +4,7 @@ use crate::common::Outcome;
 use crate::fault::{Fault, PLACES, Site, TRIALS, assert_same};
 
 /// Places where a sweep goes on without what it could not write.
-const OPTIONAL: [(&str, &str); 7] = [
+const OPTIONAL: [(&str, &str); 8] = [
     ("trial", "timing.json"),
     ("trial", "TensorBoard events"),
     ("trial", "log.txt"),
@@ -12,6 +12,8 @@ const OPTIONAL: [(&str, &str); 7] = [
     ("sweep", "ledger.jsonl"),
     ("sweep", ".lock"),
     ("sweep", "difference.md"),
+    // The file gets all records with the next one, and when the sweep ends.
+    ("sweep", "records.jsonl"),
 ];
 
 /// The call for space at a place: the first, and in the long suite also one in the middle of a file that grows.

@@ -140,6 +140,12 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
         assert_eq!(&scored["dev"][key], recorded);
     }
 
+    let again = workshop.run(&["score", run, "--metric", "chrf", "--json"]).expect(0).json();
+    for set in ["dev", "test"] {
+        let recorded = &record["metrics"][format!("{set}/chrf")];
+        assert!(recorded.is_f64() && again[set]["chrf"]["score"] == *recorded, "{set}: {recorded}");
+    }
+
     let references = data.join("test.target.txt");
     let files = [
         "score",

@@ -227,7 +227,7 @@ fn a_space_with_draws_that_the_text_forbids_is_refused_before_anything_starts() 
         .run(&SWEEP)
         .expect(2)
         .says("search: it may come to a draw that is refused: ")
-        .says("a draw that nobody wants can be left out by `when` or [[exclude]]");
+        .says("`when` and [[exclude]] leave out draws that are not wanted");
     assert!(!workshop.path("results/small").exists());
 }
 
