@@ -24,7 +24,8 @@ nn.Dropout, Adam. It gets the same fresh weights and the same batches; the first
 to 1e-5. Its batches are tensors before the clock starts; `ablate` makes them from its store while it runs. JoeyNMT gets the
 distinct pairs of our first 60 updates (`EPOCH`) as ids and makes its own batches, of `micro_batch_tokens` padded tokens as it
 counts them; its dropout is also on attention weights and inside the feed-forward network; it trains Transformers alone here.
-Its rate is the one in its own log. Our rates are those of `ablate bench`: medians over the updates of a block, in float32.
+Its rate is the one in its own log. All other rates are medians over the updates of a block; ours, of `ablate bench`, are in
+float32.
 `ablate+bfloat16` has `training.precision = "bfloat16"`, and is left out where that is refused.
 
 Every Python peer is a process that waits while others compute, and gives back memory that it does not use; `ablate` is
@@ -265,7 +266,10 @@ def describe(name):
 
 
 def rate_of(block):
-    return block["rate"] if "rate" in block else sum(block["target_tokens"]) / sum(block["milliseconds"]) * 1e3
+    """Median of the updates' target tokens a second, as `ablate bench` has it, or the rate that a program states."""
+    if "rate" in block:
+        return block["rate"]
+    return statistics.median(1e3 * n / ms for n, ms in zip(block["target_tokens"], block["milliseconds"]))
 
 
 def start(arguments, folder, work, peers):

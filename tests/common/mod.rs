@@ -1,5 +1,5 @@
 //! What the tests of the program share: small experiments, and how to run `ablate`.
-#![allow(dead_code, unused_imports, unused_macros)] // each test file uses its part
+#![allow(dead_code, unused_imports, unused_macros)] // each program of tests uses its part
 
 pub mod corpora;
 pub mod data;

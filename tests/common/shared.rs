@@ -42,6 +42,7 @@ impl Workshop {
     /// A copy of the workshop that `make` makes, which the first test that asks for this `name` does; others wait for it.
     /// What a program leaves names no place outside of the workshop, so a copy is as good as the first.
     pub fn copied(name: String, make: impl FnOnce() -> Workshop) -> Self {
+        // Templates of a process that is killed stay in the folder of temporary files.
         static REMOVED_AT_EXIT: Once = Once::new();
         // SAFETY: the function may run at any time, because it only takes a lock and removes files.
         REMOVED_AT_EXIT.call_once(|| assert_eq!(unsafe { libc::atexit(remove_templates) }, 0));

@@ -52,8 +52,9 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// Each shape of heads with every choice, the plain one also with every pair of choices, recurrent and convolutional parts with theirs,
-/// named. In the long suite every shape comes with every pair, but those with a choice of `[model.attention]`: there are many.
+/// Each shape of heads with every choice, the plain one also with every pair of choices, recurrent and convolutional parts
+/// with theirs, named. In the long suite every shape comes with every pair, but those with a choice of `[model.attention]`:
+/// there are many.
 fn variants() -> Vec<(String, ModelConfig)> {
     let of = |(shape, config): (&str, ModelConfig)| {
         let named = |(name, config)| (format!("{shape}, {name}"), config);

@@ -87,9 +87,6 @@ fn passes_of_training_are_bfloat16_and_all_others_float32() {
 
 #[test]
 fn training_reaches_the_loss_of_float32() {
-    if !crate::common::long() {
-        return;
-    }
     let (_folder, store) = copies(1_500);
     let training = TrainingConfig {
         steps: 250,

@@ -31,6 +31,7 @@ fn impossible_settings_are_refused_before_any_work() {
         let told = workshop.refusal("tiny.toml", &[set]);
         assert!(told.contains(text), "{set}: {told}");
     }
+    workshop.run(&["train", "tiny.toml", "--set", "model.heads=3"]).expect(2).says("heads");
     assert!(!workshop.path("results").exists() && !workshop.path("data").exists());
 }
 
@@ -208,9 +209,10 @@ fn a_record_holds_until_something_it_speaks_of_changes() {
     let workshop = Workshop::trained();
     let run = "results/tiny/seed-1";
     let all = workshop.run(&["verify", run, "--decode"]).expect(0).out();
-    let lines =
-        ["weights", "hypotheses/dev.txt", "hypotheses/test.txt", "metrics.csv", "dev/bleu", "test/bleu"];
-    for line in lines.into_iter().chain(["dev decoded again", "test decoded again"]) {
+    let files = ["weights", "hypotheses/dev.txt", "hypotheses/test.txt", "metrics.csv"];
+    let scores = ["dev/bleu", "test/bleu", "dev/chrf", "test/chrf", "dev/perplexity"];
+    let decoded = ["dev decoded again", "test decoded again"];
+    for line in files.into_iter().chain(scores).chain(decoded) {
         assert!(all.contains(&format!("holds    {line}")), "no {line} in\n{all}");
     }
     assert!(!all.contains("DIFFERS") && !all.contains("unknown"), "{all}");

@@ -112,9 +112,6 @@ fn language_models_end_with_the_same_bytes_as_well() {
 
 #[test]
 fn a_parser_ends_with_the_same_bytes_as_well() {
-    if !long() {
-        return;
-    }
     let whole = Workshop::of_parser();
     whole.run(&["train", "tiny.toml"]).expect(0);
     let resumed = killed_often(&[33], Workshop::of_parser);

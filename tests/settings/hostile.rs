@@ -1,5 +1,5 @@
 //! Hostile configurations, sweep files and `--set` words: each ends with one clear error and exit code 2, at once, without
-//! a panic and with nothing written. Random changes of sound files are in `fuzz.rs`, exact messages in `config_errors.rs`
+//! a panic and with nothing written. Random changes of sound files are in `tests/texts/fuzz.rs`, exact messages in `config_errors.rs`
 //! and `sweep_errors.rs`.
 
 use crate::common::Workshop;
@@ -417,7 +417,7 @@ fn settings_that_change_nothing() {
         ("set = { training.average_checkpoints = 68 }", "training.average_checkpoints = 68"),
         (
             "[axes]\nmodel.attention.span = [\"full\", { local = 1000 }]",
-            "row \"span=local.1000\": model.attention.span = { local = 1000 } hides nothing",
+            "row \"span=local.1000\": model.attention.span = { local = 1000 } hides nothing in training",
         ),
         (
             "[[section]]\nlabel = \"A\"\nset = { run.attention_layers = [7] }",

@@ -249,15 +249,9 @@ fn tables_of_a_sweep() {
         "set decoding.length_buckets, such as [10, 20, 30]",
     );
     // No record has these: their cells would stay empty for ever.
-    for column in [
-        "train/loss",
-        "dev/bleu@1-10",
-        "test/accuracy@1-10",
-        "train/perplexity",
-        "dev/ter",
-        "test/ter",
-        "test/ter",
-    ] {
+    for column in
+        ["train/loss", "dev/bleu@1-10", "test/accuracy@1-10", "train/perplexity", "dev/ter", "test/ter"]
+    {
         let (folder, result) = Folder::sweep(&format!("{SWEEP}[table]\ncolumns = [{column:?}]"));
         let (_, at, said, helped) = parts(&folder, result);
         assert_eq!((at, said), (4, format!("unknown column {column:?}")));

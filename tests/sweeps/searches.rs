@@ -62,13 +62,13 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
     }
 
     stopped
-        .run(&["sweep", "small.toml", "--max-trials", "11"])
+        .run(&["sweep", "small.toml", "--max-trials", "10"])
         .expect(75)
-        .says("max_trials is reached and 1 trial is not started");
-    assert_eq!(draws(&stopped, "results"), drawn[..11]);
-    // The driver dies once the twelfth is drawn.
+        .says("max_trials is reached and 2 trials are not started");
+    assert_eq!(draws(&stopped, "results"), drawn[..10]);
+    // The driver dies once the eleventh is drawn; the twelfth follows from it.
     let mut driver = stopped.command(&SWEEP).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    wait("a twelfth draw is made", || draws(&stopped, "results").len() >= 12);
+    wait("an eleventh draw is made", || draws(&stopped, "results").len() >= 11);
     driver.kill().unwrap();
     driver.wait().unwrap();
     stopped.run(&SWEEP).expect(0);

@@ -96,7 +96,9 @@ impl Monitor for RunMonitor<'_> {
         self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
             let report = self.interval.report(stats, self.telemetry)?;
+            let begun = Instant::now();
             self.observer.report(&report)?;
+            self.interval.leave_out(begun.elapsed());
         }
         let Experiment { run, training, .. } = self.work.experiment;
         let interval = run.histogram_interval_steps;

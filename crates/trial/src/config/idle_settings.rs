@@ -261,8 +261,8 @@ fn attending_layers(model: &ModelConfig) -> (String, usize) {
     (format!("a convolutional decoder, of which {count} layers attend"), count)
 }
 
-/// Spans that hide nothing of any sequence that the settings allow. Sentences of dev and test sets, which may be longer, do
-/// not count: no training ends differently for them.
+/// Spans that hide nothing of any sequence that is trained on. Sentences of dev and test sets may be longer, so that their
+/// losses and scores can differ, but the weights do not, unless the dev loss ends a training early.
 fn spans(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, decoding, .. } = experiment;
     let (span, decoder_span) = (model.attention.span, model.attention.decoder_span);
@@ -286,7 +286,7 @@ fn spans(experiment: &Experiment) -> Vec<Idle> {
             false => String::new(),
         };
         let message = format!(
-            "{key} = {value} hides nothing: sequences have at most {longest} tokens with data.max_length = {}{extra}",
+            "{key} = {value} hides nothing in training: its sequences have at most {longest} tokens with data.max_length = {}{extra}",
             data.max_length
         );
         Idle::new(key, message, "use a smaller span, or leave it out")
@@ -490,7 +490,7 @@ mod tests {
         assert_eq!(alone(564), ["model.attention.span"]);
         assert!(alone(563).is_empty());
         let told = idle(&experiment(|e| e.model.attention.span = Span::Local(513)));
-        let message = "model.attention.span = { local = 513 } hides nothing: sequences have at most 307 tokens with \
+        let message = "model.attention.span = { local = 513 } hides nothing in training: its sequences have at most 307 tokens with \
                        data.max_length = 256 and decoding.max_extra_length = 50";
         assert!(told.iter().any(|idle| idle.message == message), "{told:?}");
     }

@@ -35,8 +35,8 @@ impl<'a> Cost<'a> {
         self.vocabulary
     }
 
-    /// Number of trained numbers; shared matrices count once. `tests/models/model_properties.rs` holds the sum against models that
-    /// are built, for every choice of the settings.
+    /// Number of trained numbers; shared matrices count once. `tests/models/model_properties.rs` holds the sum against
+    /// models that are built, for every choice of the settings.
     pub fn parameters(&self) -> u64 {
         let config = self.config;
         if config.is_word_vectors() {

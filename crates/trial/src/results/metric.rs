@@ -62,7 +62,6 @@ pub const DEV_PERPLEXITY: &str = "dev/perplexity";
 pub const DEV_BLEU: &str = "dev/bleu";
 pub const DEV_F1: &str = "dev/f1";
 pub const TEST_F1: &str = "test/f1";
-pub const TEST_PERPLEXITY: &str = "test/perplexity";
 pub const TEST_BLEU: &str = "test/bleu";
 pub const TEST_ATAT: &str = "test/atat";
 pub const TEST_MASKED_PERPLEXITY: &str = "test/masked_perplexity";
@@ -330,7 +329,7 @@ pub static METRICS: [Metric; 31] = [
         tasks: &[TaskKind::Translation],
         has_signature: true,
         note: Some(
-            "chrf: chrF2 as sacreBLEU counts it by default, on groups of up to 6 characters and on no words.",
+            "chrf: chrF2 as sacreBLEU counts it by default, on groups of up to 6 characters and on no words, lower-cased where data.lowercase is true.",
         ),
         ..PLAIN
     },
@@ -478,7 +477,6 @@ mod tests {
             DEV_BLEU,
             DEV_F1,
             TEST_F1,
-            TEST_PERPLEXITY,
             TEST_BLEU,
             TEST_ATAT,
             TEST_MASKED_PERPLEXITY,

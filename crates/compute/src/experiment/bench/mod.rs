@@ -8,7 +8,7 @@
 mod decoding_speed;
 mod measure;
 mod peak;
-pub mod peer_export;
+mod peer_export;
 mod training_speed;
 
 pub use super::measurement::Half;

@@ -40,7 +40,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// As [`BatchStream::start`].
-pub fn first_updates(
+fn first_updates(
     source: &dyn BatchSource,
     config: &TrainingConfig,
     count: usize,

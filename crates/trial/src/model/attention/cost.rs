@@ -116,7 +116,11 @@ impl Attention {
     pub fn passing(&self, config: &ModelConfig) -> f64 {
         let of_scores = match config.position {
             Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
-            _ => 3.0,
+            Position::Sinusoidal
+            | Position::SinusoidalHalves
+            | Position::Learned
+            | Position::Rotary
+            | Position::None => 3.0,
         };
         let of_tanh = match self.score {
             Score::Additive => 2.0 * widths(config)[0] * self.work.scores,
