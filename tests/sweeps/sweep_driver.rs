@@ -284,6 +284,20 @@ fn a_sweep_that_is_stopped_before_any_trial_ended_writes_no_table() {
 }
 
 #[test]
+fn a_table_that_no_longer_holds_is_written_anew_where_nothing_has_ended() {
+    let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
+    let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", &explodes);
+    let workshop = workshop(&sweep);
+    workshop.run(&["sweep", "small.toml"]).expect(1);
+    let table = workshop.text("results/small/table.md");
+    assert!(table.contains("diverged"), "{table}");
+    workshop.write("small.toml", &sweep.replace("1e30", "0.5"));
+    workshop.run(&["sweep", "small.toml", "--only", "failed"]).expect(0);
+    let table = workshop.text("results/small/table.md");
+    assert!(!table.contains("diverged"), "{table}");
+}
+
+#[test]
 fn what_failed_with_other_settings_is_not_said_to_have_failed() {
     let diverges = SWEEP.to_string() + &row("explodes", "\"training.learning_rate_scale\" = 1e30");
     let workshop = workshop(&diverges);

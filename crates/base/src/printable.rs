@@ -23,6 +23,16 @@ pub fn on_stdout(text: &str) -> Cow<'_, str> {
     if std::io::stdout().is_terminal() { lines(text) } else { Cow::Borrowed(text) }
 }
 
+/// A word for a shell, in quotes where it needs them.
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -48,6 +58,13 @@ mod tests {
         assert_eq!(lines(text), "a\\u001b]0;title\\u0007\tb\\u000d\nc\\u009b31m\\u007f ü\u{200d}🦀");
         assert_eq!(line("a\tb\nc"), "a\\u0009b\\u000ac");
         assert!(matches!(lines("plain\n"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(shell_word("sweeps/a.toml"), "sweeps/a.toml");
+        assert_eq!(shell_word("a b"), "'a b'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl OpenSweep {
     /// Reads what its runs left, and takes `committed` records where a trial has no run.
     fn collected(self, file: &Path, committed: &CommittedRecords, places: &Places) -> Result<Collected> {
         let OpenSweep { spec, trials, dir, search } = self;
-        Collected::read(file, (spec, trials), search, dir, committed, &places.data)
+        Collected::read(file, spec, trials, search, dir, committed, &places.data)
     }
 }
 

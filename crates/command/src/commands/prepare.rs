@@ -120,7 +120,7 @@ fn recipe_files(recipes: &Path) -> Result<Vec<(String, PathBuf)>> {
         ))
     })?;
     let named = |file: PathBuf| {
-        let name = file.file_stem()?.to_str()?.to_string();
+        let name = file.file_stem()?.to_string_lossy().into_owned();
         (file.extension()? == "toml").then_some((name, file))
     };
     Ok(files.into_iter().filter_map(named).collect())

@@ -9,6 +9,7 @@ use crate::config::load::{load_data, parse_set};
 use crate::data::{Corpus, DataConfig, Pieces, Vocabulary};
 use crate::error::Result;
 use crate::figures::svg::escaped;
+use crate::printable::shell_word;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -42,7 +43,8 @@ pub fn section(report: &Report) -> Result<Section> {
         let _ = writeln!(script, "{line}");
     }
     let sweep = files.name(report.sweep_file);
-    let sets: String = report.sets.iter().map(|set| format!(" --set {}", quoted(&files.set(set)))).collect();
+    let sets: String =
+        report.sets.iter().map(|set| format!(" --set {}", shell_word(&files.set(set)))).collect();
     let _ = writeln!(script, "scripts/ablate sweep {sweep}{sets}\nscripts/ablate report {sweep}{sets}");
     let _ = write!(
         section.body,
@@ -100,7 +102,7 @@ fn write_files(files: &[&Source], folder: &str, script: &mut String) {
         .filter_map(|file| Some(format!("{folder}{}", file.name).rsplit_once('/')?.0.to_string()))
         .collect();
     if !folders.is_empty() {
-        let folders: Vec<String> = folders.iter().map(|folder| quoted(folder)).collect();
+        let folders: Vec<String> = folders.iter().map(|folder| shell_word(folder)).collect();
         let _ = writeln!(script, "mkdir -p {}", folders.join(" "));
     }
     for file in files {
@@ -109,7 +111,7 @@ fn write_files(files: &[&Source], folder: &str, script: &mut String) {
             end.push('-');
         }
         let line_end = if file.text.is_empty() || file.text.ends_with('\n') { "" } else { "\n" };
-        let name = quoted(&format!("{folder}{}", file.name));
+        let name = shell_word(&format!("{folder}{}", file.name));
         let _ = writeln!(script, "cat > {name} <<'{end}'\n{}{line_end}{end}", file.text);
     }
 }
@@ -124,8 +126,8 @@ impl Files<'_> {
     /// A word for the shell.
     fn name(&self, path: &Path) -> String {
         match self.sources.of(path) {
-            Some(source) => quoted(&format!("{}{}", self.folder, source.name)),
-            None => quoted(&path.display().to_string()),
+            Some(source) => shell_word(&format!("{}{}", self.folder, source.name)),
+            None => shell_word(&path.display().to_string()),
         }
     }
 
@@ -165,7 +167,7 @@ fn preparation(experiment: &Experiment, files: &Files) -> String {
         let sets = [sets, with_tying]
             .into_iter()
             .find(|sets| load_data(&source.path, sets).is_ok_and(|found| same(&found, data)))?;
-        let words: String = sets.iter().map(|set| format!(" --set {}", quoted(set))).collect();
+        let words: String = sets.iter().map(|set| format!(" --set {}", shell_word(set))).collect();
         Some((sets.len(), format!("scripts/ablate prepare {}{words}", files.name(&source.path))))
     };
     let found = files.sources.files.iter().filter_map(command).min_by_key(|(sets, _)| *sets);
@@ -215,28 +217,11 @@ fn toml(value: &Value) -> Option<String> {
     }
 }
 
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_string()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::load_experiment;
     use std::fs;
-
-    #[test]
-    fn words_survive_a_shell() {
-        assert_eq!(quoted("sweeps/a.toml"), "sweeps/a.toml");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-    }
 
     #[test]
     fn a_file_that_holds_the_end_mark_ends_with_another() {

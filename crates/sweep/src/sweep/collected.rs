@@ -4,12 +4,14 @@ use super::collect::{self, OtherSettings};
 use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
 use super::corpora::{Corpora, how_to_prepare};
 use super::drawing::Drawing;
+use super::record_file;
 use super::search_section::Search;
 use super::searching::Searching;
 use super::sentence_counts::SentenceCounts;
 use super::spec::SweepSpec;
 use super::trial::Trial;
 use crate::error::{Error, Result};
+use crate::printable::shell_word;
 use crate::results::record::Record;
 use crate::results::table::ResultTable;
 use crate::telemetry::console::print_message;
@@ -110,7 +112,8 @@ impl Collected {
     /// A user error if no trial is finished; if a corpus in `data_root` is damaged.
     pub fn read(
         file: &Path,
-        (spec, trials): (SweepSpec, Vec<Trial>),
+        spec: SweepSpec,
+        trials: Vec<Trial>,
         search: Option<Drawing>,
         sweep_dir: PathBuf,
         committed: &CommittedRecords,
@@ -135,20 +138,22 @@ impl Collected {
             let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
             let why = match OtherSettings::of(&sweep_dir, &trials) {
                 Some(others) => others.told(&sweep_dir),
-                None => format!(
-                    "{} holds no finished trial of this sweep; run `ablate sweep {}`{}",
-                    sweep_dir.display(),
-                    file.display(),
-                    match committed.is_empty() && sweep_dir.join(RECORDS_FILE).exists() {
-                        true => {
-                            format!(
-                                ", or take its {RECORDS_FILE} with --reuse-records {}",
-                                sweep_dir.display()
-                            )
-                        }
+                None => {
+                    let kept = record_file::labels(&sweep_dir)?;
+                    let is_kept = |trial: &Trial| kept.contains(&(trial.row.clone(), trial.seed));
+                    let reuse = match committed.is_empty() && trials.iter().any(is_kept) {
+                        true => format!(
+                            ", or take its {RECORDS_FILE} with --reuse-records {}",
+                            shell_word(&sweep_dir.display().to_string())
+                        ),
                         false => String::new(),
-                    }
-                ),
+                    };
+                    format!(
+                        "{} holds no finished trial of this sweep; run `ablate sweep {}`{reuse}",
+                        sweep_dir.display(),
+                        shell_word(&file.display().to_string())
+                    )
+                }
             };
             return Err(Error::user(why + &damaged));
         }

@@ -21,7 +21,7 @@ use crate::sweep::survey::{Survey, survey};
 use crate::sweep::tensorboard::SweepView;
 use crate::sweep::trial::Trial;
 use crate::sweep::trial_queue::PendingTrial;
-use crate::sweep::{collect, place, record_file};
+use crate::sweep::{collect, directory, place, record_file};
 use crate::telemetry::format::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -225,9 +225,10 @@ impl<'a> Call<'a> {
         let (table, counts) = collect::table(&sources, self.data_root)?;
         // Kept first: standard output may be full. What cannot be kept is shown all the same.
         let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
-        // Without any result, and without records of earlier calls, there is nothing to keep.
-        let has_results =
-            collect::has_ended(sweep_dir, trials, &records) || sweep_dir.join(RECORDS_FILE).exists();
+        // Without any result, and without records and tables of earlier calls, there is nothing to keep.
+        let has_results = collect::has_ended(sweep_dir, trials, &records)
+            || sweep_dir.join(RECORDS_FILE).exists()
+            || directory::has_own_tables(sweep_dir)?;
         let kept = match has_results {
             true => collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come),
             false => Ok(Vec::new()),
