@@ -90,7 +90,8 @@ pub struct Metric {
     pub tested: bool,
     /// Recorded on test for each class of source lengths too, where `decoding.length_buckets` states some.
     pub by_length: bool,
-    /// The report draws its learning curve on dev.
+    /// The report draws its learning curve on dev. Where no tested metric is recorded, the first of these on test is the
+    /// report's score.
     pub curve: bool,
     /// The sets on which the record of a finished run can have it.
     pub recorded: &'static [&'static str],
