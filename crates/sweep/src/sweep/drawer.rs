@@ -10,6 +10,7 @@ use super::objective::check_task;
 use super::rows::{keys_of, load_base, row, section_tree, with_seed};
 use super::search_section::{SEARCH, Search};
 use super::section::Section;
+use super::settings::mistake;
 use super::spec::SweepSpec;
 use super::trial::Trial;
 use crate::config::configuration_hash;
@@ -41,26 +42,29 @@ pub struct Drawer {
 }
 
 impl Drawer {
-    /// That of a sweep with a search; none of others.
+    /// That of a sweep and its search.
     ///
     /// # Errors
     /// A base that cannot be read, or changes of it that are not accepted.
-    pub fn of(spec: &SweepSpec, sets: &[String]) -> Result<Option<Drawer>> {
-        let (Some(search), Some(section)) = (&spec.search, spec.sections.first()) else { return Ok(None) };
+    pub fn of(search: &Search, spec: &SweepSpec, sets: &[String]) -> Result<Drawer> {
+        let Some(section) = spec.sections.first() else {
+            let help = "state [search] in the sweep file itself";
+            return Err(mistake("[search] has no section to draw in", &search.place, help));
+        };
         let tree = section_tree(&load_base(spec)?, spec, section)?;
         let mut common = tree.clone();
         apply_sets(&mut common, sets)?;
         if let Ok(experiment) = common.experiment() {
             check_task(&search.objective, experiment.task(), &search.objective_place)?;
         }
-        Ok(Some(Drawer {
+        Ok(Drawer {
             search: search.clone(),
             section: section.clone(),
             tree,
             common,
             sets: sets.to_vec(),
             of_sets: keys_of(sets)?,
-        }))
+        })
     }
 
     /// What each key can have.

@@ -37,13 +37,13 @@ fn expand_with(
     sets: &[String],
     recorded: impl FnOnce(&Drawer) -> Result<Vec<Draw>>,
 ) -> Result<(Vec<Trial>, Option<Drawing>)> {
-    let mut mistakes = Mistakes::default();
-    mistakes.keep(check(spec))?;
-    if spec.search.is_none() {
+    let Some(search) = &spec.search else {
+        let mut mistakes = Mistakes::default();
+        mistakes.keep(check(spec))?;
         return Ok((mistakes.end(rows(purpose, spec, sets))?, None));
-    }
-    mistakes.end(Ok(()))?;
-    let Some(drawer) = Drawer::of(spec, sets)? else { return Ok((Vec::new(), None)) };
+    };
+    check(spec)?;
+    let drawer = Drawer::of(search, spec, sets)?;
     let recorded = recorded(&drawer)?;
     let (drawing, trials) = Drawing::open(drawer, purpose, spec, recorded)?;
     Ok((trials, Some(drawing)))

@@ -67,7 +67,7 @@ pub fn read_sections(
             exclude: _,
         } = file;
         let place = place_of(table, "label", &node.place);
-        let has_rows = !row.is_empty();
+        let states_rows = !row.is_empty();
         let is_named = mistakes.keep(check_label(&label, &place))?;
         let seeds = match own {
             None => seeds.to_vec(),
@@ -79,8 +79,9 @@ pub fn read_sections(
         let rows = read_rows(row, table, mistakes)?;
         let factors = mistakes.keep(factors(table))?;
         let exclude = mistakes.keep(exclusions(table))?;
+        let lacks_rows = states_rows && rows.is_empty();
         if let (Some(()), Some(set), Some(factors), Some(exclude)) = (is_named, set, factors, exclude)
-            && has_rows != rows.is_empty()
+            && !lacks_rows
         {
             sections.push(Section {
                 group: group.or_else(|| Some(label.clone())),
