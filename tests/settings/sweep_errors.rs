@@ -167,7 +167,55 @@ fn all_mistakes_of_a_sweep_are_told_at_once() {
 }
 
 #[test]
+fn mistakes_of_several_rows_at_one_place_and_of_several_conditions_are_told() {
+    let widths = all_mistakes("set = { \"model.heads\" = 8 }\n[axes]\n\"model.d_model\" = [64, 100, 102]");
+    let divided = |width: u32| {
+        let row = format!("row \"d_model={width}\"");
+        (3, format!("{row}: model.d_model = {width} is not divisible by model.heads = 8"))
+    };
+    assert_eq!(widths, [100, 102].map(divided));
+    let conditions = all_mistakes(
+        "[axes]\n\"model.layers\" = [2, 4]\n\"model.heads\" = { values = [4], when = { \"model.layres\" = 2 } }\n\
+         [[exclude]]\n\"model.positon\" = \"none\"",
+    );
+    let unknown = |line: usize, key: &str| (line, format!("unknown key {key}"));
+    assert_eq!(conditions, [unknown(5, "model.layres"), unknown(7, "model.positon")]);
+}
+
+#[test]
+fn included_files_are_read_on_behind_one_that_is_not_there() {
+    let folder = Folder::with(&[
+        ("s.toml", &format!("{SWEEP}include = [\"a.toml\"]")),
+        ("a.toml", "include = [\"gone.toml\", \"b.toml\"]"),
+        ("b.toml", "[[row]]\nlabel = \"b\"\nset = { heads = 3 }"),
+    ]);
+    let spec = SweepSpec::load(&folder.path("s.toml")).unwrap();
+    let Err(Error::Config(all)) = expand(TrialPurpose::Train, &spec, &[]) else { panic!("no mistakes") };
+    assert!(all.message.starts_with("include: there is no file"), "{all}");
+    assert_eq!(all.more.len(), 1, "{all}");
+    assert_eq!(all.more[0].message, "set sets \"heads\", which is not a key of an experiment");
+}
+
+#[test]
 fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
+    let heads = "[[row]]\nlabel = \"a\"\nset = { \"model.heads\" = 7";
+    for (text, told) in [
+        // A condition that cannot be evaluated leaves out the width that 7 heads go with.
+        (
+            format!(
+                "set = {{ \"model.dropout\" = 0.1 }}\n{heads}, \"training.stepz\" = 3 }}\n[axes]\n\
+                 \"model.d_model\" = {{ values = [700], when = {{ \"model.dropout\" = 0.1 }} }}"
+            ),
+            "row \"a\": unknown key training.stepz",
+        ),
+        // The width stands in a section that a sweep does not have, or in one that does not know it.
+        (format!("{heads} }}\n[model]\nd_model = 700"), "unknown section [model]"),
+        (format!("{heads}, \"training.d_model\" = 700 }}"), "row \"a\": unknown key training.d_model"),
+    ] {
+        let all = all_mistakes(&text);
+        let messages: Vec<&str> = all.iter().map(|(_, message)| message.as_str()).collect();
+        assert_eq!(messages, [told]);
+    }
     // The same place in all rows.
     fails(
         "set = { \"model.headz\" = 4 }\n[axes]\n\"model.layers\" = [2, 4]",
@@ -490,7 +538,7 @@ fn random_draws() {
         "did you mean \"log_uniform\"? accepted: uniform, log_uniform, integer, choice, when",
     );
     fails(
-        &random("\"model.heads\" = { uniform = [1, 8] }"),
+        &random("\"model.heads\" = { uniform = [1, 8] }").replace("count = 3", "count = 1"),
         6,
         "row \"draw-001\": model.heads = 2.67576 is a float",
         "expected an integer",

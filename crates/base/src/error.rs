@@ -203,7 +203,7 @@ pub struct Diagnostic {
     pub place: Option<Place>,
     /// What would be accepted, and the nearest name.
     pub help: Option<String>,
-    /// Further mistakes in the same text, to be told at once.
+    /// Further mistakes, to be told at once.
     pub more: Box<[Diagnostic]>,
 }
 
@@ -251,13 +251,25 @@ impl Diagnostic {
         };
         let mut failed: Vec<Diagnostic> =
             checks.into_iter().filter_map(|check| check.err()).flat_map(each).collect();
-        // Those of one file in the order of its lines.
-        failed
-            .sort_by_key(|failed| failed.place.as_ref().map(|place| (place.file.clone(), place.span.start)));
+        // Those of one file in the order of its lines; each word of an option is a text of its own.
+        let order = |place: &Place| {
+            let at = if place.file.starts_with("--") { 0 } else { place.span.start };
+            (place.file.clone(), at)
+        };
+        failed.sort_by_key(|failed| failed.place.as_ref().map(order));
         let mut failed = failed.into_iter();
         let mut first = failed.next()?;
         first.more = failed.collect();
         Some(first)
+    }
+
+    /// Whether a later mistake at the same place follows from this one, which is of a whole file, or is the same one in another
+    /// row.
+    fn covers(&self, later: &Diagnostic) -> bool {
+        let message = without_row(&self.message);
+        let is_of_row = message.len() < self.message.len();
+        self.place == later.place
+            && (message == without_row(&later.message) || (self.place.is_some() && !is_of_row))
     }
 
     fn fmt_first(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -316,13 +328,13 @@ impl Mistakes {
         self.0.len() >= MOST_MISTAKES
     }
 
-    /// Adds the mistakes of one check. A place that an earlier check found a mistake at gets no second one: it mostly
-    /// follows from the first, or is the same one in another row.
+    /// Adds the mistakes of one check, without those that mostly follow from one that an earlier check found at their place,
+    /// or are the same one in another row.
     pub fn add(&mut self, mut mistake: Diagnostic) {
         let known = self.0.len();
         let more = std::mem::take(&mut mistake.more);
         for mistake in std::iter::once(mistake).chain(more) {
-            if self.0[..known].iter().all(|earlier| earlier.place != mistake.place) {
+            if !self.0[..known].iter().any(|earlier| earlier.covers(&mistake)) {
                 self.0.push(mistake);
             }
         }
@@ -366,6 +378,12 @@ impl Mistakes {
         }
         all
     }
+}
+
+/// A message without the name of the row that it begins with.
+fn without_row(message: &str) -> &str {
+    let named = message.strip_prefix("row \"").and_then(|named| named.split_once("\": "));
+    named.map_or(message, |(_, rest)| rest)
 }
 
 /// A line around its character number `at`, cut where it is too long to be read, and the number of that character in
@@ -458,6 +476,30 @@ mod tests {
         let messages: Vec<&str> =
             std::iter::once(&*all).chain(&all.more).map(|mistake| mistake.message.as_str()).collect();
         assert_eq!(messages, ["first", "second", "second, too", "third"]);
+    }
+
+    #[test]
+    fn a_mistake_at_a_known_place_is_added_where_it_is_another_one_of_another_row() {
+        let text: std::sync::Arc<str> = "heads = 8\n".into();
+        let place = Place { file: "a.toml".into(), text, span: 8..9 };
+        let told = |messages: [&str; 3], place: Option<&Place>| {
+            let mut mistakes = Mistakes::default();
+            for message in messages {
+                mistakes.add(Diagnostic::new(message).at(place.cloned()));
+            }
+            let all = mistakes.into_diagnostic();
+            std::iter::once(&all).chain(&all.more).map(|told| told.message.clone()).collect::<Vec<_>>()
+        };
+        let rows = ["row \"a\": 100", "row \"b\": 102", "row \"c\": 100"];
+        assert_eq!(told(rows, Some(&place)), rows[..2]);
+        assert_eq!(told(rows, None), rows[..2]);
+        let file = ["of the file", "row \"b\": 102", "of the file"];
+        assert_eq!(told(file, Some(&place)), file[..1]);
+        assert_eq!(told(file, None), file[..2]);
+        // Words of an option are in the order of the command line, whatever their columns.
+        let word = |at: usize| Place { file: "--set".into(), span: at..at + 1, ..place.clone() };
+        let words = [5, 1].map(|at| Err(Diagnostic::new(at.to_string()).at(Some(word(at)))));
+        assert_eq!(Diagnostic::of_all(words).unwrap().message, "5");
     }
 
     #[test]

@@ -123,7 +123,8 @@ impl Ground<'_> {
 
 /// The combinations of a section without those that its rows' conditions and its exclusions drop. `mistakes` are those of
 /// the sweep so far, to which those of single combinations are added: a key that is set twice, or a value that a condition
-/// cannot look at. Whether a condition ever holds is judged where no mistake was found.
+/// cannot look at. These combinations are dropped, too. Whether a condition ever holds is judged where no mistake was
+/// found.
 ///
 /// # Errors
 /// Too many combinations, a condition on what does not exist or never happens, or nothing left.
@@ -184,7 +185,9 @@ fn multiply<'a>(
     let mut longer: Vec<Combination> = Vec::new();
     for combination in combinations {
         let applies = watch.as_mut().map_or(Ok(true), |watch| ground.matches(&combination, watch));
-        if mistakes.keep(applies)? != Some(true) {
+        // Without the factor it may be a row that there will never be.
+        let Some(applies) = mistakes.keep(applies)? else { continue };
+        if !applies {
             longer.push(combination);
             continue;
         }
@@ -245,17 +248,15 @@ fn keep_wanted<'a>(
     }
     let mut kept = Vec::new();
     for combination in combinations {
-        let Some((tree, resolved)) = mistakes.keep(ground.view(&combination))? else {
-            // Its other mistakes are found where it becomes a row.
-            kept.push(combination);
-            continue;
-        };
+        // What no condition can look at may be a row that there will never be.
+        let Some((tree, resolved)) = mistakes.keep(ground.view(&combination))? else { continue };
         let row = combination.row;
         let own = of_rows.iter_mut().find(|(label, _)| row.is_some_and(|row| row.label == *label));
-        let mut wanted = own.map_or(Ok(true), |(_, watch)| watch.holds(&tree, &resolved))?;
+        let holds = own.map_or(Ok(true), |(_, watch)| watch.holds(&tree, &resolved));
+        let mut wanted = mistakes.keep(holds)? == Some(true);
         for watch in &mut exclusions {
             // Each looks at every combination, so that one shadowed by another is not called idle.
-            wanted &= !watch.holds(&tree, &resolved)?;
+            wanted &= mistakes.keep(watch.holds(&tree, &resolved))? == Some(false);
         }
         if wanted {
             kept.push(combination);
@@ -301,7 +302,11 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
         let path: Vec<&str> = key.split('.').collect();
         keys.contains(key) || tree.place(&path).is_some()
     };
-    conditions.into_iter().try_for_each(|condition| condition.check(&tree, stated))
+    let mut mistakes = Mistakes::default();
+    for condition in conditions {
+        mistakes.keep(condition.check(&tree, stated))?;
+    }
+    mistakes.end(Ok(()))
 }
 
 /// Puts the row's name before a message.

@@ -2,7 +2,7 @@
 
 use super::file::PartFile;
 use super::section::{Row, Section, item_places, read_rows, read_sections};
-use super::settings::mistake;
+use super::settings::{mistake, named_at};
 use crate::config::deserialize::from_table;
 use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
 use crate::error::{Mistakes, Place, Result};
@@ -50,6 +50,10 @@ pub fn include(
     chain: &mut Chain,
     mistakes: &mut Mistakes,
 ) -> Result<Part> {
+    if chain.included > MOST_FILES {
+        // It was told of the first that was too many.
+        return Ok(Part::default());
+    }
     let path = relative_to(place, named)?;
     if !path.is_file() {
         let message = format!("include: there is no file {}", path.display());
@@ -81,7 +85,7 @@ pub fn include(
         let message = format!("include = {named:?}: more than {LONGEST_CHAIN} files include one another");
         return Err(mistake(message, place, "include the last of them in the sweep file itself"));
     }
-    let (tree, start) = load_table(&path)?;
+    let (tree, start) = load_table(&path).map_err(named_at(place))?;
     if let Some(key) = ["base", "seeds"].into_iter().find(|key| tree.get(key).is_some()) {
         let message =
             format!("include = {named:?}: {} states `{key}`, as a whole sweep does", path.display());
@@ -94,13 +98,12 @@ pub fn include(
         sections: read_sections(section, &tree, seeds, mistakes)?,
     };
     chain.files.push(path);
-    let inner: Result<()> =
-        included.iter().zip(item_places(&tree, "include", &start)).try_for_each(|(named, place)| {
-            let inner = include(named, &place, seeds, chain, mistakes)?;
-            part.rows.extend(inner.rows);
-            part.sections.extend(inner.sections);
-            Ok(())
-        });
+    for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
+        let inner = include(named, &place, seeds, chain, mistakes);
+        let Some(inner) = mistakes.keep(inner)? else { continue };
+        part.rows.extend(inner.rows);
+        part.sections.extend(inner.sections);
+    }
     chain.files.pop();
-    inner.map(|()| part)
+    Ok(part)
 }

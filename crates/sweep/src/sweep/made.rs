@@ -220,16 +220,15 @@ fn has_several(set: &str) -> bool {
 
 /// Reads `section.key=value,value`.
 fn axis(option: &str, word: &str) -> Result<Axis> {
+    let place = Place { file: option.into(), text: word.into(), span: 0..word.len() };
     let Some((key, value)) = word.split_once('=').filter(|(key, _)| !key.trim().is_empty()) else {
-        return Err(Error::user(format!(
-            "{option} {word:?} states no values; write section.key=value,value, as in model.dropout=0.1,0.2"
-        )));
+        let help = "write section.key=value,value, as in model.dropout=0.1,0.2";
+        return Err(mistake(format!("{word:?} states no values"), &place, help));
     };
     let start = word.len() - value.len();
     let values = parts(value)
         .into_iter()
         .map(|part| Ok(parse_value(option, word, start + part.start..start + part.end)?));
-    let place = Place { file: option.into(), text: word.into(), span: 0..word.len() };
     Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()?, place })
 }
 

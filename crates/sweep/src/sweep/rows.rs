@@ -5,7 +5,7 @@ use super::factor::{MOST_COMBINATIONS, too_many};
 use super::idle_check::Effects;
 use super::label;
 use super::section::{Row, Section};
-use super::settings::{Setting, at, checked_sets, mistake, one_label};
+use super::settings::{Setting, at, checked_sets, mistake, named_at, one_label};
 use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_measured, check_table};
 use super::trial::Trial;
@@ -305,14 +305,14 @@ impl Known {
     }
 }
 
-/// The base with the places of its own files; a file that is missing is a mistake of the sweep's.
+/// The base with the places of its own files; a file that is missing or cannot be read is a mistake of the sweep's.
 pub fn load_base(spec: &SweepSpec) -> Result<Tree> {
     if !spec.base.is_file() {
         let message = format!("base: there is no file {}", spec.base.display());
         let help = "the path is relative to the sweep file";
         return Err(mistake(message, &spec.base_place, help));
     }
-    load_experiment_tree(&spec.base, &[])
+    load_experiment_tree(&spec.base, &[]).map_err(named_at(&spec.base_place))
 }
 
 /// A row's change with the value that holds in the end: a `--set` may have replaced it.

@@ -204,6 +204,14 @@ pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
 }
 
+/// The error of a file that cannot be read as a mistake at the place that names the file.
+pub fn named_at(place: &Place) -> impl FnOnce(Error) -> Error {
+    move |error| match error {
+        Error::User(message) => Diagnostic::new(message).at(Some(place.clone())).into(),
+        other => other,
+    }
+}
+
 /// Puts what an error is about before its messages.
 pub fn about(name: &str, error: Error) -> Error {
     match error {

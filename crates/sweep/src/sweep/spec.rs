@@ -20,6 +20,9 @@ use std::path::{Path, PathBuf};
 /// Keys of a sweep file on which its rows depend.
 const KEYS_OF_ROWS: [&str; 11] =
     ["base", "include", "set", "row", "section", "point", "zip", "axes", "random", "search", "exclude"];
+/// The other keys.
+const OTHER_KEYS: [&str; 9] =
+    ["seeds", "workers", "devices", "max_trials", "max_hours", "retry", "halving", "slurm", "table"];
 
 /// A sweep as its file states it; [`expand`](super::expand::expand) makes trials of it.
 #[derive(Debug, Clone)]
@@ -121,8 +124,12 @@ impl SweepSpec {
             start,
             places: tree,
         };
-        // Rows that are read without a key of theirs would be wrong for that reason.
-        if left_out.iter().filter_map(|path| path.first()).all(|key| nearest(key, KEYS_OF_ROWS).is_none()) {
+        // Rows that are read without a key of theirs would be wrong for that reason. An unknown key may be meant for them.
+        let is_of_rows = |key: &String| {
+            let meant = nearest(key, KEYS_OF_ROWS.into_iter().chain(OTHER_KEYS));
+            meant.is_none_or(|key| KEYS_OF_ROWS.contains(&key))
+        };
+        if !left_out.iter().filter_map(|path| path.first()).any(is_of_rows) {
             spec.read_rows(path, row, section, &included, &seeds)?;
         }
         Ok(spec)
@@ -145,7 +152,8 @@ impl SweepSpec {
         {
             mistakes.keep::<()>(Err(too_many(&search.place)))?;
         }
-        let states_rows = !(rows.is_empty() && sections.is_empty() && included.is_empty());
+        let (states_rows, states_sections) =
+            (!(rows.is_empty() && included.is_empty()), !sections.is_empty());
         let mut sections = read_sections(sections, tree, seeds, mistakes)?;
         let mut rows = read_rows(rows, tree, mistakes)?;
         let factors = mistakes.keep(factors(tree))?;
@@ -161,9 +169,10 @@ impl SweepSpec {
         let (Some(set), Some(search)) = (set, search) else { return Ok(()) };
         if let (Some(factors), Some(exclude)) = (factors, exclude) {
             let is_empty = rows.is_empty() && factors.is_empty() && exclude.is_empty();
-            // Rows that are left out for a mistake do not make a row of the base alone.
+            // Rows and sections that are left out for a mistake do not make a row of the base alone.
             let lacks_rows = states_rows && rows.is_empty() && !mistakes.is_empty();
-            if !lacks_rows && (sections.is_empty() || !is_empty) {
+            let lacks_sections = sections.is_empty() && !states_sections;
+            if !lacks_rows && (lacks_sections || !is_empty) {
                 let top = Section {
                     label: None,
                     place: self.start.clone(),

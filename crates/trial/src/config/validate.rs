@@ -4,14 +4,18 @@
 
 use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig};
+use super::json_schema;
 use super::toml_tree::{Tree, Value};
 use super::unread_keys::without_unread;
 use crate::data::{DataConfig, Pieces, Vocabulary};
 use crate::decode::DecodingConfig;
-use crate::error::{Diagnostic, Place, Result};
+use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
+use schemars::generate::SchemaSettings;
+use serde_json::Map;
 use std::fmt::Display;
+use std::sync::LazyLock;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
@@ -39,6 +43,10 @@ const SPECIAL_TOKENS: i64 = 3;
 
 /// Sections of an experiment.
 const SECTIONS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
+
+/// Each section with its keys.
+static KEYS: LazyLock<Vec<(&str, Map<String, serde_json::Value>)>> =
+    LazyLock::new(|| json_schema::sections(&mut SchemaSettings::draft07().into_generator()).into());
 
 /// Checks an experiment; `tree` is where its values were written. `left_out` are the paths of keys that were written and
 /// could not be read: what their sections state together is not judged.
@@ -84,6 +92,20 @@ pub(super) struct Checks<'a> {
     left_out: &'a [Vec<String>],
 }
 
+/// Whether a key that could not be read may be meant for one of these sections: it stands there, outside of all sections, or
+/// in one that has no such key, but for a slip of the pen.
+fn may_be_of(path: &[String], sections: &[&str]) -> bool {
+    let Some(section) = path.first().map(String::as_str) else { return false };
+    if sections.contains(&section) || !SECTIONS.contains(&section) {
+        return true;
+    }
+    let Some(key) = path.get(1) else { return false };
+    let keys_of = |section: &str| KEYS.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
+    let is_key_of = |section: &str| keys_of(section).is_some_and(|keys| keys.contains_key(key));
+    let own = keys_of(section).into_iter().flat_map(|keys| keys.keys().map(String::as_str));
+    !is_key_of(section) && (sections.iter().any(|&other| is_key_of(other)) || nearest(key, own).is_none())
+}
+
 pub(super) type Checked = std::result::Result<(), Diagnostic>;
 
 /// Fails with all that failed.
@@ -93,11 +115,9 @@ pub(super) fn all(checks: impl IntoIterator<Item = Checked>) -> Checked {
 
 impl Checks<'_> {
     /// Makes a check of what values of these sections state together, unless a key of theirs could not be read: what is
-    /// wrong then may be so for that reason. A key outside of all sections may be meant for any.
+    /// wrong then may be so for that reason.
     pub(super) fn if_read(&self, sections: &[&str], check: impl FnOnce() -> Checked) -> Checked {
-        let mut left_out = self.left_out.iter().filter_map(|path| path.first());
-        match left_out.any(|first| sections.contains(&first.as_str()) || !SECTIONS.contains(&first.as_str()))
-        {
+        match self.left_out.iter().any(|path| may_be_of(path, sections)) {
             true => Ok(()),
             false => check(),
         }
