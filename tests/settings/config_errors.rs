@@ -71,6 +71,7 @@ fn what_may_follow_from_another_mistake_is_not_told() {
         ("[model]\nheads = 7\nd_modle = 700", "model.d_modle", "divisible"),
         ("[model]\nheads = 7\nd_model = \"700\"", "model.d_model = \"700\"", "divisible"),
         ("d_model = 700\n[model]\nheads = 7", "d_model", "divisible"),
+        ("[model]\nheads = 7\n[training]\nd_model = 700", "training.d_model", "divisible"),
         ("[data]\nmax_lenght = 20\n[training]\nmicro_batch_tokens = 40", "data.max_lenght", "do not fit"),
         ("[training]\nscheduel = \"noam\"\nschedule = \"cosine\"", "training.scheduel", "needs"),
     ] {
