@@ -131,7 +131,9 @@ fn the_multi30k_sweep_asks_every_question_of_table_3() {
     asked.dedup();
     let published = Published::named("table3").unwrap();
     assert_eq!(asked, published.rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>());
-    assert_eq!(trials.len(), 3 * asked.len());
+    // Rows beside these, as those of another rate of learning, name none of the paper.
+    let of_paper = trials.iter().filter(|trial| trial.paper.is_some()).count();
+    assert_eq!(of_paper, 3 * asked.len());
 }
 
 #[test]
