@@ -60,14 +60,17 @@ pub fn check_to_train(experiment: &Path, sets: &[&str]) -> Result<(), Error> {
 
 impl super::Workshop {
     /// Expects `ablate train` to refuse an experiment with these settings before it loads libtorch, as a mistake of the
-    /// user's, and gives what it says.
+    /// user's, and to say all of this.
     #[track_caller]
-    pub fn refusal(&self, experiment: &str, sets: &[&str]) -> String {
+    pub fn refuses(&self, experiment: &str, sets: &[&str], said: &[&str]) {
         let Err(error) = check_to_train(&self.path(experiment), sets) else {
             panic!("{sets:?} is no mistake in {experiment}");
         };
         assert_eq!(error.exit_code(), 2, "{error}");
-        error.to_string()
+        let told = error.to_string();
+        for words in said {
+            assert!(told.contains(words), "no {words:?} for {sets:?} in: {told}");
+        }
     }
 }
 

@@ -238,6 +238,13 @@ impl Workshop {
         workshop
     }
 
+    /// A workshop with this sweep as `small.toml`.
+    pub fn with_sweep(text: &str) -> Self {
+        let workshop = Workshop::new();
+        workshop.write("small.toml", text);
+        workshop
+    }
+
     /// A workshop whose `tiny.toml` is a language model, with its text prepared.
     pub fn of_language_model() -> Self {
         let workshop = Workshop::new();

@@ -84,14 +84,13 @@ fn settings_without_a_meaning_for_running_text_are_refused_at_their_line() {
         ("training.dev_bleu_interval_steps=5", "a language model writes nothing that has a reference"),
         ("training.micro_batch_tokens=15", "is less than the 16 tokens of a block"),
     ] {
-        let told = workshop.refusal("tiny.toml", &[key]);
-        assert!(told.contains(said), "{told}");
+        workshop.refuses("tiny.toml", &[key], &[said]);
     }
     let process = workshop.run(&["train", "tiny.toml", "--set", "training.packed_length=64"]).expect(2);
     process.says("its blocks fill their rows already");
-    let told = workshop.refusal("tiny.toml", &["model.position=\"learned\"", "model.learned_positions=15"]);
     let too_few = "model.learned_positions = 15 is too few for blocks of data.max_length = 16 tokens";
-    assert!(told.contains(too_few), "{told}");
+    let sets = ["model.position=\"learned\"", "model.learned_positions=15"];
+    workshop.refuses("tiny.toml", &sets, &[too_few]);
     assert!(!workshop.path("results").exists());
 }
 

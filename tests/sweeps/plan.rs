@@ -17,12 +17,6 @@ label = "no-positions"
 set = { "model.position" = "none" }
 "#;
 
-fn workshop() -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", SWEEP);
-    workshop
-}
-
 /// The plan of the sweep with further words.
 fn json(workshop: &Workshop, words: &[&str]) -> Value {
     workshop.run(&[&["sweep", "small.toml", "--plan", "--json"], words].concat()).expect(0).json()
@@ -34,7 +28,7 @@ fn text(workshop: &Workshop) -> String {
 
 #[test]
 fn without_a_corpus_a_plan_says_what_it_assumes_and_leaves_nothing() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let plan = text(&workshop);
     for expected in [
         "2 rows, 4 trials of 8 updates: 0 finished, 4 to run (4 never started)",
@@ -52,7 +46,7 @@ fn without_a_corpus_a_plan_says_what_it_assumes_and_leaves_nothing() {
 
 #[test]
 fn the_json_has_the_names_that_scripts_rely_on() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let plan = workshop.plan("small.toml");
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(keys(&plan), "rows totals trials unprepared");
@@ -87,7 +81,7 @@ fn the_json_has_the_names_that_scripts_rely_on() {
 /// Rows whose batches are alike may still cost differently: with R-Drop every micro-batch passes twice.
 #[test]
 fn two_passes_are_counted_twice() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let sweep =
         "\n[[row]]\nlabel = \"twice\"\nset = { \"training.r_drop\" = 1.0, \"model.dropout\" = 0.1 }\n";
     workshop.write("small.toml", &(SWEEP.to_string() + sweep));
@@ -98,7 +92,7 @@ fn two_passes_are_counted_twice() {
 
 #[test]
 fn what_ran_here_tells_time_and_memory_of_what_has_not() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     workshop.run(&["sweep", "small.toml", "--set", "training.steps=6"]).expect(0);
     // Other lengths of training are other trials of the same shapes.
     let plan = workshop.plan("small.toml");
@@ -181,7 +175,7 @@ fn what_another_run_or_row_does_is_not_counted_again() {
 
 #[test]
 fn a_probe_measures_what_has_never_run() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let plan = json(&workshop, &["--probe"]);
     for row in plan["rows"].as_array().unwrap() {
         let rate = &row["price"]["rate"];
@@ -250,7 +244,7 @@ fn every_row_is_held_to_the_prepared_text_before_anything_starts() {
 
 #[test]
 fn a_plan_is_of_the_trials_that_are_asked_for() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let only = |words: &[&str]| {
         let plan = json(&workshop, words);
         let trials = plan["trials"].as_array().unwrap().clone();

@@ -27,12 +27,6 @@ objective = "dev/loss"
 
 const SWEEP: [&str; 2] = ["sweep", "small.toml"];
 
-fn workshop(text: &str) -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", text);
-    workshop
-}
-
 /// The draws in the ledger of a results directory: row and values.
 fn draws(workshop: &Workshop, results: &str) -> Vec<(String, Value)> {
     let ledger = workshop.text(format!("{results}/small/ledger.jsonl"));
@@ -48,7 +42,7 @@ fn table(workshop: &Workshop) -> String {
 
 #[test]
 fn a_search_that_is_stopped_and_killed_draws_the_same() {
-    let (whole, stopped) = (workshop(SEARCH), workshop(SEARCH));
+    let (whole, stopped) = (Workshop::with_sweep(SEARCH), Workshop::with_sweep(SEARCH));
     whole.run(&SWEEP).expect(0).says("12 trials, 0 finished already; 12 to run, up to 1 at once");
     let drawn = draws(&whole, "results");
     let rows: Vec<&str> = drawn.iter().map(|(row, _)| row.as_str()).collect();
@@ -111,7 +105,7 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
 /// A clone of a finished search has its records in the search's own file. They stay there when a part of it is run, though
 /// most draws are still to come.
 fn assert_records_of_later_draws_stay(records: &str) {
-    let clone = workshop(SEARCH);
+    let clone = Workshop::with_sweep(SEARCH);
     clone.write("committed.jsonl", records);
     std::fs::create_dir_all(clone.path("results/small")).unwrap();
     clone.write("results/small/records.jsonl", records);
@@ -122,7 +116,8 @@ fn assert_records_of_later_draws_stay(records: &str) {
 
 #[test]
 fn draws_at_random_are_those_of_a_random_sweep_and_workers_do_not_wait() {
-    let workshop = workshop(&SEARCH.replace("workers = 1", "workers = 3").replace("[1]", "[1, 2]"));
+    let workshop =
+        Workshop::with_sweep(&SEARCH.replace("workers = 1", "workers = 3").replace("[1]", "[1, 2]"));
     let random = SEARCH.replace("[search]", "[random]").replace("objective = \"dev/loss\"\n", "");
     workshop.write("random.toml", &random.replace("count = 12", "count = 10"));
     let events = workshop.run(&["sweep", "small.toml", "--json"]).expect(0).out();
@@ -172,7 +167,7 @@ fn draws_at_random_are_those_of_a_random_sweep_and_workers_do_not_wait() {
 fn plans_selections_and_halving_know_the_search() {
     let halved = SEARCH.replace("\"training.steps\" = 4", "\"training.steps\" = 8")
         + "\n[halving]\nfirst = 2\nfactor = 3\n";
-    let workshop = workshop(&halved);
+    let workshop = Workshop::with_sweep(&halved);
     let plan = workshop.run(&["sweep", "small.toml", "--plan"]).expect(0).out();
     for words in [
         "search for the best dev/loss: 12 draws, the first 10 of them random; 10 are in the plan",
@@ -209,7 +204,7 @@ fn plans_selections_and_halving_know_the_search() {
 
 #[test]
 fn a_search_that_cannot_train_makes_no_further_draws_and_learns_nothing_of_it() {
-    let workshop = workshop(SEARCH);
+    let workshop = Workshop::with_sweep(SEARCH);
     let outcome = workshop.run(&["sweep", "small.toml", "--set", "run.device=\"cuda:0\""]).expect(1);
     let told = outcome.says("the search makes no further draws: all of its first 10 failed");
     assert_eq!(draws(&workshop, "results").len(), 10, "{}", told.err());
@@ -222,7 +217,7 @@ fn a_space_with_draws_that_the_text_forbids_is_refused_before_anything_starts() 
         .replace("[table]", "[set]\n\"model.position\" = \"learned\"\n\n[table]")
         .replace("set = { ", "# set = { ")
         .replace("\"training.clip_norm\"", table);
-    let workshop = workshop(&text);
+    let workshop = Workshop::with_sweep(&text);
     workshop
         .run(&SWEEP)
         .expect(2)
@@ -233,7 +228,7 @@ fn a_space_with_draws_that_the_text_forbids_is_refused_before_anything_starts() 
 
 #[test]
 fn a_space_with_few_settings_ends_the_search_early() {
-    let workshop = workshop(
+    let workshop = Workshop::with_sweep(
         &(SEARCH[..SEARCH.find("\"model.norm\"").unwrap()].to_string()
             + "\"model.norm\" = { choice = [\"post\", \"pre\"] }\n\"training.warmup_steps\" = { integer = [1, 3] }\n"),
     );

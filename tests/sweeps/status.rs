@@ -28,12 +28,6 @@ label = "wide"
 set = { "model.d_ff" = 24 }
 "#;
 
-fn workshop(sweep: &str) -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", sweep);
-    workshop
-}
-
 fn events(outcome: &Outcome) -> Vec<Value> {
     outcome.out().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -68,7 +62,7 @@ fn long_sweep(workshop: &Workshop) -> Child {
 
 #[test]
 fn events_tell_the_whole_sweep_to_a_program() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     let outcome = workshop.run(&["sweep", "small.toml", "--json"]).expect(1).says("1 of 3 trials failed");
     let events = events(&outcome);
     assert!(events.iter().all(|event| event["time"].as_f64().unwrap() > 1e9));
@@ -111,7 +105,7 @@ fn events_tell_the_whole_sweep_to_a_program() {
 
 #[test]
 fn the_summary_and_status_tell_what_every_trial_is_once_the_sweep_has_ended() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     let before = status(&workshop);
     assert_eq!(trial(&before, "base")["state"], "never_started");
     assert_eq!(trial(&before, "base")["identity"], Value::Null, "no corpus yet");
@@ -148,7 +142,7 @@ fn the_summary_and_status_tell_what_every_trial_is_once_the_sweep_has_ended() {
 
 #[test]
 fn status_works_beside_a_driver_and_after_its_death() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     let mut driver = long_sweep(&workshop);
     let during = status(&workshop);
     assert_eq!((&during["at_work"], &during["driver"]["process"]), (&true.into(), &driver.id().into()));
@@ -187,7 +181,7 @@ fn status_works_beside_a_driver_and_after_its_death() {
 
 #[test]
 fn a_terminal_shows_a_line_a_trial_and_none_is_too_long() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     let (width, height) = (72, 12);
     let (mut main, mut side) = (0, 0);
     // SAFETY: openpty fills the two descriptors, which are ours from then on; the size is only read.

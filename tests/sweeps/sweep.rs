@@ -21,12 +21,6 @@ label = "no-positions"
 set = { "model.position" = "none" }
 "#;
 
-fn workshop() -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", SWEEP);
-    workshop
-}
-
 /// The sweep at work.
 fn started(workshop: &Workshop) -> Child {
     let mut command = workshop.command(&["sweep", "small.toml"]);
@@ -35,7 +29,7 @@ fn started(workshop: &Workshop) -> Child {
 
 #[test]
 fn a_sweep_trains_every_trial_once_and_says_so_the_second_time() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let first = workshop.run(&["sweep", "small.toml"]).expect(0);
     let records = workshop.text("results/small/records.jsonl");
     assert_eq!(records.lines().count(), 4);
@@ -66,7 +60,7 @@ fn a_sweep_trains_every_trial_once_and_says_so_the_second_time() {
 
 #[test]
 fn a_failing_trial_is_recorded_with_its_reason_and_the_rest_go_on() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let row = "\n[[row]]\nlabel = \"explodes\"\nset = { \"training.learning_rate_scale\" = 1e30 }\n";
     workshop.write("small.toml", &format!("{SWEEP}{row}"));
     let outcome = workshop.run(&["sweep", "small.toml"]).expect(1).says("2 of 6 trials failed");
@@ -119,7 +113,7 @@ fn rows_of_another_sweep_file_of_the_same_name_are_told() {
 
 #[test]
 fn records_are_kept_as_trials_finish() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let endless = "\n[[row]]\nlabel = \"endless\"\nset = { \"training.steps\" = 1000000 }\n";
     workshop.write("small.toml", &format!("{}{endless}", SWEEP.replace("workers = 2", "workers = 1")));
     let mut sweep = started(&workshop);
@@ -242,7 +236,7 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
 
 #[test]
 fn what_would_be_left_out_is_told() {
-    let workshop = workshop();
+    let workshop = Workshop::with_sweep(SWEEP);
     let idle = "decoding.length_penalty has no effect with decoding.beam = 1";
     let sets = ["--set", "decoding.beam=1", "--set", "decoding.length_penalty=0.5"];
     for words in [["train", "tiny.toml"], ["sweep", "small.toml"]] {
@@ -275,7 +269,7 @@ fn a_sweep_without_a_finished_trial_prints_no_table() {
 
 #[test]
 fn one_worker_and_two_give_the_same_records() {
-    let (one, two) = (workshop(), Workshop::swept(SWEEP));
+    let (one, two) = (Workshop::with_sweep(SWEEP), Workshop::swept(SWEEP));
     one.run(&["sweep", "small.toml", "--workers", "1"]).expect(0);
     assert_eq!(one.text("results/small/records.jsonl"), two.text("results/small/records.jsonl"));
     assert_eq!(one.text("results/small/table.csv"), two.text("results/small/table.csv"));
@@ -283,7 +277,7 @@ fn one_worker_and_two_give_the_same_records() {
 
 #[test]
 fn a_stopped_sweep_saves_its_trials_and_goes_on() {
-    let (whole, stopped) = (Workshop::swept(SWEEP), workshop());
+    let (whole, stopped) = (Workshop::swept(SWEEP), Workshop::with_sweep(SWEEP));
     let mut child = started(&stopped);
     let run = stopped.path("results/small/base/seed-1");
     assert!(wait_beside(&mut child, "a trial trains", || last_step(&run) >= Some(2)), "the sweep has ended");

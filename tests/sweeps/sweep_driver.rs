@@ -13,12 +13,6 @@ set = { "training.steps" = 8 }
 label = "base"
 "#;
 
-fn workshop(sweep: &str) -> Workshop {
-    let workshop = Workshop::new();
-    workshop.write("small.toml", sweep);
-    workshop
-}
-
 fn row(label: &str, set: &str) -> String {
     format!("\n[[row]]\nlabel = \"{label}\"\nset = {{ {set} }}\n")
 }
@@ -65,7 +59,7 @@ fn sweep_with_a_kill(workshop: &Workshop, words: &[&str], run: &str) -> Outcome 
 #[test]
 fn a_killed_trial_is_tried_again_and_ends_the_same() {
     let long = SWEEP.replace("= 8", "= 60");
-    let (whole, killed) = (workshop(&long), workshop(&long));
+    let (whole, killed) = (Workshop::with_sweep(&long), Workshop::with_sweep(&long));
     whole.run(&["sweep", "small.toml"]).expect(0);
     let outcome = sweep_with_a_kill(&killed, &["sweep", "small.toml"], "results/small/base/seed-1");
     outcome.expect(0).says("killed by signal 9").says("to be tried again").says("finished in");
@@ -77,7 +71,8 @@ fn a_killed_trial_is_tried_again_and_ends_the_same() {
 
 #[test]
 fn attempts_have_a_limit() {
-    let workshop = workshop(&format!("{}\n[retry]\nattempts = 1\n", SWEEP.replace("= 8", "= 60")));
+    let workshop =
+        Workshop::with_sweep(&format!("{}\n[retry]\nattempts = 1\n", SWEEP.replace("= 8", "= 60")));
     let outcome = sweep_with_a_kill(&workshop, &["sweep", "small.toml"], "results/small/base/seed-1");
     outcome.expect(1).says("1 of 1 trial failed; the same command tries them again");
     let failure = workshop.text("results/small/base/seed-1/failure.json");
@@ -95,7 +90,7 @@ fn attempts_have_a_limit() {
 #[test]
 fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
     let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
-    let workshop = workshop(&format!("{SWEEP}{explodes}"));
+    let workshop = Workshop::with_sweep(&format!("{SWEEP}{explodes}"));
     workshop.run(&["sweep", "small.toml"]).expect(1).says("1 would fail again");
     let again = workshop.run(&["sweep", "small.toml"]).expect(1).says("nothing else is to be run");
     assert!(again.err().contains("explodes seed 1: diverged"), "{}", again.err());
@@ -110,7 +105,7 @@ fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
 #[test]
 fn a_loss_that_explodes_is_a_divergence_though_it_is_a_number() {
     let explodes = row("explodes", "\"training.learning_rate_scale\" = 300.0");
-    let workshop = workshop(&format!("{}{explodes}", SWEEP.replace("= 8", "= 40")));
+    let workshop = Workshop::with_sweep(&format!("{}{explodes}", SWEEP.replace("= 8", "= 40")));
     workshop.run(&["sweep", "small.toml"]).expect(1).says("explodes seed 1: diverged");
     let failure = workshop.text("results/small/explodes/seed-1/failure.json");
     let failure: serde_json::Value = serde_json::from_str(&failure).unwrap();
@@ -123,7 +118,7 @@ fn a_loss_that_explodes_is_a_divergence_though_it_is_a_number() {
 #[test]
 fn only_the_named_rows_and_trials_run() {
     let sweep = SWEEP.replace("[1]", "[1, 2]") + &row("wide", "\"model.d_ff\" = 24");
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::with_sweep(&sweep);
     workshop.run(&["sweep", "small.toml", "--only", "wide"]).expect(0);
     assert_eq!(events(&workshop, "finished"), ["wide", "wide"]);
     workshop.run(&["sweep", "small.toml", "--only", "base/seed-2"]).expect(0);
@@ -137,7 +132,7 @@ fn only_the_named_rows_and_trials_run() {
 fn fail_fast_ends_the_sweep_and_the_rest_goes_on_later() {
     let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
     let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", &format!("{explodes}{}", row("base", "")));
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::with_sweep(&sweep);
     workshop
         .run(&["sweep", "small.toml", "--fail-fast"])
         .expect(75)
@@ -150,7 +145,7 @@ fn fail_fast_ends_the_sweep_and_the_rest_goes_on_later() {
 #[test]
 fn budgets_end_one_call_and_the_next_goes_on() {
     let sweep = SWEEP.replace("[1]", "[1, 2, 3]").replace("base =", "max_trials = 2\nbase =");
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::with_sweep(&sweep);
     workshop
         .run(&["sweep", "small.toml"])
         .expect(75)
@@ -185,7 +180,7 @@ fn a_trial_that_finished_elsewhere_is_taken_over() {
 fn rows_that_only_decode_differently_share_one_training() {
     let sweep = SWEEP.replace("= 8 }", "= 8, \"training.dev_bleu_interval_steps\" = 0 }")
         + &row("greedy", "\"decoding.beam\" = 1");
-    let (shared, alone) = (workshop(&sweep), workshop(&sweep));
+    let (shared, alone) = (Workshop::with_sweep(&sweep), Workshop::with_sweep(&sweep));
     shared
         .run(&["sweep", "small.toml", "--workers", "2"])
         .expect(0)
@@ -210,7 +205,10 @@ fn rows_that_only_decode_differently_share_one_training() {
 fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
     let base = SWEEP.replace("= 8 }", "= 40 }").replace("[1]", "[1, 2]")
         + &row("slow", "\"training.learning_rate_scale\" = 0.01");
-    let (all, halved) = (workshop(&base), workshop(&format!("{base}\n[halving]\nfirst = 10\nfactor = 2\n")));
+    let (all, halved) = (
+        Workshop::with_sweep(&base),
+        Workshop::with_sweep(&format!("{base}\n[halving]\nfirst = 10\nfactor = 2\n")),
+    );
     all.run(&["sweep", "small.toml"]).expect(0);
     let outcome =
         halved.run(&["sweep", "small.toml"]).expect(0).says("paused at step 10").says("go no further");
@@ -224,7 +222,7 @@ fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
         }
     }
     let wrong = format!("{base}\n[halving]\nfirst = 7\n");
-    workshop(&wrong)
+    Workshop::with_sweep(&wrong)
         .run(&["sweep", "small.toml"])
         .expect(2)
         .says("halving.first = 7")
@@ -241,7 +239,7 @@ fn halved() -> String {
 
 #[test]
 fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_given() {
-    let (whole, killed) = (workshop(&halved()), workshop(&halved()));
+    let (whole, killed) = (Workshop::with_sweep(&halved()), Workshop::with_sweep(&halved()));
     whole.run(&["sweep", "small.toml"]).expect(0).says("halving let 2 trials go no further");
     assert_eq!(events(&whole, "finished"), ["base"]);
     let before = events(&whole, "started").len();
@@ -263,7 +261,7 @@ fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_giv
 
 #[test]
 fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     let sweep = ["sweep", "small.toml", "--set", "run.device=\"cuda:0\""];
     workshop.run(&sweep).expect(1).says("base seed 1");
     let hasty = ["sweep", "small.toml", "--only", "base", "--max-hours", "0.00000001"];
@@ -274,7 +272,7 @@ fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
 
 #[test]
 fn a_sweep_that_is_stopped_before_any_trial_ended_writes_no_table() {
-    let workshop = workshop(SWEEP);
+    let workshop = Workshop::with_sweep(SWEEP);
     workshop.run(&["sweep", "small.toml", "--max-hours", "0.00000001"]).expect(75);
     for file in ["table.md", "table.tex", "table.csv", "records.jsonl"] {
         assert!(!workshop.path(format!("results/small/{file}")).exists(), "{file}");
@@ -287,7 +285,7 @@ fn a_sweep_that_is_stopped_before_any_trial_ended_writes_no_table() {
 fn a_table_that_no_longer_holds_is_written_anew_where_nothing_has_ended() {
     let explodes = row("explodes", "\"training.learning_rate_scale\" = 1e30");
     let sweep = SWEEP.replace("\n[[row]]\nlabel = \"base\"\n", &explodes);
-    let workshop = workshop(&sweep);
+    let workshop = Workshop::with_sweep(&sweep);
     workshop.run(&["sweep", "small.toml"]).expect(1);
     let table = workshop.text("results/small/table.md");
     assert!(table.contains("diverged"), "{table}");
@@ -300,7 +298,7 @@ fn a_table_that_no_longer_holds_is_written_anew_where_nothing_has_ended() {
 #[test]
 fn what_failed_with_other_settings_is_not_said_to_have_failed() {
     let diverges = SWEEP.to_string() + &row("explodes", "\"training.learning_rate_scale\" = 1e30");
-    let workshop = workshop(&diverges);
+    let workshop = Workshop::with_sweep(&diverges);
     workshop.run(&["sweep", "small.toml"]).expect(1);
     let table = workshop.run(&["table", "small.toml"]).expect(0);
     assert!(table.out().contains("failed: explodes"), "{}", table.out());

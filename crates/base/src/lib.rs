@@ -8,6 +8,7 @@ pub mod cards;
 pub mod clock;
 pub mod color;
 pub mod constituency_tree;
+pub mod diagnostic;
 pub mod error;
 pub mod files;
 pub mod folders;

@@ -58,7 +58,7 @@ pub struct FirstRows<'a> {
     /// The kind of the embedded tokens.
     pub kind: Kind,
     pub device: Device,
-    /// What the encoder has read, a source for each row; it is absent where there is no encoder.
+    /// The encoder's output, with a source for each row; it is absent where there is no encoder.
     pub encoded: Option<&'a Encoded>,
 }
 

@@ -73,7 +73,7 @@ impl<'a> Report<'a> {
         self.table.base.as_deref().or(self.trials.first().map(|trial| trial.row))
     }
 
-    /// Whether this is the label of the row of [`base`](Self::base).
+    /// Returns whether this is the label of the base row.
     pub fn is_base(&self, label: &str) -> bool {
         self.base() == Some(label)
     }

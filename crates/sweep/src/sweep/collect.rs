@@ -146,7 +146,7 @@ impl OtherSettings {
     }
 }
 
-/// Whether there is anything that a table could state of these trials: a record, or a failure.
+/// Returns whether a table could state anything of these trials: a record, or a failure.
 pub fn has_ended(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> bool {
     let has_failed = |trial: &Trial| present_failure(&run_dir(sweep_dir, trial), &trial.experiment).is_some();
     records.iter().any(Option::is_some) || trials.iter().any(has_failed)

@@ -42,7 +42,7 @@ struct Found<'a> {
     records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     reused: BTreeMap<usize, &'a Committed>,
-    /// How to prepare the corpora without which nobody can tell whether these records are of their text.
+    /// How to prepare the corpora without which it is not known whether these records are of their text.
     unprepared: BTreeSet<String>,
 }
 
@@ -136,25 +136,7 @@ impl Collected {
         let damaged = collect::damaged_records(&sweep_dir, &trials);
         if records.iter().all(Option::is_none) {
             let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
-            let why = match OtherSettings::of(&sweep_dir, &trials) {
-                Some(others) => others.told(&sweep_dir),
-                None => {
-                    let kept = record_file::labels(&sweep_dir)?;
-                    let is_kept = |trial: &Trial| kept.contains(&(trial.row.clone(), trial.seed));
-                    let reuse = match committed.is_empty() && trials.iter().any(is_kept) {
-                        true => format!(
-                            ", or take its {RECORDS_FILE} with --reuse-records {}",
-                            shell_word(&sweep_dir.display().to_string())
-                        ),
-                        false => String::new(),
-                    };
-                    format!(
-                        "{} holds no finished trial of this sweep; run `ablate sweep {}`{reuse}",
-                        sweep_dir.display(),
-                        shell_word(&file.display().to_string())
-                    )
-                }
-            };
+            let why = nothing_finished(file, &sweep_dir, &trials, committed)?;
             return Err(Error::user(why + &damaged));
         }
         damaged.iter().for_each(|damage| print_message(&format!("warning: {damage}; its trial is left out")));
@@ -171,4 +153,25 @@ impl Collected {
         let (reused, search) = (reused.into_keys().collect(), spec.search);
         Ok(Collected { sweep_dir, table, counts, trials, records, reused, search, to_come })
     }
+}
+
+/// Says that no trial of a sweep is finished, and what to do about it.
+fn nothing_finished(
+    file: &Path,
+    sweep_dir: &Path,
+    trials: &[Trial],
+    committed: &CommittedRecords,
+) -> Result<String> {
+    if let Some(others) = OtherSettings::of(sweep_dir, trials) {
+        return Ok(others.told(sweep_dir));
+    }
+    let folder = sweep_dir.display().to_string();
+    let file = shell_word(&file.display().to_string());
+    let why = format!("{folder} holds no finished trial of this sweep; run `ablate sweep {file}`");
+    let kept = record_file::labels(sweep_dir)?;
+    let is_kept = |trial: &Trial| kept.contains(&(trial.row.clone(), trial.seed));
+    Ok(match committed.is_empty() && trials.iter().any(is_kept) {
+        true => format!("{why}, or take its {RECORDS_FILE} with --reuse-records {}", shell_word(&folder)),
+        false => why,
+    })
 }

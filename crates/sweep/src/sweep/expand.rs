@@ -42,7 +42,7 @@ fn expand_with(
         mistakes.keep(check(spec))?;
         return Ok((mistakes.end(rows(purpose, spec, sets))?, None));
     };
-    check(spec)?;
+    spec.mistakes.clone().end(check(spec))?;
     let drawer = Drawer::of(search, spec, sets)?;
     let recorded = recorded(&drawer)?;
     let (drawing, trials) = Drawing::open(drawer, purpose, spec, recorded)?;

@@ -9,6 +9,7 @@ use super::marker::{Axes, Changes, Conditions, Random, Search, Unread, Zip};
 use super::policy::{Halving, Retry};
 use crate::config::json_schema::root;
 use crate::config::load::is_recipe;
+use crate::config::subsections::SECTIONS;
 use crate::config::toml_tree::Table;
 use crate::error::{Error, Result};
 use crate::results::table_layout::Form;
@@ -32,8 +33,6 @@ const SWEEP_KEYS: [&str; 12] = [
     "seeds", "row", "section", "axes", "zip", "point", "random", "search", "include", "table", "workers",
     "set",
 ];
-/// Sections that experiments have and sweep files have not.
-const EXPERIMENT_KEYS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
 
 /// Whether a file states a sweep, or a part of one.
 pub fn is_sweep(file: &Table) -> bool {
@@ -60,7 +59,7 @@ pub fn refuse_recipe(path: &Path, file: &Table) -> Result<()> {
 /// A user error that says what can be done with the file.
 pub fn refuse_experiment(path: &Path, file: &Table) -> Result<()> {
     refuse_recipe(path, file)?;
-    if is_sweep(file) || !EXPERIMENT_KEYS.iter().any(|key| file.get(key).is_some()) {
+    if is_sweep(file) || !SECTIONS.iter().any(|key| file.get(key).is_some()) {
         return Ok(());
     }
     Err(Error::user(format!(

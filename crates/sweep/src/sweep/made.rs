@@ -66,7 +66,7 @@ impl MadeSweep {
             if axes.iter().any(|earlier| earlier.key == axis.key) {
                 let message = format!("the values of {} are stated twice", axis.key);
                 let help = format!("state all of them once: {AXIS} {}=VALUE,VALUE,…", axis.key);
-                mistakes.keep::<()>(Err(mistake(message, &axis.place, help)))?;
+                mistakes.add_error(mistake(message, &axis.place, help))?;
             }
             axes.push(axis);
         }

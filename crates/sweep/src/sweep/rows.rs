@@ -326,12 +326,12 @@ fn change(tree: &Tree, setting: &Setting) -> (String, String) {
     (setting.key.clone(), value.inline())
 }
 
-/// Checks what the sweep file alone can tell.
+/// Checks what the sweep file alone can tell, beside what was wrong when it was read.
 ///
 /// # Errors
-/// All mistakes of the file, those that were found when it was read among them.
+/// The mistakes that are found here.
 pub fn check(spec: &SweepSpec) -> Result<()> {
-    let mut mistakes = spec.mistakes.clone();
+    let mut mistakes = Mistakes::default();
     if !is_directory_name(&spec.name) {
         let message = format!(
             "{}: a sweep is called by its file, and the name {:?} is not a safe one",

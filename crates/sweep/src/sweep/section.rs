@@ -124,7 +124,7 @@ pub fn check_row_labels(rows: &[Row], mistakes: &mut Mistakes) -> Result<()> {
     for Row { label, label_place: place, .. } in rows {
         if let Some(other) = places.insert(label, place) {
             let message = format!("two rows are labelled {label:?}");
-            mistakes.keep::<()>(Err(mistake(message, place, one_label(other, place))))?;
+            mistakes.add_error(mistake(message, place, one_label(other, place)))?;
         }
     }
     Ok(())

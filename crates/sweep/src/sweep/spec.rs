@@ -101,7 +101,7 @@ impl SweepSpec {
         if let Some(workers) = workers.filter(|workers| !(1..=MOST_WORKERS).contains(workers)) {
             let help = format!("expected 1 to {MOST_WORKERS}; leave it out to let the command decide");
             let message = format!("workers = {workers} is out of range");
-            mistakes.keep::<()>(Err(mistake(message, &place_of(&tree, "workers", &start), help)))?;
+            mistakes.add_error(mistake(message, &place_of(&tree, "workers", &start), help))?;
         }
         let policy = Policy { max_trials, max_hours, retry, halving, fail_fast: false };
         let place = |path: &[&str]| tree.at(path).map(|node| node.place.clone());
@@ -150,7 +150,7 @@ impl SweepSpec {
         if let Some(Some(search)) = &search
             && search.count.saturating_mul(seeds.len()) > MOST_COMBINATIONS
         {
-            mistakes.keep::<()>(Err(too_many(&search.place)))?;
+            mistakes.add_error(too_many(&search.place))?;
         }
         let (states_rows, states_sections) =
             (!(rows.is_empty() && included.is_empty()), !sections.is_empty());

@@ -128,7 +128,7 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
             let place = spec.place(&["table", "peak_tflops", device], None);
             let message = format!("table.peak_tflops: {tflops} for {device:?} is not a valid rate");
             let help = "expected 10¹² operations per second, a number above 0 such as 0.05";
-            mistakes.keep::<()>(Err(mistake(message, &place, help)))?;
+            mistakes.add_error(mistake(message, &place, help))?;
         }
     }
     let published = spec.table.paper.as_deref().map(Published::named).transpose();

@@ -5,8 +5,9 @@
 
 use super::canonical_json::hash;
 use super::experiment::Experiment;
+use super::switched_off::switched_off;
 use super::task_keys::without_unread_by_task;
-use super::unread_keys::{at_defaults, switched_off, without_unread};
+use super::unread_keys::{at_defaults, without_unread};
 use crate::data::{Corpus, FilePair};
 use crate::decode::DecodingConfig;
 use crate::error::{Error, Result};

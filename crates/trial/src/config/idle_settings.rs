@@ -4,14 +4,15 @@
 use super::changes::at_key;
 use super::experiment::{Experiment, RunConfig, setting_text};
 use super::identity::configuration_hash;
+use super::idle_spans::idle_spans;
 use super::subsections::settings_of;
+use super::switched_off::switched_off;
 use super::task_keys::{decoder, unread_by_task};
-use super::unread_keys::{PARTS, Unread, all_unread, at_defaults, switched_off, unread};
+use super::unread_keys::{PARTS, Unread, all_unread, at_defaults, unread};
 use crate::data::{DataConfig, Pieces};
 use crate::decode::DecodingConfig;
-use crate::model::{CausalSpan, DecoderKind, EncoderKind, ModelConfig, Span, local_sides};
+use crate::model::{DecoderKind, ModelConfig};
 use crate::train::learning_rate::ends_in_warmup;
-use crate::train::masked_blocks::around;
 use crate::train::schedule::Schedule;
 use crate::train::{TaskKind, TrainingConfig};
 use std::collections::BTreeMap;
@@ -48,7 +49,8 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     found.extend(average(training));
     found.extend(patience(training));
     found.extend(maps(model, run));
-    found.extend(spans(experiment));
+    let spans = idle_spans(experiment).into_iter();
+    found.extend(spans.map(|(key, why)| Idle::new(key, why, "use a smaller span, or leave it out")));
     found.extend(unread(model).into_iter().map(not_read));
     found.extend(unread_by_task(experiment).into_iter().map(not_read));
     if model.reads_positions() && !model.has_learned_positions() {
@@ -261,66 +263,6 @@ fn attending_layers(model: &ModelConfig) -> (String, usize) {
     (format!("a convolutional decoder, of which {count} layers attend"), count)
 }
 
-/// Spans that hide nothing of any sequence that is trained on. Sentences of dev and test sets may be longer, so that their
-/// losses and scores can differ, but the weights do not, unless the dev loss ends a training early.
-fn spans(experiment: &Experiment) -> Vec<Idle> {
-    let Experiment { data, model, decoding, .. } = experiment;
-    let (span, decoder_span) = (model.attention.span, model.attention.decoder_span);
-    let is_running = data.recipe.is_running_text();
-    // Tokens of the longest sequence that an encoder reads, and of the longest that a decoder reads or writes.
-    let (read, written) = if is_running {
-        let block = data.max_length.saturating_add(around(model.tells_next_sentence()));
-        (block, block)
-    } else {
-        let sentence = data.max_length.saturating_add(1);
-        let prefix = if experiment.reads_prefixes() { sentence } else { 0 };
-        (sentence, sentence.saturating_add(prefix).saturating_add(decoding.max_extra_length))
-    };
-    let [read, written] = [read, written].map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX));
-    let encodes = model.encoder == EncoderKind::SelfAttention;
-    let decodes = model.decoder == DecoderKind::SelfAttention;
-    let hides_nothing = |key, value: String, of_decoder: bool| {
-        let longest = if of_decoder { written } else { read };
-        let extra = match of_decoder && !is_running {
-            true => format!(" and decoding.max_extra_length = {}", decoding.max_extra_length),
-            false => String::new(),
-        };
-        let message = format!(
-            "{key} = {value} hides nothing in training: its sequences have at most {longest} tokens with data.max_length = {}{extra}",
-            data.max_length
-        );
-        Idle::new(key, message, "use a smaller span, or leave it out")
-    };
-    let mut found = Vec::new();
-    let inherits = decodes && decoder_span.is_none();
-    let is_idle = match span {
-        Span::Local(width) => {
-            let surrounds = local_sides(width.max(1)).into_iter().all(|side| side >= read.saturating_sub(1));
-            (encodes || inherits) && (!encodes || surrounds) && (!inherits || width >= written)
-        }
-        Span::BigBird { block, random, global } => {
-            let block = block.max(1);
-            let blocks = read / block + i64::from(read % block > 0);
-            // The first block behind the global ones sees itself, the next one, and so many others.
-            encodes && blocks <= global.saturating_add(random).saturating_add(2)
-        }
-        Span::Full | Span::Linformer(_) => false,
-    };
-    if is_idle {
-        let of_decoder = inherits && matches!(span, Span::Local(_));
-        found.push(hides_nothing("model.attention.span", setting_text(&span), of_decoder));
-    }
-    // Beside a local span of the encoder it says that the decoder sees more.
-    if let Some(CausalSpan::Local(width)) = decoder_span
-        && decodes
-        && width >= written
-        && !matches!(span, Span::Local(_))
-    {
-        found.push(hides_nothing("model.attention.decoder_span", setting_text(&decoder_span), true));
-    }
-    found
-}
-
 /// Whether the value of `key` in `experiment` is the default.
 pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     let defaults = Experiment {
@@ -388,7 +330,7 @@ pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Projections;
+    use crate::model::{CausalSpan, EncoderKind, Projections, Span};
 
     fn experiment(change: impl Fn(&mut Experiment)) -> Experiment {
         let mut experiment = Experiment::of_generated_text();

@@ -16,6 +16,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
+use std::sync::LazyLock;
 
 /// The schema of experiment files.
 pub fn experiment() -> Schema {
@@ -109,6 +110,10 @@ pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, 
         ("run", properties(generator, &RunConfig::default())),
     ]
 }
+
+/// The same for those who only ask what there is.
+pub static SECTIONS_WITH_KEYS: LazyLock<[(&str, Map<String, Value>); 11]> =
+    LazyLock::new(|| sections(&mut SchemaSettings::draft07().into_generator()));
 
 /// A `[data]` section of defaults, beside a recipe, for which there is no default.
 fn some_data() -> DataConfig {

@@ -1,12 +1,10 @@
 //! What does not fit when a file is read as a type, and how a user is told: the key, the value seen, what is accepted.
 
-use super::json_schema::sections;
+use super::json_schema::SECTIONS_WITH_KEYS;
 use super::other_names::{hint, section_hint};
 use super::toml_tree::Node;
 use crate::error::{Diagnostic, Place, did_you_mean};
-use schemars::generate::SchemaSettings;
 use serde::de;
-use serde_json::{Map, Value};
 use std::fmt;
 use std::num::IntErrorKind;
 
@@ -126,21 +124,16 @@ impl Mismatch {
 /// Tables of a sweep file that may stand there several times.
 const REPEATED: [&str; 5] = ["row", "section", "point", "zip", "exclude"];
 
-/// The sections of an experiment with their keys.
-fn all_sections() -> impl Iterator<Item = (&'static str, Map<String, Value>)> {
-    sections(&mut SchemaSettings::draft07().into_generator()).into_iter()
-}
-
 /// The advice for a key that stands outside of any section of an experiment, and is one of a section.
 fn key_of_section(word: &str) -> Option<String> {
-    let found = all_sections().find(|(_, keys)| keys.contains_key(word));
+    let found = SECTIONS_WITH_KEYS.iter().find(|(_, keys)| keys.contains_key(word));
     found.map(|(section, _)| format!("did you mean {section}.{word}? Put it under [{section}]"))
 }
 
 /// The advice for a key with its section that stands in quotes outside of any section, where it is one name with a dot.
 fn quoted_key(word: &str) -> Option<String> {
     let (section, key) = word.rsplit_once('.')?;
-    let is_key = all_sections().any(|(name, keys)| name == section && keys.contains_key(key));
+    let is_key = SECTIONS_WITH_KEYS.iter().any(|(name, keys)| *name == section && keys.contains_key(key));
     is_key.then(|| format!("write {word} without quotes, or {key} under [{section}]"))
 }
 

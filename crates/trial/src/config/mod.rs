@@ -4,7 +4,7 @@
 //! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
 //! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they
 //! differ, [`idle_settings`] which settings change nothing, [`unread_keys`] which the parts of a model do not read,
-//! [`task_keys`] which its task does not, [`conflict`] which contradict each other. [`json_schema`] tells editors what a file
+//! [`switched_off`] which another key switches off, [`task_keys`] which the task does not read, [`conflict`] which contradict each other. [`json_schema`] tells editors what a file
 //! may hold, and [`key_reference`] tells readers.
 
 mod canonical_json;
@@ -14,6 +14,7 @@ pub mod deserialize;
 pub mod experiment;
 pub mod identity;
 pub mod idle_settings;
+mod idle_spans;
 pub mod json_schema;
 pub mod key_reference;
 pub mod load;
@@ -23,6 +24,7 @@ pub mod parse;
 mod schema_shape;
 pub mod settings;
 pub mod subsections;
+mod switched_off;
 mod task_keys;
 pub mod toml_tree;
 pub mod unread_keys;

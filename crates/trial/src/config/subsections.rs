@@ -4,6 +4,9 @@
 
 use serde_json::{Map, Value};
 
+/// The sections of an experiment.
+pub const SECTIONS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
+
 /// The dotted names of these tables.
 pub const SUBSECTIONS: [&str; 6] = [
     "model.attention",

@@ -6,8 +6,7 @@ use super::experiment::setting_text;
 use crate::model::convolutional::{Block, SourceAttention};
 use crate::model::recurrent::{Alignment, Cell};
 use crate::model::{
-    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, NormKind, Projections,
-    RecurrentConfig, Span,
+    AttentionConfig, ConvolutionalConfig, DecoderKind, EncoderKind, ModelConfig, RecurrentConfig, Span,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -279,36 +278,6 @@ fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
         add(&[&CONVOLUTIONAL_DECODER[1..], &CONVOLUTIONAL_ATTENTION].concat(), &[reads]);
     } else if *attention == SourceAttention::None {
         add(&CONVOLUTIONAL_ATTENTION, &[attends]);
-    }
-    found
-}
-
-/// The keys of `[model]` that are read by a part of the model and have no effect with the value of another key: an
-/// experiment may state them for the sake of sweeps that change the other one.
-pub fn switched_off(model: &ModelConfig) -> Vec<Unread> {
-    let mut found = Vec::new();
-    let mut add = |keys: &[_], because: (_, _)| found.extend(all_unread(keys, &[because]));
-    if !model.feed_forward {
-        let because = ("model.feed_forward", setting_text(&model.feed_forward));
-        add(&["model.d_ff", "model.activation_dropout"], because.clone());
-        if !model.reads_activation() {
-            add(&["model.activation"], because);
-        }
-    }
-    if model.norm_kind == NormKind::None {
-        let because = ("model.norm_kind", setting_text(&model.norm_kind));
-        add(&["model.norm"], because.clone());
-        if !model.has_bottlenecks() {
-            add(&["model.layer_norm_epsilon"], because);
-        }
-    }
-    if model.attention.projections == Projections::None {
-        // There is nothing that would have biases or first values.
-        let because = ("model.attention.projections", setting_text(&model.attention.projections));
-        add(&["model.attention_biases"], because.clone());
-        if model.initialisation.is_of_projections() {
-            add(&["model.initialisation"], because);
-        }
     }
     found
 }

@@ -4,7 +4,8 @@
 
 use super::conflict::{Conflict, conflict};
 use super::experiment::{Experiment, RunConfig};
-use super::json_schema;
+use super::json_schema::SECTIONS_WITH_KEYS;
+use super::subsections::SECTIONS;
 use super::toml_tree::{Tree, Value};
 use super::unread_keys::without_unread;
 use crate::data::{DataConfig, Pieces, Vocabulary};
@@ -12,10 +13,7 @@ use crate::decode::DecodingConfig;
 use crate::error::{Diagnostic, Place, Result, nearest};
 use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use crate::model::{CausalSpan, ModelConfig, Position, Span, Tying};
-use schemars::generate::SchemaSettings;
-use serde_json::Map;
 use std::fmt::Display;
-use std::sync::LazyLock;
 
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
@@ -40,13 +38,6 @@ const MOST_THREADS: usize = 1 << 12;
 const LARGEST_PENALTY: f64 = 100.0;
 /// Padding, beginning and end of a sentence: the least that a vocabulary holds.
 const SPECIAL_TOKENS: i64 = 3;
-
-/// Sections of an experiment.
-const SECTIONS: [&str; 5] = ["data", "model", "training", "decoding", "run"];
-
-/// Each section with its keys.
-static KEYS: LazyLock<Vec<(&str, Map<String, serde_json::Value>)>> =
-    LazyLock::new(|| json_schema::sections(&mut SchemaSettings::draft07().into_generator()).into());
 
 /// Checks an experiment; `tree` is where its values were written. `left_out` are the paths of keys that were written and
 /// could not be read: what their sections state together is not judged.
@@ -100,7 +91,8 @@ fn may_be_of(path: &[String], sections: &[&str]) -> bool {
         return true;
     }
     let Some(key) = path.get(1) else { return false };
-    let keys_of = |section: &str| KEYS.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
+    let keys_of =
+        |section: &str| SECTIONS_WITH_KEYS.iter().find(|(name, _)| *name == section).map(|(_, keys)| keys);
     let is_key_of = |section: &str| keys_of(section).is_some_and(|keys| keys.contains_key(key));
     let own = keys_of(section).into_iter().flat_map(|keys| keys.keys().map(String::as_str));
     !is_key_of(section) && (sections.iter().any(|&other| is_key_of(other)) || nearest(key, own).is_none())

@@ -5,6 +5,7 @@
 //! written.
 
 use crate::error::{Error, Result};
+use crate::printable::quoted;
 use std::path::Path;
 
 /// The text of a batch script that becomes the keeper of one job of the array that `submission` describes. The options of
@@ -36,7 +37,7 @@ pub fn text(
 /// # Errors
 /// A user error if it is not UTF-8 or holds a control character, such as the end of a line.
 pub fn shell_word(path: &Path) -> Result<String> {
-    Ok(format!("'{}'", plain(path)?.replace('\'', "'\\''")))
+    Ok(quoted(plain(path)?))
 }
 
 /// A path as sbatch takes the name of a log, of which it fills in patterns.
