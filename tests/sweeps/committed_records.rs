@@ -77,7 +77,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     let told = workshop
         .run(&["table", "small.toml", "--reuse-records", "evidence"])
         .expect(2)
-        .says("note: --reuse-records: none of 2 records is of a trial of this sweep");
+        .says("note: --reuse-records: none of 2 records stands for a trial of this sweep");
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
     workshop.write("small.toml", SWEEP);
 
@@ -119,7 +119,7 @@ fn a_record_of_other_settings_seed_or_data_is_never_used() {
         let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).out();
         assert!(!plan.contains("recorded"), "{to}: {plan}");
         if from.starts_with("seeds") {
-            let told = "note: --reuse-records: none of 2 records is of a trial of this sweep, that is, of its settings";
+            let told = "note: --reuse-records: none of 2 records stands for a trial of this sweep";
             workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).says(told);
         }
     }

@@ -38,8 +38,11 @@ pub fn page(report: &Report, sections: &[Section]) -> String {
         include_str!("page.css"),
     );
     let _ = writeln!(out, "<header>\n<h1>{name}</h1>");
-    for paragraph in question(report.sweep_text) {
-        let _ = writeln!(out, "<p class=\"question\">{}</p>", escaped(&paragraph));
+    for part in introduction(report.sweep_text) {
+        let _ = match part {
+            Part::Paragraph(words) => writeln!(out, "<p class=\"question\">{}</p>", escaped(&words)),
+            Part::Block(lines) => writeln!(out, "<pre class=\"question\">{}</pre>", escaped(&lines)),
+        };
     }
     let _ = writeln!(out, "<p>{}</p>\n<nav>", escaped(&extent(report)));
     for (index, section) in shown.iter().enumerate() {
@@ -65,28 +68,38 @@ pub fn is_own(bytes: &[u8]) -> bool {
         && head.windows(TITLE_END.len()).any(|window| window == TITLE_END.as_bytes())
 }
 
-/// What the sweep is about: the comment at the top of its file, up to where it turns into commands.
-fn question(sweep: &str) -> Vec<String> {
-    let mut paragraphs = vec![String::new()];
+/// Beginning, after the `#`, of those lines of a sweep file's first comment that are shown as they stand.
+const INDENT: &str = "   ";
+
+/// A piece of the comment at the top of a sweep file.
+#[derive(Debug, PartialEq)]
+enum Part {
+    /// Words of a paragraph, without line breaks.
+    Paragraph(String),
+    /// Indented lines as they stand: commands, a table, or the rules of verdicts.
+    Block(String),
+}
+
+/// Returns the comment at the top of a sweep file, which says what the sweep is about, without directives for editors.
+fn introduction(sweep: &str) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut goes_on = false;
     for line in sweep.lines().skip_while(|line| line.trim().is_empty()) {
         let Some(comment) = line.strip_prefix('#') else { break };
-        // A directive for editors, or an indented command.
-        if comment.starts_with(":schema") || comment.starts_with("   ") {
+        if comment.starts_with(":schema") {
             continue;
         }
-        match comment.trim() {
-            "" => paragraphs.push(String::new()),
-            words => {
-                let last = paragraphs.last_mut().expect("there is one from the start");
-                if !last.is_empty() {
-                    last.push(' ');
-                }
-                last.push_str(words);
-            }
+        let text = comment.trim();
+        match (comment.trim_end().strip_prefix(INDENT), parts.last_mut().filter(|_| goes_on)) {
+            _ if text.is_empty() => {}
+            (Some(indented), Some(Part::Block(lines))) => *lines += &format!("\n{indented}"),
+            (Some(indented), _) => parts.push(Part::Block(indented.to_string())),
+            (None, Some(Part::Paragraph(words))) => *words += &format!(" {text}"),
+            (None, _) => parts.push(Part::Paragraph(text.to_string())),
         }
+        goes_on = !text.is_empty();
     }
-    paragraphs.retain(|paragraph| !paragraph.is_empty());
-    paragraphs
+    parts
 }
 
 /// Rows, seeds and how many trials are done.
@@ -223,9 +236,35 @@ mod tests {
     }
 
     #[test]
-    fn the_question_is_the_comment_without_commands_and_directives() {
-        let sweep = "#:schema x.json\n# Do positions\n# matter?\n#   ablate sweep x.toml\n#\n# Yes.\n\nbase = 1\n# no\n";
-        assert_eq!(question(sweep), ["Do positions matter?", "Yes."]);
-        assert_eq!(question("base = 1"), Vec::<String>::new());
+    fn the_introduction_is_the_comment_without_directives_and_keeps_indented_lines() {
+        let sweep = "\
+#:schema x.json
+# Do positions
+# matter?
+#   ablate prepare x.toml
+#   ablate sweep x.toml
+#
+# Yes:
+#
+#   row    rule
+#
+#   next   block
+
+base = 1
+# no
+";
+        let paragraph = |words: &str| Part::Paragraph(words.to_string());
+        let block = |lines: &str| Part::Block(lines.to_string());
+        assert_eq!(
+            introduction(sweep),
+            [
+                paragraph("Do positions matter?"),
+                block("ablate prepare x.toml\nablate sweep x.toml"),
+                paragraph("Yes:"),
+                block("row    rule"),
+                block("next   block"),
+            ]
+        );
+        assert_eq!(introduction("base = 1"), []);
     }
 }

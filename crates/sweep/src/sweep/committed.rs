@@ -106,8 +106,8 @@ impl CommittedRecords {
         match self.by_identity.len() {
             _ if self.is_empty() => None,
             read if used == 0 => Some(format!(
-                "--reuse-records: none of {read} records is of a trial of this sweep, that is, of its settings, seed and \
-                 data{old}"
+                "--reuse-records: none of {read} records stands for a trial of this sweep, that is, for one with the same \
+                 settings, seed and data that has no finished run of its own{old}"
             )),
             _ if others == 0 => None,
             read => {
@@ -211,7 +211,7 @@ mod tests {
         let (identity, committed) = by_file.by_identity.first_key_value().unwrap();
         assert_eq!(by_file.of(identity), Some(committed));
         assert_eq!(by_file.of("0123"), None);
-        assert!(by_file.note(0).unwrap().contains("none of 6 records is of a trial of this sweep"));
+        assert!(by_file.note(0).unwrap().contains("none of 6 records stands for a trial of this sweep"));
         assert_eq!(by_file.note(1), None);
         let below = CommittedRecords::read(&[folder.path().to_path_buf()]).unwrap();
         assert_eq!(below.by_identity, by_file.by_identity);
