@@ -191,12 +191,21 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
 
 /// Updates of four micro-batches of blocks, of which each rank does two.
 #[test]
-fn several_ranks_train_a_language_model_as_one_process_does() {
+fn several_ranks_train_other_models_as_one_process_does() {
     let sets = ["training.precision=float64", "training.steps=20"];
     let mut cases = vec![(Workshop::of_second_texts as fn() -> Workshop, "of hidden tokens")];
     if long() {
         cases.push((Workshop::of_language_model_without_bos, "bits per character"));
         cases.push((Workshop::of_word_vectors, "of predictions"));
+        cases.push((|| Workshop::of_language_model().with_parts("none", "recurrent"), "bits per character"));
+        cases.push((
+            || Workshop::of_language_model().with_parts("none", "convolutional"),
+            "bits per character",
+        ));
+        cases.push((Workshop::of_parser, "F1"));
+        cases.push((|| Workshop::new().with_parts("none", "self_attention"), "BLEU"));
+        cases.push((|| Workshop::new().with_parts("convolutional", "self_attention"), "BLEU"));
+        cases.push((|| Workshop::new().with_parts("self_attention", "recurrent"), "BLEU"));
     }
     for (make, said) in cases {
         let (one, several) = (make(), make());

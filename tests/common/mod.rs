@@ -64,6 +64,9 @@ source = "test.en"
 target = "test.de"
 "#;
 
+/// The sizes of the small models.
+const SELF_ATTENTION: &str = "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n";
+
 /// Trains in a second or two on one thread.
 pub const EXPERIMENT: &str = r#"
 [data]
@@ -266,6 +269,33 @@ impl Workshop {
         let text = LANGUAGE_MODEL.replace("[training]", "[training]\nfirst_input = \"previous_token\"");
         workshop.write("tiny.toml", &text);
         workshop
+    }
+
+    /// The same with a model of these parts in `tiny.toml`, which has self-attention alone so far.
+    pub fn with_parts(self, encoder: &str, decoder: &str) -> Self {
+        let has = |kind| [encoder, decoder].contains(&kind);
+        let mut model = format!("encoder = \"{encoder}\"\ndecoder = \"{decoder}\"\n");
+        model += if has("self_attention") { SELF_ATTENTION } else { "d_model = 16\n" };
+        if has("recurrent") {
+            model += "recurrent.cell = \"lstm\"\nrecurrent.hidden = 12\n";
+        }
+        if (encoder, decoder) == ("none", "recurrent") {
+            model += "recurrent.attention = \"none\"\nrecurrent.input_feeding = \"none\"\nrecurrent.bridge = \"zeros\"\n";
+        }
+        if has("convolutional") {
+            model += "convolutional.channels = 12\n";
+        }
+        for (part, kind) in [("encoder", encoder), ("decoder", decoder)] {
+            if kind == "convolutional" {
+                model += &format!("convolutional.{part}_layers = 2\n");
+            }
+        }
+        let text = ["encoder", "decoder"]
+            .iter()
+            .fold(self.text("tiny.toml"), |text, part| text.replace(&format!("{part} = \"none\"\n"), ""));
+        assert!(text.contains(SELF_ATTENTION), "{text}");
+        self.write("tiny.toml", &text.replace(SELF_ATTENTION, &model));
+        self
     }
 
     /// A workshop whose `tiny.toml` is a masked language model, with its text prepared.

@@ -1,6 +1,6 @@
 //! Every choice that `[model]` offers, read off its schema: a value that is added appears in the tests by itself.
 
-use ablate::config::conflict::conflict;
+use ablate::config::conflict::conflicts;
 use ablate::config::json_schema;
 use ablate::config::unread_keys::unread;
 use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
@@ -157,7 +157,7 @@ pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
             || choice.is_of_masked_models()
     };
     let mut found = pairs(base, |choice| !of_parts(choice));
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found
 }
 
@@ -200,7 +200,7 @@ pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     }
     let biased = ModelConfig { softmax_bias: true, ..recurrent(base) };
     found.push(("bias of the softmax".into(), biased));
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found.into_iter().map(|(name, config)| (format!("recurrent: {name}"), config)).collect()
 }
 
@@ -266,7 +266,7 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
     let stated =
         ModelConfig { embedding_deviation: Some(0.1), embedding_scale: false, tying: Tying::None, ..both };
     found.push(("stated deviation of embeddings".into(), stated));
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found.into_iter().map(|(name, config)| (format!("convolutional: {name}"), config)).collect()
 }
 
@@ -286,7 +286,7 @@ pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
     let is_read = |choice: &Choice| !unread.contains(&format!("model.{}", choice.key).as_str());
     let mut found = pairs(&alone, |choice| choice.is_of_recurrent_parts() && is_read(choice));
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found.into_iter().map(|(name, config)| (format!("recurrent alone: {name}"), config)).collect()
 }
 
@@ -322,7 +322,7 @@ pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
         found
             .extend(named.map(|(name, config)| (format!("{:?}, {head:?}: {name}", reading.encoder), config)));
     }
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found
 }
 
@@ -335,7 +335,7 @@ pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let mut found = pairs(&alone, |choice| choice.is_of_convolutional_parts() && is_read(choice));
     let positions = choices().into_iter().filter(|choice| choice.key == "position");
     found.extend(positions.map(|choice| (choice.to_string(), choice.made_in(&alone))));
-    found.retain(|(_, config)| conflict(config).is_none());
+    found.retain(|(_, config)| conflicts(config).is_empty());
     found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
 }
 

@@ -4,7 +4,7 @@ use crate::common::every;
 use crate::common::variants::{Choice, choices};
 use crate::layers::{self, Layer};
 use crate::model;
-use ablate::config::conflict::conflict;
+use ablate::config::conflict::conflicts;
 use ablate::model::{DecoderKind, EncoderKind, ModelConfig, Position};
 use ablate::train::schedule::Schedule;
 
@@ -106,7 +106,7 @@ fn positions_inside_of_attention() -> impl Iterator<Item = (Choice, Choice)> {
         attentions.clone().into_iter().map(move |attention| (position.clone(), attention))
     });
     pairs.filter(|(position, attention)| {
-        conflict(&attention.made_in(&position.made_in(&ModelConfig::default()))).is_none()
+        conflicts(&attention.made_in(&position.made_in(&ModelConfig::default()))).is_empty()
     })
 }
 

@@ -1,6 +1,6 @@
 //! A trial that is killed and started again ends with the bytes of one that never stopped.
 
-use crate::common::runs::{RUN, RUN_FILES, SHOWN_FILES, assert_same_files, assert_same_run};
+use crate::common::runs::{RUN, RUN_FILES, SHOWN_FILES, assert_same_files};
 use crate::common::{Workshop, long};
 
 #[track_caller]
@@ -8,10 +8,11 @@ fn assert_same_results(whole: &Workshop, resumed: &Workshop) {
     let runs = [whole, resumed].map(|workshop| workshop.path(RUN));
     // A language model has no hypotheses.
     let is_language_model = whole.path("text.toml").exists();
+    let may_be_absent = |file: &str| is_language_model || file == "positions.json";
     let (there, absent): (Vec<&str>, Vec<&str>) = RUN_FILES
         .into_iter()
         .chain(SHOWN_FILES)
-        .partition(|file| runs[0].join(file).exists() || !is_language_model);
+        .partition(|file| runs[0].join(file).exists() || !may_be_absent(file));
     assert_same_files(&runs[0], &runs[1], there, "resuming");
     for file in absent {
         assert!(!runs[1].join(file).exists(), "{file}");
@@ -27,50 +28,24 @@ fn killed_anywhere_a_trial_ends_with_the_same_bytes() {
 }
 
 #[test]
-fn a_recurrent_model_that_is_killed_ends_with_the_same_bytes() {
-    if !long() {
-        return;
+fn models_of_other_parts_end_with_the_same_bytes_as_well() {
+    // Without an encoder a model reads source and target as one text.
+    let mut parts = vec![("none", "self_attention"), ("recurrent", "self_attention")];
+    if long() {
+        let kinds = ["self_attention", "recurrent", "convolutional"];
+        parts = kinds.iter().flat_map(|&encoder| kinds.map(|decoder| (encoder, decoder))).collect();
+        parts.extend(kinds.map(|decoder| ("none", decoder)));
     }
-    let recurrent = || {
-        let workshop = Workshop::new();
-        let text = workshop.text("tiny.toml").replace(
-            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
-            "encoder = \"recurrent\"\ndecoder = \"recurrent\"\nd_model = 16\nrecurrent = { cell = \"lstm\", hidden = 12 }\n",
-        );
-        workshop.write("tiny.toml", &text);
-        workshop
-    };
-    let whole = recurrent();
-    whole.run(&["train", "tiny.toml"]).expect(0);
-    let attention = whole.text(format!("{RUN}/attention.json"));
-    assert!(attention.contains("\"cross\"") && !attention.contains("\"encoder\""), "{attention}");
-    let resumed = killed_often(&[22], recurrent);
-    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    let shown: Vec<&str> = SHOWN_FILES.into_iter().filter(|file| *file != "positions.json").collect();
-    assert_same_run(&whole.path(RUN), &resumed.path(RUN), &shown, "resuming");
-    assert!(!whole.path(RUN).join("positions.json").exists(), "positions of a model without any");
-}
-
-#[test]
-fn a_convolutional_model_that_is_killed_ends_with_the_same_bytes() {
-    if !long() {
-        return;
+    for (encoder, decoder) in parts {
+        let make = || Workshop::new().with_parts(encoder, decoder);
+        let whole = make();
+        whole.run(&["train", "tiny.toml"]).expect(0);
+        let resumed = killed_often(&[22], make);
+        resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
+        assert_same_results(&whole, &resumed);
+        let has_positions = [encoder, decoder].iter().any(|part| !["none", "recurrent"].contains(part));
+        assert_eq!(whole.path(RUN).join("positions.json").exists(), has_positions, "{encoder}, {decoder}");
     }
-    let convolutional = || {
-        let workshop = Workshop::new();
-        let text = workshop.text("tiny.toml").replace(
-            "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n",
-            "encoder = \"convolutional\"\ndecoder = \"convolutional\"\nd_model = 16\n\
-             convolutional = { channels = 12, encoder_layers = 2, decoder_layers = 2 }\n",
-        );
-        workshop.write("tiny.toml", &text);
-        workshop
-    };
-    let whole = convolutional();
-    whole.run(&["train", "tiny.toml"]).expect(0);
-    let resumed = killed_often(&[22], convolutional);
-    resumed.run(&["train", "tiny.toml"]).expect(0).says("going on from step");
-    assert_same_results(&whole, &resumed);
 }
 
 /// Running statistics are as much of a training's state as weights are, and the random blocks of attention follow from the
@@ -99,9 +74,14 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
 /// follow from its number.
 #[test]
 fn language_models_end_with_the_same_bytes_as_well() {
-    for make in
-        [Workshop::of_language_model_without_bos, Workshop::of_second_texts, Workshop::of_word_vectors]
-    {
+    let mut models: Vec<fn() -> Workshop> =
+        vec![Workshop::of_language_model_without_bos, Workshop::of_second_texts, Workshop::of_word_vectors];
+    if long() {
+        models.push(|| Workshop::of_language_model().with_parts("none", "recurrent"));
+        models.push(|| Workshop::of_language_model().with_parts("none", "convolutional"));
+        models.push(|| Workshop::of_masked_language_model().with_parts("recurrent", "none"));
+    }
+    for make in models {
         let whole = make();
         whole.run(&["train", "tiny.toml"]).expect(0);
         let resumed = killed_often(&[22], make);

@@ -159,7 +159,7 @@ impl Network for EncoderDecoder {
     }
 
     fn position_table(&self, count: i64) -> Option<Tensor> {
-        self.source.table(count)
+        self.source.table(count).or_else(|| self.target.table(count))
     }
 
     fn attention_maps(&self, source: &Tensor, target: &Tensor, _segments: Option<&Tensor>) -> AttentionMaps {

@@ -82,8 +82,9 @@ pub trait Network: Debug {
         Some(if source > limit { 0 } else { limit })
     }
 
-    /// What is added to these tokens at positions 0 to `count` - 1, or as many as there are: [P, D]. `None`
-    /// if positions are not added to embeddings.
+    /// Returns the vectors that are added to embeddings at positions 0 to `count` - 1, or as many as there are: [P, D]. They
+    /// are those of the source; of the target if a recurrent part reads the source; `None` if positions are not added to
+    /// embeddings.
     fn position_table(&self, count: i64) -> Option<Tensor>;
 
     /// The weights with which the model reads `source` and, at each position of `target`, predicts the next token.

@@ -18,16 +18,25 @@ pub struct Conflict {
     pub help: &'static str,
 }
 
-/// The first settings that no model can have together. What the chosen parts do not read contradicts nothing.
-pub fn conflict(config: &ModelConfig) -> Option<Conflict> {
+/// Returns the settings that no model can have together, of each part the first. What the chosen parts do not read
+/// contradicts nothing.
+pub fn conflicts(config: &ModelConfig) -> Vec<Conflict> {
     let config = &without_unread(config);
-    let decodes = config.decoder == DecoderKind::Recurrent;
-    let encodes = config.encoder == EncoderKind::Recurrent;
-    of_attention(config)
-        .or_else(|| of_masked(config))
-        .or_else(|| of_convolution(config))
-        .or_else(|| if decodes { of_recurrent_decoder(config) } else { None })
-        .or_else(|| if encodes { of_recurrent_encoder(&config.recurrent) } else { None })
+    let mut found = Vec::from_iter(
+        [of_attention(config), of_masked(config), of_convolution(config)].into_iter().flatten(),
+    );
+    if config.decoder == DecoderKind::Recurrent {
+        let without_source =
+            if config.has_encoder() { Vec::new() } else { without_source(&config.recurrent) };
+        match without_source.is_empty() {
+            true => found.extend(of_recurrent_decoder(config)),
+            false => found.extend(without_source),
+        }
+    }
+    if config.encoder == EncoderKind::Recurrent {
+        found.extend(of_recurrent_encoder(&config.recurrent));
+    }
+    found
 }
 
 fn of_attention(config: &ModelConfig) -> Option<Conflict> {
@@ -174,29 +183,29 @@ fn of_recurrent_encoder(recurrent: &RecurrentConfig) -> Option<Conflict> {
     })
 }
 
-/// What a recurrent decoder takes of the source, where there is no encoder that reads one.
-fn without_source(recurrent: &RecurrentConfig) -> Option<Conflict> {
+/// Returns the settings by which a recurrent decoder takes something of a source, where no encoder reads one.
+fn without_source(recurrent: &RecurrentConfig) -> Vec<Conflict> {
     let RecurrentConfig { attention, input_feeding, bridge, .. } = *recurrent;
-    let (key, value, what, help) = if attention != Alignment::None {
+    let attends = (attention != Alignment::None).then(|| {
         ("model.recurrent.attention", setting_text(&attention), "attends to the source", "use \"none\"")
-    } else if input_feeding == InputFeeding::Context {
+    });
+    let feeds = (input_feeding == InputFeeding::Context).then(|| {
         let help = "use \"none\" or \"readout\"";
         ("model.recurrent.input_feeding", setting_text(&input_feeding), "feeds states of the source", help)
-    } else if bridge != Bridge::Zeros {
+    });
+    let starts = (bridge != Bridge::Zeros).then(|| {
         ("model.recurrent.bridge", setting_text(&bridge), "starts with states of the source", "use \"zeros\"")
-    } else {
-        return None;
+    });
+    let conflict = |(key, value, what, help)| {
+        let message = format!("{key} = {value} {what}, and with model.encoder = \"none\" nothing reads one");
+        Conflict { key, message, help }
     };
-    let message = format!("{key} = {value} {what}, and with model.encoder = \"none\" nothing reads one");
-    Some(Conflict { key, message, help })
+    [attends, feeds, starts].into_iter().flatten().map(conflict).collect()
 }
 
 fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
     let recurrent = &config.recurrent;
     let RecurrentConfig { hidden, attention, readout, bridge, .. } = *recurrent;
-    if let (false, Some(conflict)) = (config.has_encoder(), without_source(recurrent)) {
-        return Some(conflict);
-    }
     let states = config.encoder_width();
     if attention == Alignment::Dot && hidden != states {
         return Some(Conflict {

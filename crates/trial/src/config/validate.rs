@@ -2,7 +2,7 @@
 //!
 //! Each names the key, the value seen, where it was written and what would be accepted.
 
-use super::conflict::{Conflict, conflict};
+use super::conflict::{Conflict, conflicts};
 use super::experiment::{Experiment, RunConfig};
 use super::json_schema::SECTIONS_WITH_KEYS;
 use super::subsections::SECTIONS;
@@ -233,9 +233,9 @@ impl Checks<'_> {
         self.spans(model)?;
         self.convolutional(model)?;
         self.recurrent(model)?;
-        if let Some(Conflict { key, message, help }) = conflict(model) {
-            return Err(self.mistake(key, message, help));
-        }
+        all(conflicts(model)
+            .into_iter()
+            .map(|Conflict { key, message, help }| Err(self.mistake(key, message, help))))?;
         if let Some(rows) = model.embedding_rows {
             let accepted =
                 format!("{SPECIAL_TOKENS} to {LARGEST_SIZE}: the special tokens alone need {SPECIAL_TOKENS}");
