@@ -77,7 +77,8 @@ struct OpenSweep {
     spec: SweepSpec,
     trials: Vec<Trial>,
     dir: PathBuf,
-    /// With the draws that the ledger has, and the random ones at the start; their trials are all that are known.
+    /// The search, with the draws of the ledger and the random ones at its start. `trials` has the trials of these
+    /// draws.
     search: Option<Drawing>,
 }
 
