@@ -1,4 +1,4 @@
-//! What stands between a prepared corpus and the first update, and how well batches are filled: prints JSON.
+//! Measures opening, checking and ordering a prepared corpus, and padding and collating batches; prints JSON.
 //!
 //! `cargo bench --bench data_speed -- EXPERIMENT [--data DIR] [--set KEY=VALUE]… [--tokens N]…`
 
@@ -31,7 +31,7 @@ struct Arguments {
     /// Padded tokens of a micro-batch, a side.
     #[arg(long, default_values_t = [4_096, 25_000])]
     tokens: Vec<usize>,
-    /// What cargo says to every benchmark.
+    /// Flag that cargo gives to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }

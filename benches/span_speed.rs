@@ -78,7 +78,7 @@ fn run(arguments: &Arguments) -> Result<Value> {
     Ok(json!({ "hardware": hardware(device), "threads": tch::get_num_threads(), "spans": found }))
 }
 
-/// One span at one length.
+/// Measures one span at one length: the time of a pass, median and fastest, and the memory beyond the weights.
 fn measure(span: &str, model: &EncoderDecoder, length: i64, repetitions: usize) -> Value {
     let device = model.device();
     let source =
@@ -104,7 +104,7 @@ fn measure(span: &str, model: &EncoderDecoder, length: i64, repetitions: usize) 
     })
 }
 
-/// The most memory that was held since [`forget_peak_memory`].
+/// Returns the largest number of bytes held since [`forget_peak_memory`]; None where it is not known.
 fn peak(device: Device) -> Option<u64> {
     match device {
         Device::Cpu => peak_memory(),

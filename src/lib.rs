@@ -1,6 +1,6 @@
 //! `ablate` trains, decodes and scores Transformers as *Attention Is All You Need* defines them, and its ablations.
 //!
-//! The code is in the crates below `crates/`; this names their modules, for tests and benchmarks. The map is
+//! The code is in the crates below `crates/`; this crate re-exports their modules for tests and benchmarks. The map is
 //! `docs/architecture.md`.
 
 pub use ablate_base::{

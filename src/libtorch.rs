@@ -1,5 +1,5 @@
-//! Checks whether the program that computes will find libtorch. Without it the system's loader ends that program with a sentence
-//! that says nothing about torch.
+//! Checks whether `ablate-torch` will find libtorch. Without it, the system's loader ends that program with a message
+//! that does not mention torch.
 
 use ablate_base::error::{Error, Result};
 use ablate_trial::device::LIBTORCH_VERSION;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The library by which libtorch is recognised.
 const LIBRARY: &CStr = c"libtorch_cpu.so";
 
-/// The folders in which the program that computes looks for libtorch, separated by colons; `$ORIGIN` is its own folder.
+/// The folders in which `ablate-torch` looks for libtorch, separated by colons; `$ORIGIN` is its own folder.
 const FOLDERS: &str = env!("ABLATE_RPATH");
 
 /// Checks that a program in the folder `origin` finds libtorch.
@@ -21,8 +21,8 @@ pub fn check(origin: &Path) -> Result<()> {
     if holds_library(&folders) {
         return Ok(());
     }
-    // It may be in LD_LIBRARY_PATH or in a folder of the system. The loader knows, but needs a third of a second.
-    // SAFETY: the initialisers of libtorch have no effect on this process but memory, and the library is not used.
+    // It may be in LD_LIBRARY_PATH or in a folder of the system. Asking the loader takes a third of a second.
+    // SAFETY: the initialisers of libtorch affect only memory in this process, and the library is not used.
     if !unsafe { libc::dlopen(LIBRARY.as_ptr(), libc::RTLD_LAZY) }.is_null() {
         return Ok(());
     }

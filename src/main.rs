@@ -1,5 +1,5 @@
-//! The command `ablate`. It links no libtorch, so that what computes nothing starts at once; to compute, the process
-//! becomes the program `ablate-torch` beside it.
+//! The command `ablate`. It does not link libtorch, so that commands without computation start at once. For the others,
+//! the process execs the program `ablate-torch` beside it.
 
 mod libtorch;
 
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: Allocator = Allocator;
 
-/// The program that computes.
+/// Name of the program that computes.
 const COMPUTES: &str = "ablate-torch";
 
 fn main() -> ExitCode {
@@ -22,14 +22,14 @@ fn main() -> ExitCode {
     program::run(env!("ABLATE_COMMIT"), |_, _| become_the_program_that_computes())
 }
 
-/// Replaces this program by the other one, with the same words, in the same process: number, parent, standard streams and
-/// blocked signals stay.
+/// Replaces this program by `ablate-torch`, with the same arguments, in the same process: process number, parent,
+/// standard streams and blocked signals stay.
 ///
 /// # Errors
-/// If that program or its libtorch is not there, or it cannot be started.
+/// If that program or its libtorch is missing, or it cannot be started.
 fn become_the_program_that_computes() -> Result<()> {
     let own = std::env::current_exe().map_err(Error::io("find", "this program"))?;
-    // Links to the program lead to the folder that it was installed in.
+    // Links are resolved, because `ablate-torch` is in the folder into which the program was installed.
     let program = own.canonicalize().unwrap_or(own).with_file_name(COMPUTES);
     let failed = |error: std::io::Error| {
         Error::failed(format!(
@@ -53,7 +53,7 @@ fn become_the_program_that_computes() -> Result<()> {
     Err(failed(std::io::Error::last_os_error()))
 }
 
-/// As the system takes it. Neither a path nor a word of the command line holds a zero.
+/// Converts a path or an argument to a C string. Neither can contain a zero byte.
 fn text(text: &OsStr) -> CString {
     CString::new(text.as_bytes()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! What every benchmark does around its measurement.
+//! Code that all benchmarks share: printing the report and setting the exit code.
 
 use ablate::error::Result;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The words of the command line. What they do is in `commands`.
+//! The command line: its commands and their options. `commands` implements them.
 
 use crate::color;
 use crate::commands::{self, Places};
@@ -165,7 +165,7 @@ pub enum Computing {
     Probe(commands::probe::Arguments),
 }
 
-/// A negative number is a value, so that the error names the option that does not take it.
+/// Lets options take negative numbers as values, so that the error names the option that does not accept one.
 fn take_negative_numbers(command: clap::Command) -> clap::Command {
     command
         .mut_args(|argument| match argument.get_action().takes_values() {
@@ -188,7 +188,7 @@ impl Cli {
         Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
     }
 
-    /// Does what the command line says; what needs libtorch is for `compute`.
+    /// Runs the command; `compute` runs the commands that need libtorch.
     pub fn run(self, compute: impl FnOnce(Computing, &Places) -> Result<()>) -> Result<()> {
         match self.command {
             Command::Prepare(arguments) => commands::prepare::run(arguments, &self.places),

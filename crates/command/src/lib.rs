@@ -1,6 +1,6 @@
-//! The words of the command line, and every command that needs no libtorch.
+//! The command line, and every command that needs no libtorch.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic if the output is closed; `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod cli;

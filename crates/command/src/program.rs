@@ -1,4 +1,4 @@
-//! Both programs of `ablate` do this around a command: they read its words, report its panics and set the exit code.
+//! Code that both programs of `ablate` run around a command: it reads arguments, reports panics and sets the exit code.
 
 use crate::cli::{Cli, Computing};
 use crate::commands::Places;
@@ -8,16 +8,16 @@ use crate::telemetry::console::{print_error, print_message};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-/// By this variable of the environment `ablate` tells the program that computes which build it is: both must be of one
-/// build. Absent where somebody starts that program directly.
+/// Environment variable by which `ablate` tells the program that computes its build: both must be of one build. Unset
+/// if that program is started directly.
 pub const BUILD: &str = "ABLATE_BUILD";
 
-/// Does what the words say that this process was started with; `compute` does what needs libtorch. `commit` is that of the
-/// sources that the program was built from.
+/// Runs the command that this process was started with; `compute` runs commands that need libtorch. `commit` is the
+/// commit of the sources that the program was built from.
 pub fn run(commit: &str, compute: impl FnOnce(Computing, &Places) -> Result<()>) -> ExitCode {
     let version = format!("{}\ncommit {commit}\nlibtorch {LIBTORCH_VERSION}", env!("CARGO_PKG_VERSION"));
     let cli = Cli::from_command_line(version);
-    // libtorch's plain operations panic where memory runs out; people and sweeps get the error instead.
+    // libtorch's operations panic if memory runs out. Such a panic becomes an error for users and sweeps.
     std::panic::set_hook(Box::new(|panic| {
         if Error::from_panic(panic.payload()).is_none() {
             print_message(&format!(
@@ -34,8 +34,8 @@ pub fn run(commit: &str, compute: impl FnOnce(Computing, &Places) -> Result<()>)
     finish(outcome)
 }
 
-/// Refuses to work where no path leads from. Without a working directory, libtorch's matrix library ends the process while it
-/// is loaded, with a message about a file of its own.
+/// Refuses to work in a directory that was removed. Without a working directory, libtorch's matrix library ends the
+/// process while it is loaded, with a message about a file of its own.
 fn check_working_directory() -> Result<()> {
     match std::env::current_dir() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::user(
@@ -45,7 +45,7 @@ fn check_working_directory() -> Result<()> {
     }
 }
 
-/// Tells an error, and gives the exit code.
+/// Prints an error, and returns the exit code.
 pub fn finish(outcome: Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

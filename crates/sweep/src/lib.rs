@@ -1,6 +1,6 @@
-//! Sweeps: the trials of a file, where they run, what came of them, and their report.
+//! Sweeps: the trials of a sweep file, their launchers, their results and their report.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic if the output is closed; `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod report;

@@ -1,4 +1,4 @@
-//! `ablate bench`: how fast an experiment trains and decodes here.
+//! `ablate bench`: the speed of an experiment's training and decoding on this machine.
 
 use ablate_base::error::{Error, Result};
 use ablate_base::signal::StopFlag;
@@ -78,7 +78,7 @@ fn of_training(training: &Training, on_card: bool) -> String {
     out
 }
 
-/// `  12.3 ms a step: data 1 %, forward 30 %`
+/// Returns a line like `  12.3 ms a step: data 1 %, forward 30 %`.
 fn split(split: &Split, of: &str) -> String {
     let share = |seconds: f64| format!("{:.1} %", 100.0 * seconds / split.total);
     let phases: Vec<String> =

@@ -1,4 +1,4 @@
-//! `ablate complexity`: what layers cost by length and width here.
+//! `ablate complexity`: the cost of layers by length and width on this machine.
 
 use ablate_base::error::{Error, Result};
 use ablate_base::signal::StopFlag;

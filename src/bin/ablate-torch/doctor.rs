@@ -1,4 +1,4 @@
-//! `ablate doctor`: what this machine offers, and what to do about what is missing.
+//! `ablate doctor`: what this machine offers for training, and advice on what is missing.
 
 use ablate_base::error::Result;
 use ablate_command::commands::doctor::Arguments;

@@ -1,4 +1,4 @@
-//! `ablate export`: a finished run for other toolkits.
+//! `ablate export`: writes a finished run for other toolkits.
 
 use ablate_base::error::Result;
 use ablate_command::commands::Places;

@@ -1,4 +1,4 @@
-//! `ablate generate`: text that a language model writes.
+//! `ablate generate`: lets a language model write text.
 
 use ablate_base::error::{Error, Result};
 use ablate_command::commands::generate::Arguments;
@@ -37,7 +37,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if let Some(other) = other {
         return Err(Error::user(format!("{} {other}", arguments.run.display())));
     }
-    // A model that reads backward goes on from the beginning of the prompt to its left.
+    // A model that reads backward continues the prompt to the left, from its beginning.
     let TrainingConfig { direction, first_input, .. } = experiment.training;
     let prompt = data.encode_text(&arguments.prompt);
     if data.decode_text(&prompt).contains(char::REPLACEMENT_CHARACTER)
@@ -49,7 +49,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         );
     }
     let prompt = direction.turned(prompt);
-    // A model that has read `<s>` once in an epoch begins behind the end of a line instead.
+    // A model that reads `<s>` only once in an epoch begins behind the end of a line instead.
     let line_end = match first_input {
         FirstInput::PreviousToken if prompt.is_empty() => direction.turned(data.line_end()),
         FirstInput::PreviousToken | FirstInput::Bos => Vec::new(),
@@ -73,10 +73,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     print(&format!("{text}\n"))
 }
 
-/// How tokens are drawn, if it is possible.
+/// Returns the sampling that the options state.
 ///
 /// # Errors
-/// A user error that names the option.
+/// A user error that names the invalid option.
 fn sampling(arguments: &Arguments) -> Result<Sampling> {
     let &Arguments { temperature, top_k, top_p, tokens, .. } = arguments;
     let refuse = |option: &str, value: String, accepted: &str| {

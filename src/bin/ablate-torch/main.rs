@@ -1,4 +1,4 @@
-//! The part of the command `ablate` that computes with libtorch. `ablate` becomes it; people do not start it.
+//! The part of the command `ablate` that computes with libtorch. `ablate` execs it; users do not start it.
 
 mod bench;
 mod complexity;
@@ -34,10 +34,10 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether `ablate`, which became this program, is of the same build.
+/// Checks that `ablate`, which execs this program, is of the same build.
 ///
 /// # Errors
-/// If it is not: one of the two was built or installed alone.
+/// If the builds differ: one of the two programs was built or installed alone.
 fn check_build() -> Result<()> {
     let own = env!("ABLATE_BUILD");
     match std::env::var(BUILD) {

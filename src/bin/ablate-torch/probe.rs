@@ -1,4 +1,4 @@
-//! `ablate probe`: what a trial costs, measured in a process of its own. `ablate sweep --plan --probe` starts it.
+//! `ablate probe`: measures the cost of a trial in a separate process. `ablate sweep --plan --probe` starts it.
 
 use ablate_base::error::Result;
 use ablate_base::json;

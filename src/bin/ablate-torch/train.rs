@@ -1,4 +1,4 @@
-//! `ablate train`: one trial in this process.
+//! `ablate train`: trains one experiment in this process.
 
 use ablate_base::error::{Error, Result};
 use ablate_base::folders::{DIRECTORY_NAME_HELP, is_directory_name};
@@ -62,7 +62,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     print(&summary(finished.record(), &run_dir))
 }
 
-/// The error for an experiment file that states no label and whose name cannot be one.
+/// Returns the error for an experiment file that states no label and whose name cannot be one.
 fn no_label(file: &Path) -> Error {
     Error::user(format!(
         "{}: an experiment without a label is called by its file's name, and this one cannot be a label; \
@@ -71,7 +71,7 @@ fn no_label(file: &Path) -> Error {
     ))
 }
 
-/// The final scores, for people.
+/// Returns the final scores as text.
 fn summary(record: &Record, run_dir: &Path) -> String {
     let has = |tag: &str| record.metrics.contains_key(tag);
     let line = |set: &str| {

@@ -1,4 +1,4 @@
-//! `ablate translate`: standard input to standard output; sentences to trees, if the model is a parser.
+//! `ablate translate`: translates lines of standard input; a parser turns sentences into trees.
 
 use ablate_base::constituency_tree::WORD;
 use ablate_base::error::{Error, Result};
@@ -72,7 +72,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         &mut |_| (),
     )?;
     let mut output = String::new();
-    // What a parser writes is shown as a tree over the words.
+    // The output of a parser is shown as a tree over the words.
     let written = |line: usize, tokens: &[u32]| -> (String, bool) {
         let written = data.decode_target(tokens);
         let Some(leaves) = parser else { return (written, false) };

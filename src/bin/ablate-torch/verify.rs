@@ -1,4 +1,4 @@
-//! `ablate verify`: does a record still hold?
+//! `ablate verify`: checks whether the record of a run still agrees with its files and scores.
 
 use ablate_base::error::{Error, Result};
 use ablate_command::commands::verify::Arguments;
@@ -9,7 +9,7 @@ use serde_json::json;
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let checks = verify(&arguments.run, &places.data, arguments.decode)?;
     if arguments.json {
-        // Whether a thing holds is null where nothing tells.
+        // `holds` is null for a check without an answer.
         let one = |Check { what, outcome }: &Check| match outcome {
             Outcome::Holds => json!({"what": what, "holds": true, "found": null}),
             Outcome::Differs(found) => json!({"what": what, "holds": false, "found": found}),

@@ -1,4 +1,4 @@
-//! The words of `ablate bench`.
+//! The command line of `ablate bench`.
 
 use crate::experiment::measurement::Half;
 use clap::Args;
@@ -43,7 +43,7 @@ pub struct Arguments {
     pub json: bool,
 }
 
-/// Most updates, sentences or passes: more than anybody waits for.
+/// Largest number of updates, sentences or passes.
 const MOST: u64 = 1_000_000;
 
 fn up_to_most(least: u64) -> RangedU64ValueParser<usize> {

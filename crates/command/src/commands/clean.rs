@@ -1,4 +1,4 @@
-//! `ablate clean`: shows what a sweep does not need any more, and removes it if told to.
+//! `ablate clean`: lists the files of a sweep that are no longer needed, and removes them if the user agrees.
 
 use super::{OpenSweep, Places, print};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if !sweep_dir.is_dir() {
         return print(&format!("{} is not there: nothing to remove\n", sweep_dir.display()));
     }
-    // The lock would already be a file in a folder of the user's.
+    // Checked first: the lock is a file, which must not be written into an unrelated directory.
     if !directory::is_recognised(&sweep_dir)? {
         return Err(Error::user(format!(
             "{} is not the directory of a sweep: it has no ledger, records or runs of this program; nothing is removed. \
@@ -57,7 +57,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     Ok(())
 }
 
-/// Everything found, by kind, with its size; then what stays and why.
+/// Returns the listing: all items by kind, with their sizes; then the files that stay, and the reasons.
 fn text(found: &Found) -> String {
     let mut text = String::new();
     let mut last = None;
@@ -83,7 +83,7 @@ fn line(item: &Item) -> String {
     format!("  {size:>10}  {} ({files})\n", item.path.display())
 }
 
-/// Whether the user says yes. Without a terminal nobody can.
+/// Asks the user whether to remove the files. Returns false without a terminal.
 fn asked() -> Result<bool> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Ok(false);

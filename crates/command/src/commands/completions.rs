@@ -1,4 +1,4 @@
-//! `ablate completions`: what shells complete, from the definitions of the command line.
+//! `ablate completions`: scripts for completion in shells, from the definitions of the command line.
 
 use super::{prepare, print};
 use crate::error::{Error, Result};
@@ -17,8 +17,8 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
     let recipes = prepare::recipe_names();
     let mut command = without_hidden(&command);
     if arguments.shell == Shell::Bash && !recipes.is_empty() {
-        // bash goes on to file names where none of these begins as the word does. The parser wants names that live as long
-        // as this process, which ends with the script.
+        // bash falls back to file names if no recipe matches. The parser needs static names, so they are leaked: the
+        // process ends with the script.
         let names: Vec<&'static str> = recipes.iter().map(|name| &*name.clone().leak()).collect();
         command = command.mut_subcommand("prepare", |prepare| {
             prepare.mut_arg("what", |what| what.value_parser(PossibleValuesParser::new(names)))
@@ -34,13 +34,13 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
     })
 }
 
-/// The commands that help lists.
+/// Returns the command line without its hidden commands.
 fn without_hidden(command: &Command) -> Command {
     let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
     Command::new("ablate").args(command.get_arguments()).subcommands(shown.cloned())
 }
 
-/// Recipes beside files, for the argument that the generator completes with files alone.
+/// Adds recipes to zsh's completion of the argument that the generator completes with files alone.
 fn with_names_in_zsh(script: &str, recipes: &[String]) -> String {
     let names = recipes.join(" ");
     let both = format!(":{{_alternative \"recipes\\:recipe\\:({names})\" \"files\\:file\\:_files\"}}'");

@@ -1,4 +1,4 @@
-//! The words of `ablate complexity`, and its files.
+//! The command line of `ablate complexity`, and the files that it writes.
 
 use super::{check_figure, check_output, print, print_json, print_styled, screen, write_figure};
 use crate::complexity::{
@@ -34,7 +34,7 @@ pub struct Arguments {
 /// More threads than any machine has cores.
 const MOST_THREADS: u64 = 4_096;
 
-/// The files of tables, of which the first tells whether the others are this program's.
+/// Names of the table files. The content of the first one tells whether this program wrote them all.
 const TABLES: [&str; 5] =
     ["complexity.tex", "complexity.md", "complexity.csv", "exponents.csv", "complexity.json"];
 
@@ -56,12 +56,12 @@ impl Arguments {
         Ok((request, RunConfig { device: self.device, threads: self.threads, ..Default::default() }))
     }
 
-    /// Shows a report, and keeps it where that is asked for.
+    /// Prints a report, and writes its files if `--out` is given.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn show(&self, report: &Report) -> Result<()> {
-        // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
+        // Files first: standard output may be full or closed. If they cannot be written, the report is still printed.
         let kept = self.out.as_ref().map(|folder| write(folder, report)).transpose();
         match self.json {
             true => print_json(report)?,
@@ -84,7 +84,7 @@ fn check(folder: &Path) -> Result<()> {
     }
     let own = files::read_if_exists(&folder.join(TABLES[0]))?.is_some_and(|text| is_own(&text));
     TABLES.iter().try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))?;
-    // Pictures that are there are known by themselves; which there will be is not known yet.
+    // The names of the new figures are not known yet, so that every existing figure is checked.
     if !folder.exists() {
         return Ok(());
     }
@@ -99,7 +99,7 @@ fn check(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Writes tables and pictures, and gives the paths, one a line.
+/// Writes tables and figures. Returns their paths, one per line.
 fn write(folder: &Path, report: &Report) -> Result<String> {
     files::create_dir(folder)?;
     let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json::page(report)?];

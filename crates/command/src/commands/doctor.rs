@@ -1,4 +1,4 @@
-//! The words of `ablate doctor`.
+//! The command line of `ablate doctor`.
 
 use crate::config::DeviceChoice;
 use clap::Args;

@@ -50,7 +50,7 @@ fn parse(path: &Path, number: usize, text: &str) -> Result<Brackets> {
     read_tree(&format!("{}:{}", path.display(), number + 1), text).map(|tree| Brackets::of(&tree))
 }
 
-/// What EVALB counts of all sentences, and of the short ones.
+/// Returns EVALB's counts and scores as JSON: for all sentences, and for the short ones.
 pub(super) fn document(all: &EvalbCounts, short: &EvalbCounts) -> Value {
     json!({ "all": values(all), format!("at_most_{CUTOFF}_words"): values(short) })
 }

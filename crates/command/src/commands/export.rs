@@ -1,4 +1,4 @@
-//! The words of `ablate export`.
+//! The command line of `ablate export`.
 
 use crate::export::Format;
 use clap::Args;

@@ -1,4 +1,4 @@
-//! The words of `ablate generate`.
+//! The command line of `ablate generate`.
 
 use clap::Args;
 use std::path::PathBuf;

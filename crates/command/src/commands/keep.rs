@@ -1,4 +1,4 @@
-//! `ablate keep`: a job of Slurm's, which looks after one trial. The batch script becomes it.
+//! `ablate keep`: the process of a Slurm job, which supervises one trial. The batch script execs it.
 
 use super::Places;
 use crate::error::Result;

@@ -38,7 +38,7 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
     print(&written)
 }
 
-/// The pages of a command and of those below it, each with the name of its file.
+/// Appends the pages of a command and of its subcommands, each with the name of its file.
 fn add_pages(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     pages.push(page(command)?);
     let mut below = command.get_subcommands().filter(|below| !below.is_hide_set());
@@ -51,7 +51,7 @@ fn is_own(page: &[u8]) -> bool {
     page.windows(title.len()).any(|window| window == title)
 }
 
-/// A page with the name of its file.
+/// Returns the file name and the text of a command's page.
 fn page(command: &Command) -> Result<(String, Vec<u8>)> {
     let man =
         Man::new(command.clone()).source(concat!("ablate ", env!("CARGO_PKG_VERSION"))).manual("ablate");

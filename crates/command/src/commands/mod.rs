@@ -1,5 +1,5 @@
-//! One file a subcommand. Of those that need libtorch, the words are here, and what they do is in
-//! `src/bin/ablate-torch`.
+//! One file per subcommand. For commands that need libtorch, only the arguments are here; `src/bin/ablate-torch`
+//! implements them.
 
 pub mod bench;
 pub mod clean;
@@ -49,7 +49,7 @@ use clap::Args;
 use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
-/// Where things are kept.
+/// The directories of corpora and runs.
 #[derive(Debug, Clone, Args)]
 pub struct Places {
     // `GLOBAL_OPTIONS` in `score/sacre_bleu` repeats the names of these options.
@@ -77,7 +77,8 @@ struct OpenSweep {
     spec: SweepSpec,
     trials: Vec<Trial>,
     dir: PathBuf,
-    /// With the draws that the ledger has, and the random ones at the start; their trials are all that are known.
+    /// The search, with the draws of the ledger and the random ones at its start. `trials` has the trials of these
+    /// draws.
     search: Option<Drawing>,
 }
 
@@ -91,20 +92,20 @@ impl OpenSweep {
         Ok(OpenSweep { spec, trials, dir, search })
     }
 
-    /// Reads what its runs left, and takes `committed` records where a trial has no run.
+    /// Reads the results of the runs, and takes `committed` records where a trial has no run.
     fn collected(self, file: &Path, committed: &CommittedRecords, places: &Places) -> Result<Collected> {
         let OpenSweep { spec, trials, dir, search } = self;
         Collected::read(file, spec, trials, search, dir, committed, &places.data)
     }
 }
 
-/// Prints a result to standard output: its bytes, but on a terminal with control characters shown.
+/// Prints a result to standard output. On a terminal, control characters are made visible.
 pub fn print(text: &str) -> Result<()> {
     print_styled(&printable::on_stdout(text))
 }
 
-/// Prints a table, which may be bold in parts, and shows control characters itself. A reader that stopped reading, as
-/// `head` does, is not an error.
+/// Prints a text that may have bold parts and whose control characters are already visible. A pipe that its reader
+/// closed, as `head` does, is not an error.
 fn print_styled(text: &str) -> Result<()> {
     use std::io::Write;
     let mut out = std::io::stdout().lock();
@@ -116,10 +117,10 @@ fn print_styled(text: &str) -> Result<()> {
     }
 }
 
-/// Lines of a failed trial's log that summaries repeat.
+/// Number of last lines of a failed trial's output that summaries repeat.
 const LAST_LINES: usize = 3;
 
-/// Why a trial failed, with its log's place and last lines.
+/// Returns the reason of a trial's failure, with the path of its log and the last lines of its output.
 fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
     let attempts = match failure.attempts {
         0 | 1 => String::new(),
@@ -133,7 +134,7 @@ fn failure_text(row: &str, seed: u64, failure: &Failure, log: &Path) -> String {
     text
 }
 
-/// All of standard input, as corpora are read: a byte-order mark at its start is no text.
+/// Reads all of standard input as UTF-8, without a byte-order mark at its start.
 pub fn read_standard_input() -> Result<String> {
     let (name, bytes) = read_bytes(STANDARD_INPUT)?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -143,11 +144,11 @@ pub fn read_standard_input() -> Result<String> {
     Ok(text.strip_prefix(BYTE_ORDER_MARK).map(String::from).unwrap_or(text))
 }
 
-/// Refuses something else in the place of the directory that `option` names, or of one above it. The directory need not be
-/// there.
+/// Refuses the path that `option` names if it, or a part of it, exists and is not a directory. The directory itself
+/// need not exist.
 ///
 /// # Errors
-/// A user error that names the option and what is there.
+/// A user error that names the option and the path that is not a directory.
 fn check_directory(option: &str, folder: &Path) -> Result<()> {
     match folder.ancestors().find(|part| part.symlink_metadata().is_ok() && !part.is_dir()) {
         None => Ok(()),
@@ -159,11 +160,11 @@ fn check_directory(option: &str, folder: &Path) -> Result<()> {
     }
 }
 
-/// Refuses to write to a path where something is that this program has not made: `is_own` tells by its content. What is
-/// called `what` is replaced, and so is an empty file.
+/// Refuses to replace a file that this program has not written, which `is_own` tells by its content. `what` names the
+/// expected kind of file in the error. An empty file may be replaced.
 ///
 /// # Errors
-/// A user error that names what is there.
+/// A user error that names the path and the reason.
 fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> Result<()> {
     let refused = |why: &str| Err(Error::user(format!("{} {why}", path.display())));
     let about = match path.symlink_metadata() {
@@ -188,7 +189,7 @@ fn check_output(path: &Path, what: &str, is_own: impl FnOnce(&[u8]) -> bool) -> 
     refused(&format!("is there already and is not {what}; choose another name, or remove it first"))
 }
 
-/// Pixels of a PNG for a pixel of its figure: sharp in print at the width of a column.
+/// Pixels of a PNG per pixel of its figure: sharp in print at the width of a column.
 const PNG_SCALE: f32 = 2.0;
 
 /// Refuses to replace a figure that this program has not made, by the path of either of its files. A PNG is known by the SVG
@@ -199,7 +200,7 @@ fn check_figure(path: &Path) -> Result<()> {
     check_output(&path.with_extension("png"), "a figure of ablate with its SVG beside it", |_| svg.exists())
 }
 
-/// Writes a figure as SVG and PNG and gives the paths, one a line.
+/// Writes a figure as SVG and PNG. Returns the paths, one per line.
 fn write_figure(path: &Path, figure: &Svg) -> Result<String> {
     let write = |ending: &str, bytes: &[u8]| -> Result<String> {
         let path = path.with_extension(ending);
@@ -214,7 +215,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&json::page(value)?)
 }
 
-/// What tables on standard output are written for.
+/// Returns the width of tables on standard output, and whether they may have bold text.
 fn screen() -> Screen {
     Screen { width: terminal_width(), bold: color::on_stdout() }
 }

@@ -70,7 +70,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Prints what becomes of every line of standard input. Lines end at `\n` alone.
+/// Prints the result of `process` for every line of standard input. Only `\n` ends a line.
 fn each_line(process: impl Fn(&str) -> String) -> Result<()> {
     let input = read_standard_input()?;
     let mut output = String::with_capacity(input.len() + input.len() / 8);

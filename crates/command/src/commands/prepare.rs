@@ -51,7 +51,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         return list(&arguments.recipes);
     };
     let file = named(&what, &arguments.recipes)?;
-    // The tying concerns the text by what it rules out: separate vocabularies need another than the default.
+    // model.tying is allowed too: separate vocabularies need a tying other than the default.
     settings::require(
         &arguments.sets,
         |key| key.starts_with("data.") || key == "model.tying",
@@ -84,7 +84,7 @@ fn document(prepared: &Prepared) -> Result<Value> {
     Ok(document)
 }
 
-/// The file of a recipe that is called by its bare name; other paths stay as they are.
+/// Returns the file of a recipe that is given by its bare name. Other paths are returned as they are.
 fn named(what: &Path, recipes: &Path) -> Result<PathBuf> {
     let is_path = what.components().count() > 1 || what.extension().is_some_and(|end| end == "toml");
     let file = recipes.join(format!("{}.toml", what.display()));
@@ -126,7 +126,7 @@ fn recipe_files(recipes: &Path) -> Result<Vec<(String, PathBuf)>> {
     Ok(files.into_iter().filter_map(named).collect())
 }
 
-/// Prints what recipes there are.
+/// Prints the recipes with their languages, sizes and licences.
 fn list(recipes: &Path) -> Result<()> {
     let mut text = String::new();
     for (name, file) in recipe_files(recipes)? {
@@ -188,7 +188,7 @@ struct Console {
     told: Instant,
 }
 
-/// Between lines where there is no terminal.
+/// Shortest time between two lines of progress without a terminal.
 const PAUSE: Duration = Duration::from_secs(10);
 
 impl Console {

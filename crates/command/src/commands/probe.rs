@@ -1,4 +1,4 @@
-//! The words of `ablate probe`.
+//! The command line of `ablate probe`.
 
 use clap::Args;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `ablate schema` prints what the files may hold, for editors and for readers.
+//! `ablate schema`: prints the keys of the TOML files, as JSON Schema for editors or as pages for readers.
 
 use super::{check_directory, check_output, print};
 use crate::config::json_schema::{self, Schema};
@@ -102,7 +102,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
-/// Writes the schemas and the key reference below `folder`, over earlier ones alone.
+/// Writes the schemas and the key reference below `folder`. Replaces only files that this command wrote.
 fn write(folder: &Path) -> Result<()> {
     check_directory("--out", folder)?;
     let mut outputs = Vec::new();

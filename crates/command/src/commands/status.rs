@@ -1,4 +1,4 @@
-//! `ablate status`: what a sweep is at, from another terminal.
+//! `ablate status`: the states of a sweep's trials, also from another terminal.
 
 use super::{OpenSweep, Places, failure_text, print, print_json};
 use crate::clock;
@@ -35,7 +35,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
 }
 
-/// The status for people: all trials, and why some failed.
+/// Returns the status as text: all trials, and the reasons of failures.
 fn text(status: &Status) -> String {
     let now = clock::seconds();
     let driver = match (&status.driver, status.at_work) {
@@ -59,7 +59,7 @@ fn text(status: &Status) -> String {
             "Slurm's queue cannot be asked, so that jobs may have come to an end meanwhile: {error}\n"
         );
     }
-    // A file has room for whole lines.
+    // In a file, lines are not shortened.
     let width = match std::io::stdout().is_terminal() {
         true => terminal_size().map_or(100, |(width, _)| width),
         false => usize::MAX,

@@ -54,13 +54,13 @@ pub fn run(mut arguments: Arguments, places: &Places) -> Result<()> {
     if has_begun {
         return outcome;
     }
-    // What is refused leaves no file behind, and neither does a plan.
+    // A refused sweep leaves no file behind, and neither does a plan.
     let outcome = outcome.map_err(|error| made.at_words(error, &saved.path));
     let discarded = saved.discard();
     outcome.and(discarded)
 }
 
-/// Plans or trains a sweep. `begin` is called once it has passed all checks and trains.
+/// Plans or trains a sweep. Calls `begin` after all checks, before the training.
 fn run_sweep(arguments: Arguments, sweep: OpenSweep, begin: &mut dyn FnMut(), places: &Places) -> Result<()> {
     let ready = Ready::check(&arguments, sweep, places)?;
     if arguments.plan {
@@ -98,14 +98,14 @@ fn show_plan(arguments: &Arguments, ready: &Ready, places: &Places) -> Result<()
     }
 }
 
-/// Trains what is left, and writes the table.
+/// Trains the trials that are left, and writes the table.
 fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), places: &Places) -> Result<()> {
     if arguments.detach && arguments.launcher == LauncherKind::Local {
         return Err(Error::user("--detach leaves trials to a cluster; add --launcher slurm"));
     }
     arguments.launcher.check(&ready.slurm, &ready.sweep_dir, &places.data)?;
     let stop = StopFlag::listen().map_err(Error::io("listen to", "signals"))?;
-    // Of two drivers the second one is refused at once, and a sweep that is refused leaves no directory.
+    // A second driver is refused at once. A refused sweep leaves no directory, so that a new one is locked below.
     let early = ready.sweep_dir.is_dir().then(|| driver::lock(&ready.sweep_dir)).transpose()?;
     ready.prepare_text()?;
     let Ready {
@@ -131,7 +131,7 @@ fn train(arguments: &Arguments, mut ready: Ready, begin: &mut dyn FnMut(), place
         ..spec.policy.clone()
     };
     let progress = SweepProgress::new(&trials, workers, arguments.json);
-    // What was asked for by name is run, and nothing is drawn beside it.
+    // With --only, the named trials run and the search draws no others.
     if !arguments.only.is_empty() && !to_come.is_empty() {
         progress.message("note: with --only the search makes no further draws");
     }
@@ -193,7 +193,7 @@ fn limits_beyond_plan(arguments: &Arguments, spec: &SweepSpec) -> Option<String>
     (!limits.is_empty()).then(|| limits.join(" or "))
 }
 
-/// Says what is not finished, and why; the exit code follows from it.
+/// Prints which trials are not finished, and why. Returns the error that sets the exit code.
 fn conclude(tally: &Tally, work: &Work, sweep_dir: &Path) -> Result<()> {
     let trials = &work.trials;
     let all = trials.len() + work.search.as_ref().map_or(0, Searching::to_come);

@@ -71,7 +71,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         let Collected { sweep_dir, table, counts, trials, records, to_come, .. } =
             OpenSweep::load(TrialPurpose::Show, file, &sets, places)?.collected(file, &committed, places)?;
         let shown = view.of_table(&table)?;
-        // Kept first: standard output may be full, or its reader gone. What cannot be kept is shown all the same.
+        // Files first: standard output may be full or closed. If they cannot be written, the table is still printed.
         let kept = collect::write(file, &sweep_dir, (&table, &counts), &trials, &records, &to_come);
         let part = out.map_or(Ok(()), |folder| collect::write_tables(&folder, &shown.tabulated()?));
         show(&shown.tabulated()?)?;
@@ -183,7 +183,7 @@ fn check_tables(folder: &Path) -> Result<()> {
         .try_for_each(|name| check_output(&folder.join(name), "a table of ablate", |_| own))
 }
 
-/// What is said below a table that could be shown but not written: a folder may be there to be read alone.
+/// Returns the error for a table that was shown but not written, for example into a read-only directory.
 fn not_kept(error: Error) -> Error {
     Error::failed(format!("the table is shown, but its files are not written: {error}"))
 }

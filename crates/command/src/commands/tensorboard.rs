@@ -1,4 +1,4 @@
-//! `ablate tensorboard`: TensorBoard's files of a sweep anew, from its run directories.
+//! `ablate tensorboard`: writes TensorBoard's files of a sweep again, from its run directories.
 
 use super::{OpenSweep, Places};
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     directory::check(&sweep_dir)?;
     let _lock = driver::lock(&sweep_dir)?;
-    // What was changed since it was recorded is refused before any file is written.
+    // Files that were changed since they were recorded are refused before anything is written.
     for (_, run_dir) in &runs {
         if let Some(record) = Record::load(run_dir)? {
             record.check_shown_files(run_dir)?;
@@ -60,7 +60,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             ));
             continue;
         }
-        // What the run was trained with, which the sweep may since have changed.
+        // The settings of the training, which the sweep file may have changed since.
         let experiment = run_configuration(run_dir, &[])?;
         let trial = Trial { experiment, ..(*trial).clone() };
         view.begin(&trials, &trial, run_dir);

@@ -1,4 +1,4 @@
-//! The words of `ablate train`.
+//! The command line of `ablate train`.
 
 use clap::Args;
 use std::path::PathBuf;

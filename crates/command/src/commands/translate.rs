@@ -1,4 +1,4 @@
-//! The words of `ablate translate`.
+//! The command line of `ablate translate`.
 
 use clap::Args;
 use std::path::PathBuf;

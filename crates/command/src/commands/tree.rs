@@ -1,4 +1,4 @@
-//! `ablate tree`: constituency trees to what a parser reads and writes, and back.
+//! `ablate tree`: converts constituency trees to a parser's inputs and outputs, and back.
 
 use super::score::input::read_lines;
 use super::{print, read_standard_input};

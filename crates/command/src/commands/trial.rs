@@ -1,4 +1,4 @@
-//! The words of `ablate trial`.
+//! The command line of `ablate trial`.
 
 use clap::Args;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The words of `ablate verify`.
+//! The command line of `ablate verify`.
 
 use clap::Args;
 use std::path::PathBuf;

@@ -45,8 +45,8 @@ pub fn section(report: &Report, scored: &ScoredRows) -> Section {
     section
 }
 
-/// Rows that are equal but for one setting, as lines of at least two; that of the base row first, then in the order of the
-/// sweep.
+/// Returns rows that are equal but for one setting, as lines of at least two rows; the line of the base row first, then
+/// in the order of the sweep.
 fn lines<'a>(scored: &'a ScoredRows, index: usize, base: Option<&str>) -> Vec<Vec<&'a Scored<'a>>> {
     let mut lines: BTreeMap<Vec<Option<&String>>, Vec<&Scored>> = BTreeMap::new();
     let mut order: Vec<Vec<Option<&String>>> = Vec::new();
@@ -64,13 +64,13 @@ fn lines<'a>(scored: &'a ScoredRows, index: usize, base: Option<&str>) -> Vec<Ve
     lines
 }
 
-/// As many lines to each picture as to the others, or one fewer.
+/// Divides the lines among pictures, equally many to each; the last picture may have fewer.
 fn balanced<'a>(lines: &[Vec<&'a Scored<'a>>]) -> Vec<Vec<Vec<&'a Scored<'a>>>> {
     let pictures = lines.len().div_ceil(MOST_LINES);
     lines.chunks(lines.len().div_ceil(pictures)).map(<[_]>::to_vec).collect()
 }
 
-/// Rows of which no two differ in one setting alone, as after random draws: all of them, as points.
+/// Returns all rows as points without lines, if no two differ in this setting alone, as after random draws.
 fn scattered<'a>(scored: &'a ScoredRows, index: usize) -> Option<Vec<Vec<&'a Scored<'a>>>> {
     let rows: Vec<&Scored> = scored.rows.iter().filter(|row| row.values[index].is_some()).collect();
     (rows.len() > 1).then(|| vec![rows])
@@ -78,7 +78,7 @@ fn scattered<'a>(scored: &'a ScoredRows, index: usize) -> Option<Vec<Vec<&'a Sco
 
 fn picture(report: &Report, scored: &ScoredRows, index: usize, lines: &[Vec<&Scored>], number: &str) -> Svg {
     let axis = &scored.axes[index];
-    // What tells lines of this picture apart names them; what they share and lines of other pictures do not, is in the title.
+    // The settings that differ among this picture's lines name them. The settings that they share are in its title.
     let differs = |other: usize| {
         other != index && lines.iter().any(|line| line[0].values[other] != lines[0][0].values[other])
     };
@@ -118,7 +118,7 @@ fn picture(report: &Report, scored: &ScoredRows, index: usize, lines: &[Vec<&Sco
     })
 }
 
-/// What tells a line from the others of its picture; of a line that has none of these settings, that they are unset.
+/// Returns the settings that distinguish a line from the others of its picture, or that they are unset.
 fn line_name(scored: &ScoredRows, row: &Scored, differs: impl Fn(usize) -> bool) -> String {
     let words = scored.words(row, &differs);
     if !words.is_empty() {

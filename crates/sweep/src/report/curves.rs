@@ -1,4 +1,4 @@
-//! Learning curves: what `metrics.csv` of every finished run says of the dev set, row by row.
+//! Learning curves: the dev metrics in `metrics.csv` of every finished run, row by row.
 
 use super::pictures::{Picture, pictures};
 use super::section::{Section, file_name, heading, over_seeds};
@@ -55,7 +55,7 @@ pub fn section(report: &Report, metrics: &[Metric]) -> Result<Section> {
             if series.is_empty() || is_left_out {
                 continue;
             }
-            // The curve of the base row alone is that of no group.
+            // The curve of the base row alone belongs to no group.
             let name = if several && shown_alone == Some(nth) { "" } else { name.as_str() };
             let of = if name.is_empty() { String::new() } else { format!(": {name}") };
             let drawn = chart(&Chart {

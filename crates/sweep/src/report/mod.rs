@@ -1,4 +1,4 @@
-//! A sweep in one web page: what was asked, what came out, and what it rests on.
+//! A sweep as one web page: its question, its results and their provenance.
 //!
 //! The page is one file that needs nothing else, and a function of the run directories: no clock, no path of this
 //! machine, no order of files enters it.
@@ -36,7 +36,7 @@ pub struct Made {
     pub figures: Vec<Figure>,
 }
 
-/// Reads what the runs left and lays it out.
+/// Reads the results of the runs and makes the page.
 ///
 /// # Errors
 /// If a file of a finished run cannot be read or is damaged. Where the prepared corpus is missing, the report

@@ -23,7 +23,7 @@ use std::fmt::Write;
 /// Rows whose settings are shown without a click, at most.
 const MOST_OPEN: usize = 10;
 
-/// The score of every row, and the table.
+/// The section with the score of every row, and the table.
 pub fn section(report: &Report) -> Result<Section> {
     let mut section = Section::new("Result");
     let score = report.score();
@@ -88,7 +88,7 @@ pub fn section(report: &Report) -> Result<Section> {
     Ok(section)
 }
 
-/// A place for the script to set two rows beside each other: what differs in their settings, and their results.
+/// The section where the script compares two rows: the settings in which they differ, and their results.
 pub fn differences(report: &Report) -> Section {
     let mut section = Section::new("Two rows side by side");
     if report.table.rows.len() > 1 {
@@ -150,7 +150,7 @@ pub fn settings(report: &Report) -> Section {
     section
 }
 
-/// Every stated setting that can change a result but the seed.
+/// Returns all stated settings that can change a result, except the seed, as text by key.
 fn stated(experiment: &Experiment) -> BTreeMap<String, String> {
     settings_by_key(experiment).into_iter().map(|(key, value)| (key, cell_text(&value))).collect()
 }
@@ -183,7 +183,7 @@ pub fn failures(report: &Report) -> Section {
     section
 }
 
-/// What produced the results.
+/// The section with the code, hardware and data of the results.
 pub fn provenance(report: &Report) -> Section {
     let mut section = Section::new("What it rests on");
     let mut facts: BTreeMap<(usize, &str), BTreeSet<String>> = BTreeMap::new();

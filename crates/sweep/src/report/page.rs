@@ -12,10 +12,10 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// How a page begins, and how its title ends: by these it is known again.
+/// The beginning of a page and the end of its title, by which a page of this program is recognised.
 const BEGINNING: &str = "<!DOCTYPE html>";
 const TITLE_END: &str = " – ablate</title>";
-/// Bytes in which the title ends; names of sweeps are those of files.
+/// Bytes at the beginning of a page that contain the whole title; the name of a sweep is no longer than a file name.
 const HEAD: usize = 4096;
 
 /// Sorts and filters the table of results and compares two of its rows. The page is complete without it.
@@ -102,7 +102,7 @@ fn introduction(sweep: &str) -> Vec<Part> {
     parts
 }
 
-/// Rows, seeds and how many trials are done.
+/// Returns the numbers of rows and of trials, how many are finished or failed, and the base row.
 fn extent(report: &Report) -> String {
     let finished = report.trials.iter().filter(|trial| trial.record.is_some()).count();
     let failed = report.trials.iter().filter(|trial| trial.failure.is_some()).count();
@@ -127,14 +127,14 @@ pub fn sheet(sheet: &Sheet) -> String {
     marked(sheet, "", &[], &[])
 }
 
-/// What the script is told of a line of the table of results.
+/// Data of a line of the table of results for the script.
 #[derive(Debug, Clone, Default)]
 pub struct LineData {
-    /// The name of its row.
+    /// Label of the line's row.
     pub name: String,
-    /// Its group where its cell may be blank because the line above has the same one.
+    /// Group of the row, where the cell may be blank because the line above has the same group.
     pub group: Option<String>,
-    /// Blank settings of the other lines are those of this one.
+    /// Whether blank settings of the other lines have the values of this one.
     pub is_base: bool,
 }
 
@@ -146,16 +146,15 @@ impl LineData {
     }
 }
 
-/// The table of results: the script sorts and filters its lines, each of which has the name of its row. So many columns
-/// behind those that tell lines apart are `settings`.
+/// Returns the table of results, whose lines the script sorts and filters by row name. The columns behind the keys,
+/// `settings` in number, are settings.
 pub fn results(sheet: &Sheet, lines: &[LineData], settings: usize) -> String {
     let mut heads = vec![" data-key"; sheet.keys];
     heads.extend(vec![" data-setting"; settings]);
     marked(sheet, " class=\"results\"", &heads, lines)
 }
 
-/// A table whose `rows` are written already, with markup in their cells. Each heading comes with whether its column holds
-/// numbers.
+/// Returns a table whose `rows` already have markup. Each heading comes with whether its column holds numbers.
 pub fn table(headings: &[(&str, bool)], rows: &str) -> String {
     let head: String = headings
         .iter()

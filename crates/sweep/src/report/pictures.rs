@@ -12,15 +12,15 @@ const LEAST_LINES: usize = 3;
 
 /// Rows of one picture, the base row first.
 pub struct Picture<'r, 'a> {
-    /// The words that tell it from the other pictures; empty if it is the only one.
+    /// The name that distinguishes the picture from the others; empty for the only picture.
     pub name: String,
     pub rows: Vec<&'r [Trial<'a>]>,
     /// The name of each row in the picture.
     pub labels: Vec<String>,
 }
 
-/// The base row, then at most [`MOST_LINES`] of a group, as often as it takes. Rows of a grid are divided by
-/// the values of its first settings.
+/// Returns pictures of the base row and at most [`MOST_LINES`] other rows of one group each. Rows of a grid are divided
+/// by the values of its first settings.
 pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
     let rows = report.rows();
     let base = rows.iter().find(|row| report.is_base(row[0].row)).copied();
@@ -78,7 +78,7 @@ pub fn row_name(report: &Report, row: &[Trial]) -> String {
     label(report, row, &settings)
 }
 
-/// Runs of rows for one picture each.
+/// Divides the rows of a group into consecutive parts, one for each picture.
 fn parts<'r, 'a>(
     report: &Report,
     group: &[&'r [Trial<'a>]],

@@ -1,5 +1,5 @@
-//! How to make the sweep again: a script for an empty clone. It holds the text of every file that the sweep reads and the
-//! commit of the runs does not have, prepares the corpora, and runs the sweep.
+//! The section "How to make it again": a script for an empty clone. It writes the files of the sweep that the commit of
+//! the runs does not have, prepares the corpora, and runs the sweep.
 
 use super::section::Section;
 use super::sources::{Source, Sources, is_committed};
@@ -15,14 +15,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-/// Where the script puts files of another folder than the clone.
+/// Folder in the clone into which the script writes files if the commit has none of them.
 const FOLDER: &str = "again/";
 /// The ending of a commit whose sources were changed.
 const CHANGED: &str = "-dirty";
 /// The line that ends the text of a file.
 const END: &str = "END-OF-FILE";
 
-/// The script.
+/// The section with the script.
 ///
 /// # Errors
 /// If a file of the sweep cannot be read any more.
@@ -69,7 +69,7 @@ pub fn section(report: &Report) -> Result<Section> {
     Ok(section)
 }
 
-/// Writes how to get the code, and returns the commit, if all runs have one and the same.
+/// Writes the command that checks the code out. Returns the commit if all runs have the same one.
 fn commit(report: &Report, script: &mut String) -> Option<String> {
     let records = report.trials.iter().filter_map(|trial| trial.record);
     let commits: BTreeSet<&str> = records.map(|record| record.provenance.commit.as_str()).collect();
@@ -123,7 +123,7 @@ struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// A word for the shell.
+    /// Returns the script's path of a file, as a word for the shell.
     fn name(&self, path: &Path) -> String {
         match self.sources.of(path) {
             Some(source) => shell_word(&format!("{}{}", self.folder, source.name)),
@@ -131,7 +131,7 @@ impl Files<'_> {
         }
     }
 
-    /// A setting of the command line, whose path of a recipe starts from the clone.
+    /// Returns a setting of the command line. If it names a recipe file, the path becomes the script's.
     fn set(&self, set: &str) -> String {
         let Ok((key, node)) = parse_set(set) else { return set.to_string() };
         let crate::config::toml_tree::Value::String(named) = &node.value else { return set.to_string() };
@@ -185,7 +185,7 @@ fn preparation(experiment: &Experiment, files: &Files) -> String {
     }
 }
 
-/// The settings that make `data` of `other`; none if they cannot be stated or the recipes differ.
+/// Returns the settings that turn `other` into `data`; None if they cannot be stated or the recipes differ.
 fn differing(other: &DataConfig, data: &DataConfig) -> Option<Vec<String>> {
     let keys = |data: &DataConfig| match serde_json::to_value(data) {
         Ok(Value::Object(mut keys)) => {
@@ -204,7 +204,7 @@ fn differing(other: &DataConfig, data: &DataConfig) -> Option<Vec<String>> {
     differing.map(|(key, value)| Some(format!("data.{key}={}", toml(value)?))).collect()
 }
 
-/// Whether what is prepared is the same; addresses may differ.
+/// Whether both lead to the same prepared corpus; addresses may differ.
 fn same(a: &DataConfig, b: &DataConfig) -> bool {
     serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
 }

@@ -10,7 +10,7 @@ use crate::figures::svg::escaped;
 use std::collections::HashMap;
 use std::fmt::Write;
 
-/// Sentences shown.
+/// Number of sentences shown.
 const SENTENCES: usize = 5;
 /// Rows whose translation is shown without a click, at most: that of the base row and the best ones.
 const MOST_OPEN: usize = 8;
@@ -73,8 +73,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
     Ok(section)
 }
 
-/// A translation with the words marked that its reference has not, or not as often. One
-/// without words is told as such.
+/// Returns a translation in which words are marked that the reference does not have, or less often. An empty
+/// translation becomes a note.
 fn marked(translation: &str, reference: Option<&str>) -> String {
     if translation.trim().is_empty() {
         return "<i>(empty)</i>".to_string();

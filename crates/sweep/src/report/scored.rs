@@ -20,9 +20,9 @@ pub struct Axis {
     pub key: String,
     /// The name of its column in the table.
     pub name: String,
-    /// Its values, once each: numbers by size, words in the order of the sweep.
+    /// The distinct values: numbers by size, words in the order of the sweep.
     pub places: Vec<String>,
-    /// The least and the greatest, if the values lie on a scale, and whether it is logarithmic.
+    /// Least value, greatest value, and whether the scale is logarithmic; None if each value has a place of its own.
     pub range: Option<(f64, f64, bool)>,
 }
 
@@ -30,13 +30,13 @@ pub struct Axis {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored<'a> {
     pub row: &'a str,
-    /// Its score over its seeds.
+    /// The score over its seeds.
     pub score: Summary,
-    /// Its value on each axis; none if the row does not have the setting, and others have several values of it.
+    /// The row's value on each axis; None if it does not have the setting, and other rows have several values of it.
     pub values: Vec<Option<String>>,
 }
 
-/// Rows whose scores compare.
+/// Rows whose scores can be compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredRows<'a> {
     pub axes: Vec<Axis>,

@@ -12,12 +12,12 @@ use crate::results::summary::Summary;
 use crate::results::varied;
 use crate::search::STARTUP_DRAWS;
 
-/// Best draws that are shown.
+/// Number of best draws in the table.
 const SHOWN: usize = 5;
 
 /// A draw with its score.
 struct ScoredDraw<'r, 'a> {
-    /// From 1.
+    /// The number of the draw, from 1.
     number: usize,
     row: &'r [Trial<'a>],
     score: Summary,

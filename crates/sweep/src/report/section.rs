@@ -5,9 +5,9 @@ use crate::figures::{Series, Svg};
 use crate::results::metric::{METRICS, find};
 use std::collections::HashSet;
 
-/// A figure with the name of its file and what the reader is to see in it.
+/// A figure with the name of its file.
 pub struct Figure {
-    /// Without ending: letters, digits and `-`.
+    /// File name without an ending: letters, digits and `-`.
     pub file: String,
     pub svg: Svg,
 }
@@ -25,30 +25,30 @@ impl Section {
         Section { title, body: String::new(), figures: Vec::new() }
     }
 
-    /// A paragraph of plain text.
+    /// Appends a paragraph of plain text.
     pub fn paragraph(&mut self, text: &str) {
         self.body += &format!("<p>{}</p>\n", escaped(text));
     }
 
-    /// A figure, here.
+    /// Appends a figure.
     pub fn figure(&mut self, file: &str, svg: Svg) {
         self.body += &format!("<figure>\n{}</figure>\n", svg.inline());
         self.figures.push(Figure { file: file.to_string(), svg });
     }
 }
 
-/// Returns the label of an axis of values, `what`, which says so where they are means over seeds.
+/// Returns the label `what` of an axis of values. It says if they are means over seeds.
 pub fn over_seeds(what: &str, series: &[Series]) -> String {
     let spread = series.iter().flat_map(|series| &series.points).any(|point| point.spread.is_some());
     if spread { format!("{what}, mean and standard deviation over seeds") } else { what.to_string() }
 }
 
-/// A tag as people say it: `dev/bleu` is BLEU (dev).
+/// Returns the readable form of a tag: `dev/bleu` becomes BLEU (dev).
 pub fn spoken(tag: &str) -> String {
     find(&METRICS, tag).map_or_else(|| tag.to_string(), |(metric, set)| metric.on(set))
 }
 
-/// Words at the beginning of a line; names with capitals of their own, as chrF, stay as they are.
+/// Returns words for the beginning of a line. Names with capitals of their own, such as chrF, stay as they are.
 pub fn heading(words: &str) -> String {
     let mut characters = words.chars();
     match (words.contains(char::is_uppercase), characters.next()) {
@@ -57,12 +57,12 @@ pub fn heading(words: &str) -> String {
     }
 }
 
-/// The name of a part, numbered from 0, of what is drawn in several pictures: `2 of 3`. None for the only part.
+/// Returns the name of one of several pictures, numbered from 0: `2 of 3`. None for the only one.
 pub fn part_name(part: usize, parts: usize) -> Option<String> {
     (parts > 1).then(|| format!("{} of {parts}", part + 1))
 }
 
-/// Letters and digits of a name, for a file's.
+/// Returns a file name of the letters and digits in `parts`, with `-` for every run of other characters.
 pub fn file_name(parts: &[&str]) -> String {
     let mut name = String::new();
     for character in parts.join("-").chars() {
@@ -75,7 +75,7 @@ pub fn file_name(parts: &[&str]) -> String {
     name.trim_end_matches('-').to_string()
 }
 
-/// Numbers the files of figures, from the second of a name on: names that differ in other signs alone are one file's.
+/// Makes the file names of figures unique by a number, which starts at 2 for the second figure of a name.
 pub fn distinguish(figures: &mut [Figure]) {
     let mut used = HashSet::new();
     for figure in figures {

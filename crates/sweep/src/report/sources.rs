@@ -52,14 +52,14 @@ impl Sources {
         Ok(Sources { files: found.into_iter().map(source).collect(), root })
     }
 
-    /// The source of a file, by any path to it.
+    /// Returns the source of a file, whichever path leads to it.
     pub fn of(&self, path: &Path) -> Option<&Source> {
         let path = whole(path).ok()?;
         self.files.iter().find(|source| source.path == path)
     }
 }
 
-/// Whether a commit of the repository in `root` has a file of this content.
+/// Whether the commit in the repository at `root` has this file with the same content.
 pub fn is_committed(root: &Path, commit: &str, source: &Source) -> bool {
     let mut command = git("git", root);
     command.args(["cat-file", "blob", &format!("{commit}:{}", source.name)]);
@@ -67,7 +67,7 @@ pub fn is_committed(root: &Path, commit: &str, source: &Source) -> bool {
     output.is_ok_and(|output| output.status.success() && output.stdout == source.text.as_bytes())
 }
 
-/// Adds a file and those that it names, unless it is there.
+/// Adds a file and the files that it names, unless it is already in `found`.
 fn add(path: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
     let at = whole(path)?;
     if found.iter().any(|(known, _)| *known == at) {
@@ -79,14 +79,14 @@ fn add(path: &Path, found: &mut Vec<(PathBuf, String)>) -> Result<()> {
     named(&table)?.iter().try_for_each(|path| add(path, found))
 }
 
-/// The absolute path of a file, whose folder has no links and no `..`.
+/// Returns the absolute path of a file, with links and `..` resolved in its folder.
 fn whole(path: &Path) -> Result<PathBuf> {
     let folder = files::parent(path);
     let folder = folder.canonicalize().map_err(Error::io("read", folder))?;
     Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 
-/// The files that a sweep, an experiment or a part names.
+/// Returns the files that a sweep, an experiment or a part names.
 fn named(table: &Table) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for key in ["base", "include"] {
@@ -101,7 +101,7 @@ fn named(table: &Table) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The recipe files that stand under `key`, in a section or at a dotted key, alone or among an axis's values.
+/// Returns the recipe files that exist under `key`, in a section or at a dotted key, alone or among an axis's values.
 fn recipes(key: &str, node: &Node) -> Vec<PathBuf> {
     if key == "data.recipe" || key.ends_with(".data.recipe") {
         let path = |node: &Node| match &node.value {

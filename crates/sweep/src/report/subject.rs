@@ -1,4 +1,4 @@
-//! What a report is made of: a sweep, its trials and its table.
+//! The input of a report: a sweep, its trials and its table.
 
 use crate::config::Experiment;
 use crate::results::metric::{Better, DEV, DEV_BLEU, METRICS, TEST, find};
@@ -7,51 +7,51 @@ use crate::results::summary::Summary;
 use crate::results::table::{ResultTable, Row};
 use std::path::{Path, PathBuf};
 
-/// What a report is made of.
+/// The input of a report.
 pub struct Report<'a> {
     /// The sweep's name.
     pub name: &'a str,
     /// The sweep file.
     pub sweep_file: &'a Path,
     pub sweep_text: &'a str,
-    /// `section.key=value` that the sweep was run with.
+    /// The `section.key=value` settings with which the sweep was run.
     pub sets: &'a [String],
     /// Row by row, seeds innermost.
     pub trials: Vec<Trial<'a>>,
     pub table: &'a ResultTable,
-    /// Of a sweep whose rows are the draws of a search.
+    /// The search, if the rows of the sweep are its draws.
     pub search: Option<Searched<'a>>,
-    /// Where the prepared corpora are.
+    /// Directory of the prepared corpora.
     pub data_root: &'a Path,
 }
 
-/// What a report says of a sweep's search.
+/// The facts about a sweep's search that a report shows.
 #[derive(Debug, Clone, Copy)]
 pub struct Searched<'a> {
     /// The tag of the score that is searched for.
     pub objective: &'a str,
     pub better: Better,
-    /// Draws of the whole search.
+    /// Number of draws of the whole search.
     pub count: usize,
 }
 
-/// One row with one seed.
+/// A trial: one row with one seed.
 pub struct Trial<'a> {
     pub row: &'a str,
     pub group: Option<&'a str>,
     pub seed: u64,
     pub experiment: &'a Experiment,
     pub run_dir: PathBuf,
-    /// Of a finished trial.
+    /// The record; None unless the trial is finished.
     pub record: Option<&'a Record>,
-    /// The record is a committed one: it stands for the trial, and there is no run of it.
+    /// Whether the record is a committed one: it stands for the trial, which has no run.
     pub is_reused: bool,
-    /// Of one that failed.
+    /// The failure; None unless the trial failed.
     pub failure: Option<Failure>,
 }
 
 impl<'a> Trial<'a> {
-    /// The record of a finished trial whose run is there to be read.
+    /// Returns the record of a finished trial whose run can be read.
     pub fn record_of_run(&self) -> Option<&'a Record> {
         self.record.filter(|_| !self.is_reused)
     }
@@ -63,7 +63,7 @@ impl<'a> Report<'a> {
         self.trials.chunk_by(|a, b| a.row == b.row).collect()
     }
 
-    /// Returns what the page calls the row of [`base`](Self::base).
+    /// Returns the name of the [`base`](Self::base) row on the page.
     pub fn base_name(&self) -> &'static str {
         if self.table.base.is_some() { "base row" } else { "first row" }
     }
@@ -78,9 +78,9 @@ impl<'a> Report<'a> {
         self.base() == Some(label)
     }
 
-    /// The score that the report is about: of those that are recorded the first one that is tested for significance (BLEU
-    /// or F1) on test, else on dev; else the first one on test that has a curve, which is the perplexity of language models
-    /// and the prediction accuracy of word vectors.
+    /// Returns the tag of the report's main score, the first recorded one of these: BLEU or F1 on test, then on dev;
+    /// then the scores on test that have a curve, such as the perplexity of language models and the prediction accuracy
+    /// of word vectors.
     pub fn score(&self) -> &'a str {
         let recorded = |tag: String| -> Option<&'a str> {
             let mut records = self.trials.iter().filter_map(|trial| trial.record);
@@ -92,22 +92,22 @@ impl<'a> Report<'a> {
         tested.chain(with_curve).find_map(recorded).unwrap_or(DEV_BLEU)
     }
 
-    /// The row of the table that these trials make.
+    /// Returns the row of the table to which these trials belong.
     pub fn table_row(&self, trials: &[Trial]) -> Option<&'a Row> {
         self.table.rows.iter().find(|row| row.layout.label == trials[0].row)
     }
 
-    /// A value of the [`score`](Self::score) with the digits that it is read at.
+    /// Formats a value of the [`score`](Self::score) with the digits of the metric.
     pub fn score_text(&self, value: f64) -> String {
         text_of(self.score(), value)
     }
 
-    /// Which values of the [`score`](Self::score) are better.
+    /// Returns whether lower or higher values of the [`score`](Self::score) are better.
     pub fn better(&self) -> Better {
         find(&METRICS, self.score()).map_or(Better::Higher, |(metric, _)| metric.better)
     }
 
-    /// The first finished run of each row: that of the base row, then by score, the best first.
+    /// Returns the first finished run of each row: the base row first, then by score, the best first.
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
         let rows = self.trials.chunk_by(|a, b| a.row == b.row);
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
@@ -124,28 +124,28 @@ impl<'a> Report<'a> {
     }
 }
 
-/// A value of a score with the digits that the score is read at.
+/// Formats a value of a score with the digits of the metric.
 pub fn text_of(score: &str, value: f64) -> String {
     let digits = find(&METRICS, score).map_or(2, |(metric, _)| metric.digits);
     format!("{value:.digits$}")
 }
 
-/// The finished trials of a row whose runs are there to be read, with their records.
+/// Returns the finished trials of a row whose runs can be read, with their records.
 pub fn runs<'r, 'a>(row: &'r [Trial<'a>]) -> impl Iterator<Item = (&'r Trial<'a>, &'a Record)> {
     row.iter().filter_map(|trial| Some((trial, trial.record_of_run()?)))
 }
 
-/// The signature that the BLEU of all finished trials of a row share.
+/// Returns the signature that all finished trials of a row share, if they do.
 pub fn signature<'a>(row: &[Trial<'a>]) -> Option<&'a str> {
     shared(row, |record| &record.signature)
 }
 
-/// What all finished trials of a row were scored by, as signature and data; none where their scores have no mean.
+/// Returns the signature and the data fingerprint of all finished trials of a row; None if they differ.
 pub fn scored_by<'a>(row: &[Trial<'a>]) -> Option<(&'a str, &'a str)> {
     Some((signature(row)?, shared(row, |record| &record.data.fingerprint)?))
 }
 
-/// The mean of a score over the finished trials of a row; none where they were not scored alike.
+/// Returns the mean of a score over the finished trials of a row; None if they were not scored alike.
 pub fn mean_of(row: &[Trial], score: &str) -> Option<Summary> {
     scored_by(row)?;
     Summary::of(&values_of(row, score))

@@ -7,7 +7,7 @@ use crate::results::metric::{TEST_BLEU, TEST_F1};
 use crate::results::record::Record;
 use std::collections::BTreeMap;
 
-/// Sources and references by the fingerprint of their data, or why there are none.
+/// Sources and references by the fingerprint of their data, or the reason why they are missing.
 pub struct Texts {
     pub split: Split,
     known: BTreeMap<String, Result<ParallelText, String>>,
@@ -36,7 +36,7 @@ impl Texts {
         self.known.get(&record.data.fingerprint)?.as_ref().ok()
     }
 
-    /// Why sentences are missing.
+    /// Returns the reasons why sentences are missing.
     pub fn missing(&self) -> impl Iterator<Item = &str> {
         self.known.values().filter_map(|found| found.as_ref().err()).map(String::as_str)
     }

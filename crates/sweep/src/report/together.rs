@@ -13,7 +13,7 @@ use crate::results::sheet::{Heading, Line, Sheet, Text};
 use crate::results::summary::Summary;
 use std::cmp::Reverse;
 
-/// Settings whose pairs are drawn, at most.
+/// Largest number of settings whose pairs are drawn.
 const MOST_PAIRED: usize = 3;
 /// Rows from which parallel coordinates show more than a table.
 const LEAST_LINES: usize = 4;
@@ -33,7 +33,7 @@ pub fn section(report: &Report, scored: &ScoredRows) -> Section {
     section
 }
 
-/// The shares of the settings, drawn and explained; none where they cannot be told.
+/// Draws the importance of each setting, and returns the shares; None if they cannot be computed.
 fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Option<Vec<f64>> {
     let count = scored.rows.len();
     if count < LEAST_ROWS {
@@ -76,7 +76,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
     Some(shares)
 }
 
-/// The mean of the score at the best and at the worst value of each setting.
+/// Returns a table of the mean score at the best and at the worst value of each setting.
 fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) -> String {
     let text = |value| text_of(score, value);
     let mut lines = Vec::new();
@@ -148,7 +148,7 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
     })
 }
 
-/// The mean score for each two values of two settings.
+/// Draws the mean score by the values of two settings, for pairs of the most important settings.
 fn pairs(report: &Report, scored: &ScoredRows, shares: Option<&[f64]>, section: &mut Section) {
     let mut usable: Vec<usize> = (0..scored.axes.len())
         .filter(|&index| (2..=MOST_PLACES).contains(&scored.axes[index].places.len()))

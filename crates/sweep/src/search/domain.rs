@@ -1,6 +1,6 @@
-//! What values a key can have.
+//! The domain of a key: its possible values.
 
-/// The values of one key. Everywhere a value is a number: an integer as it is, a choice by its index.
+/// The possible values of one key. Every value is a number: an integer as it is, a choice by its index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Domain {
     /// Numbers between the bounds.
@@ -9,7 +9,7 @@ pub enum Domain {
     LogUniform { low: f64, high: f64 },
     /// Integers, both bounds included.
     Integer { low: i64, high: i64 },
-    /// So many values without an order.
+    /// This number of values without an order.
     Choices(usize),
 }
 
@@ -25,7 +25,7 @@ impl Domain {
         }
     }
 
-    /// A value's place on that scale.
+    /// Returns a value's place on the scale of [`interval`](Self::interval).
     pub fn to_scale(&self, value: f64) -> f64 {
         match self {
             Domain::LogUniform { .. } => value.ln(),
@@ -33,7 +33,7 @@ impl Domain {
         }
     }
 
-    /// The value at a place of that scale, within the bounds.
+    /// Returns the value at a place of that scale, within the bounds.
     pub fn from_scale(&self, place: f64) -> f64 {
         match *self {
             Domain::Uniform { low, high } => place.clamp(low, high),

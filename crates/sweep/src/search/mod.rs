@@ -1,9 +1,9 @@
-//! The estimator behind `[search]`: what to try next, given what was tried and what came of it. Pure functions of their
-//! arguments; a source of uniform numbers is one of them. Nothing here knows of sweeps, files or processes.
+//! The estimator behind `[search]`: it proposes the next draw from the earlier draws and their results. Its functions
+//! are pure; a source of uniform numbers is an argument. Nothing here depends on sweeps, files or processes.
 //!
 //! A tree-structured Parzen estimator (TPE). The draws with a result are split into the best few and the others, and the
 //! values of each part are described by a density, which is a mixture of one kernel a draw and one wide kernel, the prior.
-//! Of a number of candidates from the density of the best, the one with the highest ratio of the two densities is tried.
+//! Of several candidates from the density of the best draws, the one with the highest ratio of the densities is next.
 //!
 //! # Source
 //! Bergstra, Bardenet, Bengio and Kégl 2011, "Algorithms for Hyper-Parameter Optimization" (NeurIPS), §4; Watanabe 2023,

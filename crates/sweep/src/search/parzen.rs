@@ -5,17 +5,17 @@ use super::domain::Domain;
 use super::normal::{mass, quantile};
 use std::f64::consts::PI;
 
-/// What the prior weighs, in observations.
+/// Weight of the prior, in observations.
 const PRIOR_WEIGHT: f64 = 1.0;
-/// The latest observations, which all weigh 1; of those before them, the earlier ones weigh less.
+/// Number of latest observations that have weight 1; among those before them, earlier ones weigh less.
 const FULL_WEIGHTS: usize = 25;
-/// A kernel is at least this share of the interval wide, and wider while there are few observations ("magic clip").
+/// The narrowest kernel is the interval divided by this, or by less with few observations ("magic clip").
 const NARROWEST: f64 = 100.0;
 
 /// A mixture of kernels.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ParzenEstimator {
-    /// Of the kernels, the prior's last; they add up to 1.
+    /// Weights of the kernels, the prior's last. Their sum is 1.
     weights: Vec<f64>,
     dimensions: Vec<Dimension>,
 }
@@ -40,7 +40,7 @@ struct Normal {
 }
 
 impl ParzenEstimator {
-    /// From observed draws, the earliest first, each with a value for each domain.
+    /// Builds the estimator from observed draws, the earliest first, each with a value for each domain.
     ///
     /// # Panics
     /// If a draw has fewer values than there are domains, or a choice's index is out of range.
@@ -56,14 +56,14 @@ impl ParzenEstimator {
         ParzenEstimator { weights, dimensions: domains.iter().enumerate().map(dimension).collect() }
     }
 
-    /// A draw from the density; `uniform` gives numbers from 0 to below 1.
+    /// Draws from the density; `uniform` returns numbers from 0 to below 1.
     pub fn sample(&self, uniform: &mut impl FnMut() -> f64) -> Vec<f64> {
         let kernel = pick(&self.weights, uniform());
         self.dimensions.iter().map(|dimension| dimension.sample(kernel, uniform())).collect()
     }
 
-    /// The logarithm of the density at a draw, or of the probability where keys are integers or choices. Of a logarithmic
-    /// domain it is the density of the logarithm.
+    /// Returns the logarithm of the density at a draw, or of the probability for integers and choices. In a logarithmic
+    /// domain, the density is that of the logarithm.
     pub fn log_density(&self, draw: &[f64]) -> f64 {
         let of_kernel = |(kernel, weight): (usize, &f64)| {
             let dimensions = self.dimensions.iter().zip(draw);
@@ -71,14 +71,14 @@ impl ParzenEstimator {
                 + dimensions.map(|(dimension, value)| dimension.log_density(kernel, *value)).sum::<f64>()
         };
         let terms: Vec<f64> = self.weights.iter().enumerate().map(of_kernel).collect();
-        // The prior's is finite everywhere.
+        // The term of the prior is finite everywhere.
         let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         most + terms.iter().map(|term| (term - most).exp()).sum::<f64>().ln()
     }
 }
 
-/// The weights of so many observations, the earliest first: 1 for the latest 25, and before them from 1/n up to 1 in equal
-/// steps.
+/// Returns the weights of `count` observations, the earliest first: 1 for the latest 25, and before them from 1/n up to
+/// 1 in equal steps.
 fn observation_weights(count: usize) -> Vec<f64> {
     let early = count.saturating_sub(FULL_WEIGHTS);
     let least = 1.0 / count.max(1) as f64;
@@ -87,7 +87,7 @@ fn observation_weights(count: usize) -> Vec<f64> {
     ramp.chain(std::iter::repeat_n(1.0, count - early)).collect()
 }
 
-/// The index at which the running sum of `shares` reaches `u`.
+/// Returns the index at which the running sum of `shares` exceeds `u`.
 fn pick(shares: &[f64], u: f64) -> usize {
     let mut sum = 0.0;
     let reached = shares.iter().position(|share| {
@@ -126,7 +126,7 @@ impl Dimension {
                 let Normal { mean, width, log_mass, .. } = kernels[kernel];
                 let place = domain.to_scale(value);
                 let log = match domain {
-                    // The probability of all that is rounded to it.
+                    // The probability of all numbers that are rounded to this integer.
                     Domain::Integer { .. } => {
                         mass((place - 0.5 - mean) / width, (place + 0.5 - mean) / width).ln()
                     }
@@ -138,8 +138,8 @@ impl Dimension {
     }
 }
 
-/// One kernel for each observed choice, in which the others keep a share that shrinks with the number of observations; and
-/// the prior, which has no preference.
+/// Returns one kernel for each observed choice, in which the other choices keep a share that shrinks with the number of
+/// observations; then the prior, in which all choices are equally likely.
 fn choices(count: usize, values: &[f64]) -> Vec<Vec<f64>> {
     let share = PRIOR_WEIGHT / (values.len() + 1) as f64;
     let kernel = |chosen: Option<usize>| -> Vec<f64> {
@@ -150,8 +150,8 @@ fn choices(count: usize, values: &[f64]) -> Vec<Vec<f64>> {
     values.iter().map(|value| kernel(Some(*value as usize))).chain([kernel(None)]).collect()
 }
 
-/// One kernel for each observed place, as wide as the larger distance to its neighbours (for the outermost ones the only
-/// distance), and the prior around the middle, as wide as the interval.
+/// Returns one kernel for each observed place, as wide as the larger distance to its neighbours (the only distance for
+/// the outermost ones); then the prior, which is centred and as wide as the interval.
 fn normals(places: &[f64], (low, high): (f64, f64)) -> Vec<Normal> {
     let range = high - low;
     let mut order: Vec<usize> = (0..places.len()).collect();

@@ -3,35 +3,35 @@
 use super::domain::Domain;
 use super::parzen::ParzenEstimator;
 
-/// Draws are random until so many have a result.
+/// Number of results before which draws are random.
 pub const STARTUP_DRAWS: usize = 10;
-/// Candidates of which the best is the next draw.
+/// Number of candidates, of which the best is the next draw.
 const CANDIDATES: usize = 24;
-/// Most draws that count as the best.
+/// Largest number of draws that count as the best.
 const MOST_BEST: usize = 25;
-/// One in so many draws counts as one of the best.
+/// One in this many results counts as one of the best.
 const BEST_SHARE: usize = 10;
 
-/// A draw and what is known of it.
+/// A draw and its outcome so far.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
-    /// For each key its value; none where a condition left the key out.
+    /// The value of each key; None if a condition left the key out.
     pub values: Vec<Option<f64>>,
     pub outcome: Outcome,
 }
 
-/// What came of a draw.
+/// The outcome of a draw.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Outcome {
-    /// The objective, of which less is better.
+    /// Finished, with the objective as a loss: lower is better.
     Finished(f64),
-    /// Halving holds it at an update, where it had this loss: behind every finished draw, and the better the further it
-    /// got and the lower its loss is there.
+    /// Held by halving at an update, where it had this loss. It ranks behind every finished draw, and the better the
+    /// further it got and the lower its loss there is.
     Halved { step: u64, loss: f64 },
-    /// It diverged, and so is worse than every draw of which there is a number.
+    /// Diverged: worse than every draw that has a number.
     Diverged,
-    /// It is under way. It counts as one of those that are not the best ("constant liar"), so that draws that run at the
-    /// same time differ.
+    /// Under way. It does not count as one of the best ("constant liar"), so that draws that run at the same time
+    /// differ.
     Running,
 }
 
@@ -40,9 +40,9 @@ impl Outcome {
         self != Outcome::Running
     }
 
-    /// By this results are ordered, the best first.
+    /// Returns the key by which results are ordered, the best first.
     fn rank(self) -> (u8, std::cmp::Reverse<u64>, f64) {
-        // Numbers that are none come after all others, of either sign.
+        // NaN of either sign ranks after all numbers.
         let number = |value: f64| if value.is_nan() { f64::INFINITY } else { value };
         match self {
             Outcome::Finished(value) => (0, std::cmp::Reverse(0), number(value)),
@@ -53,11 +53,11 @@ impl Outcome {
     }
 }
 
-/// The next draw, a value for each domain, from the draws so far in their order. None while too few have a result: it is
-/// to be drawn at random. `uniform` gives numbers from 0 to below 1.
+/// Returns the next draw, a value for each domain, from the earlier draws in their order. None while too few have a
+/// result: the draw is to be random. `uniform` returns numbers from 0 to below 1.
 ///
-/// Keys that every draw with a result has are drawn together, so that good combinations are seen; each of the others is
-/// drawn by itself from the draws that have it. A draw has a value of every key; conditions leave some out afterwards.
+/// Keys that every draw with a result has are drawn together, so that good combinations are kept; each other key is
+/// drawn alone, from the draws that have it. A draw has a value of every key; conditions leave some out afterwards.
 pub fn propose(
     domains: &[Domain],
     observations: &[Observation],
@@ -89,7 +89,7 @@ pub fn propose(
     Some(draw)
 }
 
-/// The indices of the best draws and of the others, each in the order of the draws.
+/// Returns the indices of the best draws and of the others, each in the order of the draws.
 fn split(observations: &[Observation]) -> (Vec<usize>, Vec<usize>) {
     let mut ranked: Vec<usize> =
         (0..observations.len()).filter(|&index| observations[index].outcome.is_result()).collect();
@@ -102,7 +102,7 @@ fn split(observations: &[Observation]) -> (Vec<usize>, Vec<usize>) {
     (0..observations.len()).partition(|index| best.contains(index))
 }
 
-/// The density of those of the draws `part` that have all of `keys`.
+/// Returns the density of the draws in `part` that have all of `keys`.
 fn estimator(
     domains: &[Domain],
     observations: &[Observation],

@@ -1,36 +1,36 @@
-//! One line a trial, for the running sweep and for `ablate status`: what each is at, folded to the lines there are.
+//! One line per trial, for the running sweep and for `ablate status`: the trial's state, folded to the space there is.
 
 use super::state::StateKind;
 use crate::telemetry::format::{counted, duration, quantity, thousands};
 use std::collections::BTreeMap;
 
-/// What a trial's line says.
+/// The content of a trial's line.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {
     /// `base seed 1`
     pub name: String,
     pub stage: Stage,
-    /// Updates done, and of a whole training.
+    /// Number of updates done, and of the whole training.
     pub step: u64,
     pub steps: u64,
     /// The last training loss, smoothed, nats per target token.
     pub loss: Option<f64>,
-    /// The title and the last value of the score of what the model writes: of the dev set while it trains, of the test set
-    /// once it is finished.
+    /// Title and last value of the score of the model's output: on the dev set while it trains, on the test set once it
+    /// is finished.
     pub score: Option<(&'static str, f64)>,
     pub tokens_per_second: Option<f64>,
-    /// Until its last update.
+    /// Seconds until the last update.
     pub seconds_left: Option<f64>,
-    /// What else there is to say: why it failed, where it was taken from.
+    /// Further information: the reason of a failure, or the source of a reused result.
     pub note: String,
 }
 
-/// What a trial is at, in the order in which a short terminal shows them.
+/// The state of a trial, in the order in which a short terminal shows trials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     Running,
     Failed,
-    /// To be run by the driver that shows it.
+    /// Waits for the driver that shows it to run it.
     #[default]
     Queued,
     /// Anything else; see [`StateKind`].
@@ -61,7 +61,7 @@ impl From<StateKind> for Stage {
     }
 }
 
-/// How many trials are at what: `8 trials: 2 running, 1 failed, 3 queued, 2 finished`.
+/// Returns the number of trials in each state: `8 trials: 2 running, 1 failed, 3 queued, 2 finished`.
 pub fn counts(lines: &[Line]) -> String {
     format!("{}: {}", counted(lines.len(), "trial"), tally(lines.iter()))
 }
@@ -74,9 +74,8 @@ fn tally<'a>(lines: impl Iterator<Item = &'a Line>) -> String {
     counts.join(", ")
 }
 
-/// The lines as text of at most `width` characters each and at most `height` lines. Where they do not fit, the
-/// running trials come first, then the failed ones and those that wait; a last line counts the others. Their
-/// order stays the sweep's.
+/// Returns the lines as at most `height` texts of at most `width` characters each. If they do not fit, running trials
+/// come first, then failed and waiting ones; a last line counts the others. The lines shown stay in the sweep's order.
 pub fn render(lines: &[Line], width: usize, height: usize) -> Vec<String> {
     let shown = chosen(lines, height);
     let cells: Vec<[String; 7]> = shown.iter().map(|&number| cells(&lines[number])).collect();
@@ -103,7 +102,7 @@ fn chosen(lines: &[Line], height: usize) -> Vec<usize> {
     numbers
 }
 
-/// Name, state, step, loss, BLEU, speed, and what else.
+/// Returns name, state, step, loss, BLEU, speed, and the remaining time with the note.
 fn cells(line: &Line) -> [String; 7] {
     let begun = line.step > 0 && line.stage != Stage::Queued || line.stage == Stage::Running;
     let some = |value: Option<f64>, text: &dyn Fn(f64) -> String| value.map_or_else(String::new, text);
@@ -121,7 +120,7 @@ fn cells(line: &Line) -> [String; 7] {
     ]
 }
 
-/// Steps and speeds end at one column, the rest begins at one.
+/// Returns a line in which steps and speeds are aligned right, other cells left.
 fn aligned(cells: &[String; 7], widths: &[usize; 7]) -> String {
     let columns = cells.iter().zip(widths).enumerate().filter(|(_, (_, width))| **width > 0);
     let columns: Vec<String> = columns
@@ -133,7 +132,7 @@ fn aligned(cells: &[String; 7], widths: &[usize; 7]) -> String {
     columns.join("  ").trim_end().to_string()
 }
 
-/// A line that a terminal does not wrap, without line ends of its own.
+/// Returns a line without control characters, cut to the width of the terminal.
 fn cut(text: &str, width: usize) -> String {
     let text: String =
         text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();

@@ -1,10 +1,10 @@
-//! `ablate clean`: what a sweep's directory holds that nobody needs any more.
+//! `ablate clean`: finds and removes files in a sweep's directory that are no longer needed.
 //!
-//! A run goes only if a checksum proves it to be one, under a name that the program gives, and of its directory only
-//! the files that a run makes (`experiment/run_files`). Symbolic links are never followed. Nothing is found that a
-//! process works in, that git tracks or cannot be asked about, that a trial of the sweep would take over, or that
-//! holds the run of a record in `records.jsonl`. What a finished run keeps is enough for `ablate verify --decode`,
-//! `translate`, `export` and for being taken over by others.
+//! A run is removed only if a checksum proves that it is a run and its name is one that the program gives; and of its
+//! directory only the files that a run makes (`experiment/run_files`). Symbolic links are never followed. Nothing is
+//! removed that a process works in, that git tracks or cannot be asked about, that a trial of the sweep would take
+//! over, or that holds the run of a record in `records.jsonl`. The rest of a finished run is enough for `ablate verify
+//! --decode`, `translate`, `export` and for being taken over by others.
 
 use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
@@ -29,18 +29,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Something that can go.
+/// A run, or files of a directory, that can be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     pub kind: Kind,
     /// A run directory, or the files of one kind in a directory.
     pub path: PathBuf,
-    /// What goes of it; no directories.
+    /// The files to remove; no directories.
     pub files: Vec<PathBuf>,
     pub bytes: u64,
 }
 
-/// Why something can go.
+/// The reason why an item can be removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A run that a change of settings or data moved away.
@@ -53,12 +53,12 @@ pub enum Kind {
     Damaged,
     /// Files of job arrays that are over.
     Submissions,
-    /// What killed writers left.
+    /// Temporary files that killed processes left.
     Temporary,
 }
 
 impl Kind {
-    /// What it is, for people.
+    /// Returns a description for the user.
     pub fn describe(self) -> &'static str {
         match self {
             Kind::Superseded => "superseded runs: their settings or data have changed since",
@@ -73,17 +73,17 @@ impl Kind {
     }
 }
 
-/// What was found.
+/// The result of a search for files that can be removed.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
     /// By kind, then by path.
     pub items: Vec<Item>,
-    /// What looks as if it could go, and why it stays.
+    /// Paths that look removable, and the reasons why they stay.
     pub kept: Vec<(PathBuf, String)>,
 }
 
 impl Found {
-    /// Bytes of the disk that removing everything frees: a file with another name elsewhere stays there.
+    /// Returns the bytes that removing all items frees. A file with a further hard link elsewhere does not count.
     pub fn bytes(&self) -> u64 {
         let mut links: BTreeMap<(u64, u64), (u64, u64, u64)> = BTreeMap::new();
         for file in self.items.iter().flat_map(|item| &item.files) {
@@ -106,22 +106,22 @@ pub struct Request<'a> {
     pub to_come: Vec<PathBuf>,
 }
 
-/// What the trials of the sweep are, and what they still need.
+/// The trials of the sweep, and what they still need from other runs.
 struct Needs {
     /// Run directory, state and training identity of every trial.
     trials: Vec<(PathBuf, StateKind, Option<String>)>,
-    /// Of trials that a search may still come to.
+    /// Run directories of trials that a search may still draw.
     to_come: Vec<PathBuf>,
     /// Identities and training identities of the trials that are not finished.
     identities: BTreeSet<String>,
     trainings: BTreeSet<String>,
-    /// Some trial's corpus is not prepared: nobody knows what it could take over.
+    /// Whether some trial's corpus is not prepared, so that it is not known which runs the trial could take over.
     unknown: bool,
     /// Identities in `records.jsonl`.
     evidence: BTreeSet<String>,
 }
 
-/// Looks for what can go. Changes nothing.
+/// Finds everything that can be removed. Changes nothing.
 ///
 /// # Errors
 /// A directory that cannot be read; a corpus that is there and damaged.
@@ -141,7 +141,7 @@ pub fn find(request: &Request) -> Result<Found> {
     let trials = std::mem::take(&mut search.needs.trials);
     for (run, state, training) in &trials {
         let row = run.parent().unwrap_or(run);
-        // What is no run, or behind a link, is not looked into.
+        // Paths that are no run, or behind a link, are not searched.
         if is_real_dir(row) && proven_identity(run).is_some() && !is_at_work(run)? {
             if *state == StateKind::Finished {
                 search.checkpoints(run, training.as_deref())?;
@@ -191,7 +191,7 @@ impl Needs {
         Ok(needs)
     }
 
-    /// Why the whole run of `owner` must stay.
+    /// Returns the reason why the run with the identity `owner` must stay, if there is one.
     fn keep(&self, run: &Path, owner: &str) -> Result<Option<&'static str>> {
         if is_at_work(run)? {
             return Ok(Some("a process is at work in it"));
@@ -217,7 +217,7 @@ impl Needs {
     }
 }
 
-/// A search at work.
+/// A search in progress.
 struct Search {
     needs: Needs,
     tracked: Tracked,
@@ -229,7 +229,7 @@ impl Search {
         self.found.kept.push((path.to_path_buf(), why.into()));
     }
 
-    /// The runs `<folder>/<row>/seed-<n>…` of no trial.
+    /// Finds the runs `<folder>/<row>/seed-<n>…` that belong to no trial.
     fn runs(&mut self, kind: Kind, folder: &Path) -> Result<()> {
         if folder.is_symlink() {
             self.keep(folder, LINK);
@@ -252,7 +252,7 @@ impl Search {
         Ok(())
     }
 
-    /// A run that is not one of the sweep's, unless somebody needs it.
+    /// Adds a run that belongs to no trial of the sweep, unless something still needs it.
     fn run(&mut self, kind: Kind, run: &Path, name: &str) -> Result<()> {
         if run.is_symlink() {
             self.keep(run, LINK);
@@ -282,7 +282,7 @@ impl Search {
         Ok(())
     }
 
-    /// The checkpoints of a finished trial that no later use of it reads.
+    /// Adds the checkpoints of a finished trial that no later use of the run reads.
     fn checkpoints(&mut self, run: &Path, training: Option<&str>) -> Result<()> {
         let folder = run.join(CHECKPOINTS);
         let is_training = |path: &PathBuf| {
@@ -297,7 +297,7 @@ impl Search {
             Some(training) if self.needs.trainings.contains(training) => {
                 self.keep(&folder, "a trial of the sweep takes its training over");
             }
-            // They could make scores and record again.
+            // The checkpoints could produce the scores and the record again.
             _ if !scored_weights_hold(run)? => {
                 self.keep(&folder, "its scored weights are not as recorded; see `ablate verify`");
             }
@@ -306,7 +306,7 @@ impl Search {
         Ok(())
     }
 
-    /// What was set aside and what killed writers left in a run of the sweep.
+    /// Adds the damaged record that was set aside and the temporary files in a run of the sweep.
     fn leftovers(&mut self, run: &Path) -> Result<()> {
         let Contents { own, foreign, folders } = Contents::of(run)?;
         for path in foreign.iter().filter(|path| ends_as_rubbish(path)) {
@@ -321,7 +321,7 @@ impl Search {
         Ok(())
     }
 
-    /// Those of the files in a folder that the program makes; the others are named.
+    /// Adds those of `files` that the program wrote. The others are listed as kept.
     fn own_files(&mut self, kind: Kind, folder: &Path, files: Vec<PathBuf>, is_own: impl Fn(&Path) -> bool) {
         let (own, foreign): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|path| is_real_file(path) && is_own(path));
@@ -329,7 +329,7 @@ impl Search {
         self.files(kind, folder, own);
     }
 
-    /// Files of one kind in a folder, if there are any that git does not track.
+    /// Adds files of one kind in a folder, except those that git tracks.
     fn files(&mut self, kind: Kind, folder: &Path, files: Vec<PathBuf>) {
         let mut free = Vec::new();
         for file in files {
@@ -345,16 +345,16 @@ impl Search {
     }
 }
 
-/// Removes what was found. `report` is told what has to stay after all because a process began to work in it.
+/// Removes the items that were found. `report` is told of runs that stay because a process has begun to work in them.
 ///
-/// Of a run the record goes first and `config.toml` last: whatever is left of a removal that was cut short is no
-/// finished run, lends no training, and can be told to be a run's by the next call.
+/// The record of a run is removed first and `config.toml` last: the rest of an interrupted removal is no finished run,
+/// lends no training, and is still recognised as a run by the next call.
 pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
     for item in &found.items {
         let run = match item.kind {
             Kind::Superseded | Kind::Orphan => item.path.as_path(),
             Kind::Checkpoints => item.path.parent().unwrap_or(&item.path),
-            // Found in runs where nobody is at work, and in the sweep's own directory, whose lock is ours.
+            // Found in runs without a working process, and in the sweep's own directory, whose lock this process holds.
             Kind::Submissions | Kind::Damaged | Kind::Temporary => {
                 remove_files(&item.files)?;
                 continue;
@@ -383,7 +383,7 @@ pub fn remove(found: &Found, report: &mut dyn FnMut(&str)) -> Result<()> {
     Ok(())
 }
 
-/// Which of a run's files goes first. States before weights: weights without states lend no training.
+/// Returns the rank of a run's file in the order of removal: states before weights, which alone lend no training.
 fn order(path: &Path) -> u8 {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     match name {
@@ -394,27 +394,27 @@ fn order(path: &Path) -> u8 {
     }
 }
 
-/// Removes files; what has become something else since it was found stays.
+/// Removes files. A path that is no longer a regular file stays.
 fn remove_files(paths: &[PathBuf]) -> Result<()> {
     paths.iter().filter(|path| is_real_file(path)).try_for_each(|path| files::remove(path))
 }
 
-/// Removes a row's folder, with the mean that TensorBoard shows of it, once its last run is gone.
+/// Removes a row's folder, with the mean curves for TensorBoard, once its last run is gone.
 fn remove_empty_row(row: &Path) -> Result<()> {
     if entries(row)?.iter().any(|path| is_run(path)) {
         return Ok(());
     }
     remove_mean(row)?;
-    // Whatever else lies there is somebody's own.
+    // Other files in the folder are the user's.
     remove_if_empty(row)
 }
 
-/// Why what is behind a symbolic link stays.
+/// The reason why anything behind a symbolic link stays.
 const LINK: &str = "a symbolic link, which is not followed";
-/// Why a file stays that the program has not made.
+/// The reason why a file stays that the program has not written.
 const FOREIGN: &str = "no file that this program makes";
 
-/// Whether a name ends as those of files do that could go.
+/// Whether a name has the ending of files that may be removable.
 fn ends_as_rubbish(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "tmp" || end == "damaged")
 }
@@ -423,7 +423,7 @@ fn bytes(files: &[PathBuf]) -> u64 {
     files.iter().filter_map(|file| file.symlink_metadata().ok()).map(|about| about.len()).sum()
 }
 
-/// The identities in a file of records; none if there is no file. Lines that say none are others' business.
+/// Returns the identities in a file of records; none if there is no file. Lines without an identity are ignored.
 fn evidence(file: &Path) -> Result<BTreeSet<String>> {
     #[derive(Deserialize)]
     struct Line {

@@ -1,5 +1,5 @@
-//! From run directories to a sweep's records and tables. Needs nothing else but the references that
-//! translations are compared with, and so can be repeated at any time.
+//! Makes a sweep's records and tables from its run directories. Needs nothing else but the references of the
+//! translations, and so can be repeated at any time.
 
 use super::committed::{Committed, RECORDS_FILE};
 use super::directory;
@@ -27,8 +27,8 @@ use crate::telemetry::format::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// The records of the finished trials, in the order of `trials`. `wanted` tells whether a record is of the trial with
-/// that number; others are left out, and so are damaged ones: [`table`] names them.
+/// Returns the records of the finished trials, in the order of `trials`. `wanted` tells whether a record belongs to the
+/// trial with that number. Other records and damaged ones become None; [`table`] names them.
 pub fn records(
     sweep_dir: &Path,
     trials: &[Trial],
@@ -40,25 +40,25 @@ pub fn records(
     trials.iter().enumerate().map(record).collect()
 }
 
-/// The records of the finished trials that are of the trials' settings and seeds, in the order of `trials`.
+/// Returns the records of the finished trials that have the trials' settings and seeds, in the order of `trials`.
 pub fn records_of_settings(sweep_dir: &Path, trials: &[Trial]) -> Vec<Option<Record>> {
     records(sweep_dir, trials, |number, record| is_of(&trials[number], record))
 }
 
-/// A table is made of this: the sweep, its trials and the records that there are of them.
+/// The input of a table: a sweep, its trials and their records.
 pub struct Sources<'a> {
     pub spec: &'a SweepSpec,
     pub sweep_dir: &'a Path,
     pub trials: &'a [Trial],
-    /// The record of each trial; none of one that is not finished.
+    /// The record of each trial; None if it is not finished.
     pub records: &'a [Option<Record>],
     /// The trials, by number, that committed records stand for.
     pub reused: &'a BTreeMap<usize, &'a Committed>,
 }
 
-/// The table of a sweep from what its trials left, its rows compared and its groups judged, and what the compared scores
-/// count in every sentence. `data_root` has the prepared corpora; where one is missing, or translations are, the table says
-/// that its rows were not compared.
+/// Returns the table of a sweep with its rows compared and its groups judged, and the per-sentence counts of the
+/// compared scores. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
+/// its rows were not compared.
 pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<SentenceCounts>)> {
     let Sources { sweep_dir, trials, records, reused, .. } = *sources;
     let mut table = values(sources)?;
@@ -70,8 +70,8 @@ pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<Se
     Ok((table, counts))
 }
 
-/// What a table says of trials that it has no values of, although there is something of them: a record that does not
-/// verify, a run of other settings, a record without a run, or other seeds of the row. Failures are told elsewhere.
+/// Returns the table's note on trials without values that left something else: a record that does not verify, a run of
+/// other settings, a record without a run, or finished seeds of the same row. Failures are shown elsewhere.
 fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Option<String>> {
     let standing = record_file::labels(sweep_dir)?;
     let mut missing = Vec::new();
@@ -100,16 +100,16 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
 /// Finished runs in the places of trials, with other settings than the trials.
 pub struct OtherSettings {
     runs: usize,
-    /// What the first of them differs in, in words: `training.steps 40, not 2500`. Empty where only the seed differs, or
-    /// the settings of the run cannot be read.
+    /// The differences of the first run: `training.steps 40, not 2500`. Empty if only the seed differs, or the settings
+    /// of the run cannot be read.
     differences: String,
 }
 
 impl OtherSettings {
-    /// Differences that are told.
+    /// Largest number of differences to name.
     const TOLD: usize = 4;
 
-    /// Reads the places of `trials`; none where no finished run is there.
+    /// Looks for such runs in the directories of `trials`; None if there is none.
     pub fn of(sweep_dir: &Path, trials: &[Trial]) -> Option<OtherSettings> {
         let is_other = |trial: &&Trial| {
             Record::readable(&run_dir(sweep_dir, trial)).is_some_and(|record| !is_of(trial, &record))
@@ -131,7 +131,7 @@ impl OtherSettings {
         Some(OtherSettings { runs: others.len(), differences: words.join("; ") })
     }
 
-    /// What is there instead of the sweep's own trials, and what to do.
+    /// Returns a message that says which runs were found in place of the sweep's own, and what to do.
     pub fn told(&self, sweep_dir: &Path) -> String {
         let what = match self.differences.as_str() {
             "" => "another seed or other settings".to_string(),
@@ -152,12 +152,12 @@ pub fn has_ended(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>])
     records.iter().any(Option::is_some) || trials.iter().any(has_failed)
 }
 
-/// The record in a run directory, or what is wrong with it, in words without the directory.
+/// Returns the record in a run directory, or a description of its damage without the directory's name.
 fn record_or_damage(run_dir: &Path) -> std::result::Result<Option<Record>, String> {
     Record::load(run_dir).map_err(|error| error.to_string().replace(&format!("{}/", run_dir.display()), ""))
 }
 
-/// The records of trials that do not verify, in words.
+/// Returns the descriptions of all records that do not verify.
 pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
     trials
         .iter()
@@ -166,7 +166,7 @@ pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
         .collect()
 }
 
-/// The values alone, for a table that is made again after every trial.
+/// Returns the table's values without comparisons, for a table that is made again after every trial.
 pub fn values(sources: &Sources) -> Result<ResultTable> {
     let Sources { spec, sweep_dir, trials, records, reused, .. } = *sources;
     let mut results = Vec::new();
@@ -175,7 +175,7 @@ pub fn values(sources: &Sources) -> Result<ResultTable> {
         let outcome = match record {
             Some(record) => TrialOutcome::Finished {
                 record: Box::new(record.clone()),
-                // A run in the place of a committed record is another one's.
+                // A run in the directory of a reused record is a different one.
                 time: match reused.contains_key(&number) {
                     true => None,
                     false => training_time(&run_dir, record.steps),
@@ -191,8 +191,8 @@ pub fn values(sources: &Sources) -> Result<ResultTable> {
     ResultTable::new(&layout(spec, trials)?, &results)
 }
 
-/// What BLEU counts in the translations of the finished trials, or F1 in their parses: where a run is, as far as there are
-/// references, else as it was kept beside the committed record.
+/// Returns the per-sentence counts of BLEU in the translations of the finished trials, or of F1 in their parses. Counts
+/// of reused records are read from the file beside the record; the others need the run and its references.
 fn evidence(table: &ResultTable, sources: &Sources, data_root: &Path) -> (Evidence, Vec<SentenceCounts>) {
     let Sources { sweep_dir, trials, records, reused, .. } = *sources;
     let committed = CommittedCounts::beside(reused.values().copied());
@@ -236,7 +236,7 @@ fn evidence(table: &ResultTable, sources: &Sources, data_root: &Path) -> (Eviden
             }
         }
     }
-    // Of a row with a seed missing, the rest would stand for all.
+    // A row that lacks a seed is not compared: the other seeds would stand for all.
     let whole = |(row, column): &(String, String), counts: &mut Vec<_>| {
         let of_row = || finished.iter().filter(|(_, trial, _)| trial.row == *row);
         let unscored: Vec<String> = of_row()
@@ -255,12 +255,12 @@ fn evidence(table: &ResultTable, sources: &Sources, data_root: &Path) -> (Eviden
 /// The references of prepared corpora, each read once.
 struct References<'a> {
     root: &'a Path,
-    /// By fingerprint and split; or why there are none.
+    /// By fingerprint and split; or the reason why they are missing.
     known: BTreeMap<(String, &'static str), std::result::Result<Vec<String>, String>>,
 }
 
 impl References<'_> {
-    /// The references that a trial was scored against, or why there are none.
+    /// Returns the references of a trial's translations, or the reason why they are missing.
     fn of(
         &mut self,
         experiment: &Experiment,
@@ -277,8 +277,8 @@ impl References<'_> {
     }
 }
 
-/// What a table says of the trials that committed records stand for; nothing of those in the sweep's own file, to which the
-/// records of its runs belong, too.
+/// Returns the table's note on trials that committed records stand for. Records in the sweep's own file are not named:
+/// it also holds the records of its runs.
 fn note_of_reused(
     sweep_dir: &Path,
     trials: &[Trial],
@@ -296,11 +296,11 @@ fn note_of_reused(
     (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
 }
 
-/// Writes `records.jsonl`, `sentence_counts.jsonl.gz`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep file;
-/// gives what is to be told of the records. The directory need not be there: committed records may stand for all trials.
+/// Writes `records.jsonl`, `sentence_counts.jsonl.gz`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep
+/// file. Returns notes on the records. The directory need not exist: committed records may stand for all trials.
 ///
 /// # Errors
-/// A user error for a directory with files of these names that no sweep made.
+/// A user error for a directory with files of these names that no sweep wrote.
 pub fn write(
     sweep_file: &Path,
     sweep_dir: &Path,
@@ -311,7 +311,7 @@ pub fn write(
 ) -> Result<Vec<String>> {
     directory::check(sweep_dir)?;
     files::create_dir(sweep_dir)?;
-    // First of all: by them the directory is recognised.
+    // Written first: the directory is recognised by the records.
     let notes = record_file::update(sweep_dir, trials, records, to_come)?;
     sentence_counts::update(sweep_dir, counts)?;
     write_tables(sweep_dir, &Tabulated::of(table)?)?;
@@ -322,7 +322,7 @@ pub fn write(
     Ok(notes)
 }
 
-/// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is made where it is not there.
+/// Writes `table.md`, `table.tex` and `table.csv` into a directory, which is created if it does not exist.
 pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
     files::create_dir(folder)?;
     let texts = [table.latex(), table.markdown(), table.csv()?];

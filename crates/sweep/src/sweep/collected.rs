@@ -1,4 +1,4 @@
-//! What there is of a sweep's trials: their runs, the committed records that stand for others, and the table of them all.
+//! The results of a sweep: the runs of its trials, the committed records that stand for others, and the table of all.
 
 use super::collect::{self, OtherSettings};
 use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
@@ -18,37 +18,37 @@ use crate::telemetry::console::print_message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What the runs of a sweep left.
+/// The results of a sweep's runs.
 pub struct Collected {
     pub sweep_dir: PathBuf,
     pub table: ResultTable,
-    /// Has what the compared scores count in every sentence.
+    /// The per-sentence counts of the compared scores.
     pub counts: Vec<SentenceCounts>,
     pub trials: Vec<Trial>,
-    /// The record of each trial; none of one that is not finished.
+    /// The record of each trial; None if it is not finished.
     pub records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     pub reused: BTreeSet<usize>,
-    /// The search of the sweep; none if its rows are stated.
+    /// The search of the sweep; None if its rows are stated.
     pub search: Option<Search>,
-    /// Row and seed of every run that it may still draw.
+    /// Row and seed of every run that the search may still draw.
     pub to_come: BTreeSet<(String, u64)>,
 }
 
-/// The trials of a sweep with the records that there are of them.
+/// The trials of a sweep with their records.
 #[derive(Default)]
 struct Found<'a> {
     trials: Vec<Trial>,
     records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     reused: BTreeMap<usize, &'a Committed>,
-    /// How to prepare the corpora without which it is not known whether these records are of their text.
+    /// Advice on preparing missing corpora, without which it is not certain that these records are of their text.
     unprepared: BTreeSet<String>,
 }
 
 impl<'a> Found<'a> {
-    /// Adds committed records, and the draws of a search that its ledger does not have, as in a clone: they follow from the
-    /// records of those before.
+    /// Adds committed records, and draws of a search that are not in its ledger, as in a clone: each draw follows from
+    /// the records of the draws before it.
     fn completed(
         mut self,
         committed: &'a CommittedRecords,
@@ -64,7 +64,7 @@ impl<'a> Found<'a> {
                 new.map(|(number, record)| Some((number, record.as_ref()?))).collect();
             first = self.trials.len();
             let (Some(search), Some(records)) = (&mut search, complete) else { break };
-            // Records without the objective tell nothing of further draws.
+            // Without the objective, a record does not lead to further draws.
             let learnt = records.into_iter().try_for_each(|(number, record)| search.finish(number, record));
             if learnt.is_err() || search.to_come() == 0 {
                 break;
@@ -74,7 +74,7 @@ impl<'a> Found<'a> {
                 self.trials.extend(drawn.trials);
             }
         }
-        // Of the last draw there is no record: it was never made.
+        // The last draw has no record: it was never trained.
         while self.trials.len() > known && self.records.last() == Some(&None) {
             self.trials.pop();
             self.records.pop();
@@ -82,7 +82,7 @@ impl<'a> Found<'a> {
         Ok(self)
     }
 
-    /// Takes committed records for the trials from the number `first` on that have none of their own.
+    /// Takes committed records for the trials from number `first` on that have no record of their own.
     fn reuse(&mut self, first: usize, committed: &'a CommittedRecords, corpora: &mut Corpora) -> Result<()> {
         for (number, trial) in self.trials.iter().enumerate().skip(first) {
             if self.records[number].is_some() {
@@ -104,9 +104,8 @@ impl<'a> Found<'a> {
 }
 
 impl Collected {
-    /// Reads the runs of a sweep, of which one at least must be finished, and takes `committed` records where a trial has
-    /// none of its own. The sweep is that of `file`, in `sweep_dir`, with these trials; `search` has its draws. Prints what
-    /// is to be told of the records.
+    /// Reads the runs of a sweep, of which at least one must be finished, and takes `committed` records where a trial
+    /// has none of its own. `file` is the sweep file; `search` has the draws so far. Prints notes on the records.
     ///
     /// # Errors
     /// A user error if no trial is finished; if a corpus in `data_root` is damaged.
@@ -155,7 +154,7 @@ impl Collected {
     }
 }
 
-/// Says that no trial of a sweep is finished, and what to do about it.
+/// Returns the message that no trial of a sweep is finished, with advice.
 fn nothing_finished(
     file: &Path,
     sweep_dir: &Path,

@@ -1,4 +1,4 @@
-//! A section's combinations: its rows times its factors, where conditions let them apply.
+//! The combinations of a section: its rows times its factors, as far as conditions allow.
 
 use super::condition::{Condition, Watch, resolve};
 use super::factor::{Choice, Factor, MOST_COMBINATIONS, too_many};
@@ -17,15 +17,15 @@ const MOST_FACTORS: usize = 100;
 /// The name of a row's own changes in messages.
 const ROW: &str = "[[row]]";
 
-/// One way through a section: a row, and a choice of every factor that applies.
+/// One combination of a section: a row, and a choice of every factor that applies.
 #[derive(Debug, Clone)]
 pub struct Combination<'a> {
     pub row: Option<&'a Row>,
     /// The labels of the section, the row and the choices.
     labels: Vec<String>,
-    /// Those of `labels` that are names, and not made of settings and their values.
+    /// The labels that are names, rather than made of settings and their values.
     names: Vec<String>,
-    /// Changes of the row and the choices, each with the table of the file that makes it.
+    /// Changes of the row and the choices, each with the table of the file that states it.
     changes: Vec<(Setting, &'static str)>,
 }
 
@@ -35,7 +35,7 @@ impl Combination<'_> {
         label::join(self.labels.iter().map(String::as_str))
     }
 
-    /// The label without what is made of settings and their values; none if nothing is left of it.
+    /// Returns the label without the parts that are made of settings and their values; None if nothing is left.
     pub fn name(&self) -> Option<String> {
         (self.labels.is_empty() || !self.names.is_empty())
             .then(|| label::join(self.names.iter().map(String::as_str)))
@@ -52,7 +52,7 @@ impl Combination<'_> {
         self.changes.iter().map(|(setting, _)| setting)
     }
 
-    /// Adds a choice's changes that apply, one after the other.
+    /// Adds the changes of a choice whose conditions hold, in their order.
     fn take(&mut self, choice: &Choice, labels: &Labels, name: &'static str, ground: &Ground) -> Result<()> {
         let part = labels.part(choice);
         for change in &choice.changes {
@@ -75,7 +75,7 @@ impl Combination<'_> {
     }
 }
 
-/// What the combinations of a section change.
+/// The state that the combinations of a section change.
 #[derive(Debug, Clone)]
 pub struct Ground<'a> {
     /// The base with the sweep's and the section's `set`.
@@ -85,12 +85,12 @@ pub struct Ground<'a> {
 }
 
 impl Ground<'_> {
-    /// The base as the combination changes it.
+    /// Returns the base with the changes of the combination.
     pub fn tree(&self, combination: &Combination) -> Result<Tree> {
         self.changed(combination.changes(), |error| about_row(error, &combination.label()))
     }
 
-    /// The base as a row changes it, without any choice.
+    /// Returns the base with the changes of a row, without any choice.
     pub fn tree_of(&self, row: &Row) -> Result<Tree> {
         self.changed(row.set.iter(), |error| about_row(error, &row.label))
     }
@@ -108,7 +108,7 @@ impl Ground<'_> {
         Ok(tree)
     }
 
-    /// What conditions look at: [`Ground::tree`], and that tree resolved.
+    /// Returns what conditions look at: [`Ground::tree`], and the experiment that it resolves to.
     fn view(&self, combination: &Combination) -> Result<(Tree, Experiment)> {
         let tree = self.tree(combination)?;
         let resolved = resolve(&tree).map_err(|error| about_row(error, &combination.label()))?;
@@ -121,13 +121,12 @@ impl Ground<'_> {
     }
 }
 
-/// The combinations of a section without those that its rows' conditions and its exclusions drop. `mistakes` are those of
-/// the sweep so far, to which those of single combinations are added: a key that is set twice, or a value that a condition
-/// cannot look at. These combinations are dropped, too. Whether a condition ever holds is judged where no mistake was
-/// found.
+/// Returns the combinations of a section, except those that conditions of rows and exclusions drop. `mistakes` holds
+/// the sweep's mistakes so far. A combination that sets a key twice, or has a value that a condition cannot look at,
+/// adds a mistake and is dropped. Whether a condition ever holds is checked only if there are no mistakes.
 ///
 /// # Errors
-/// Too many combinations, a condition on what does not exist or never happens, or nothing left.
+/// Too many combinations, a condition on a key that does not exist or that never holds, or no combination left.
 pub fn combinations<'a>(
     section: &'a Section,
     ground: &Ground,
@@ -172,7 +171,7 @@ fn start<'a>(section: &Section, row: Option<&'a Row>) -> Combination<'a> {
     }
 }
 
-/// Every combination with every choice of the factor, the choices changing fastest.
+/// Returns every combination with every choice of the factor, the choices changing fastest.
 fn multiply<'a>(
     combinations: Vec<Combination<'a>>,
     factor: &Factor,
@@ -185,7 +184,7 @@ fn multiply<'a>(
     let mut longer: Vec<Combination> = Vec::new();
     for combination in combinations {
         let applies = watch.as_mut().map_or(Ok(true), |watch| ground.matches(&combination, watch));
-        // Without the factor it may be a row that there will never be.
+        // Without the factor, this might be a row that the sweep does not have.
         let Some(applies) = mistakes.keep(applies)? else { continue };
         if !applies {
             longer.push(combination);
@@ -209,10 +208,10 @@ fn multiply<'a>(
     Ok(longer)
 }
 
-/// The combination of a section without rows that makes one choice of a factor called `name`; none if it is excluded.
+/// Returns the combination of one choice of the factor `name`, in a section without rows; None if it is excluded.
 ///
 /// # Errors
-/// A condition on what does not exist.
+/// A condition on a key that does not exist.
 pub fn of_choice<'a>(
     section: &'a Section,
     name: &'static str,
@@ -248,7 +247,7 @@ fn keep_wanted<'a>(
     }
     let mut kept = Vec::new();
     for combination in combinations {
-        // What no condition can look at may be a row that there will never be.
+        // If no condition can look at it, this might be a row that the sweep does not have.
         let Some((tree, resolved)) = mistakes.keep(ground.view(&combination))? else { continue };
         let row = combination.row;
         let own = of_rows.iter_mut().find(|(label, _)| row.is_some_and(|row| row.label == *label));
@@ -270,7 +269,7 @@ fn keep_wanted<'a>(
     Ok(kept)
 }
 
-/// Whether a condition looks at what is drawn at random, so that it may fail by chance.
+/// Whether a condition looks at a key that is drawn at random, so that it may fail by chance.
 fn by_chance(condition: Option<&Condition>, section: &Section) -> bool {
     let drawn = section.factors.iter().filter(|factor| factor.drawn);
     let mut keys = drawn.flat_map(|factor| &factor.choices).take(1).flat_map(|choice| &choice.changes);
@@ -278,7 +277,7 @@ fn by_chance(condition: Option<&Condition>, section: &Section) -> bool {
         .is_some_and(|condition| keys.any(|change| condition.keys().any(|key| key == change.setting.key)))
 }
 
-/// Every condition of the section, before anything is combined.
+/// Checks every condition of the section, before anything is combined.
 fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
     let rows = section.rows.iter();
     let of_rows = rows.filter_map(|row| row.when.as_ref());

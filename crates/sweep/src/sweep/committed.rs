@@ -1,4 +1,4 @@
-//! `--reuse-records`: records that were kept of earlier runs (`records.jsonl`) in place of training the same again.
+//! `--reuse-records`: records of earlier runs (`records.jsonl`) stand for trials, which are then not trained again.
 
 use crate::config::{Experiment, configuration_hash, identity};
 use crate::error::{Error, Result};
@@ -9,46 +9,46 @@ use std::path::{Path, PathBuf};
 
 /// The file of records in a sweep's directory.
 pub const RECORDS_FILE: &str = "records.jsonl";
-/// Directories are searched so deep: `results/<sweep>/`, and `results/` itself.
+/// Depth to which directories are searched: `results/` itself and `results/<sweep>/`.
 const DEPTH: usize = 2;
 
 /// Records by the identity of their trials.
 #[derive(Debug, Default)]
 pub struct CommittedRecords {
     by_identity: BTreeMap<String, Committed>,
-    /// Records of another version of the format or of the results, which belong to no trial of today.
+    /// Number of records of another version of the format or of the results, which belong to no trial of this version.
     of_other_versions: usize,
 }
 
-/// A record and where it stands.
+/// A record with its file and line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Committed {
     pub record: Record,
     pub file: PathBuf,
-    /// From 1.
+    /// The number of the line, from 1.
     pub line: usize,
 }
 
 impl Committed {
-    /// `results/demo/records.jsonl:3`
+    /// Returns the place as text: `results/demo/records.jsonl:3`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.file.display(), self.line)
     }
 
-    /// The record under the label of `row`.
+    /// Returns the record under the label of `row`.
     pub fn under(&self, row: &str) -> Record {
         Record { label: row.to_string(), ..self.record.clone() }
     }
 }
 
 impl CommittedRecords {
-    /// Reads files of records, and below directories every `records.jsonl`. Of several records of one trial the
-    /// first counts.
+    /// Reads files of records, and every `records.jsonl` below directories. Of several records of one trial, the first
+    /// counts.
     ///
     /// # Errors
-    /// A user error for a path without records, for a line that is no record, whose checksum does not hold or, of
-    /// today's version, is missing, and for one whose identity is not that of the configuration, seed and data that
-    /// it states.
+    /// A user error for a path without records, for a line that is no record, for a wrong checksum, for a missing
+    /// checksum in a record of this version, and for an identity that does not belong to the record's configuration,
+    /// seed and data.
     pub fn read(paths: &[PathBuf]) -> Result<Self> {
         let mut records = CommittedRecords::default();
         for path in paths {
@@ -75,13 +75,13 @@ impl CommittedRecords {
         Ok(records)
     }
 
-    /// The record of the trial with this identity, and of no other.
+    /// Returns the record of the trial with this identity.
     pub fn of(&self, identity: &str) -> Option<&Committed> {
         self.by_identity.get(identity)
     }
 
-    /// A record of the trial with this experiment on a text that nobody can look at, as its corpus is not prepared here: the
-    /// record alone says that its text is the recipe's.
+    /// Returns a record of the trial with this experiment, whose corpus is not prepared here. Only the record itself
+    /// states that its text is the recipe's.
     pub fn of_unprepared(&self, experiment: &Experiment) -> Option<&Committed> {
         let hash = configuration_hash(experiment);
         self.by_identity.values().find(|Committed { record, .. }| {
@@ -95,7 +95,7 @@ impl CommittedRecords {
         self.by_identity.is_empty() && self.of_other_versions == 0
     }
 
-    /// Returns a note about the records that stand for no trial of a sweep, if `used` of them stand for one.
+    /// Returns a note on records that stand for no trial of a sweep, if there are any; `used` of them stand for one.
     pub fn note(&self, used: usize) -> Option<String> {
         let others = self.of_other_versions;
         let old = match others {
@@ -133,7 +133,7 @@ impl CommittedRecords {
             if seal == Seal::Broken {
                 return Err(wrong("the record was changed: its checksum is wrong".into()));
             }
-            // A record of another version of the format or of the results belongs to no trial of today.
+            // A record of another version of the format or of the results belongs to no trial of this version.
             let experiment = serde_json::from_value::<Experiment>(record.configuration.clone()).ok();
             let is_of_today =
                 |experiment: &Experiment| configuration_hash(experiment) == record.configuration_hash;
@@ -161,7 +161,7 @@ impl CommittedRecords {
     }
 }
 
-/// Every `records.jsonl` in a directory and below, in order of their paths.
+/// Adds every `records.jsonl` in a directory and below it, down to `depth`, in the order of the paths.
 fn search(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
     let file = directory.join(RECORDS_FILE);
     if file.is_file() {

@@ -1,8 +1,8 @@
 //! Conditions on combinations: `when = { "model.position" = "learned" }` and `[[exclude]]`.
 //!
 //! A condition names keys and the values that it accepts; an array accepts any of its values.
-//! It looks at the resolved experiment, so a key that only the base states, or nobody but the
-//! program's defaults, has its value too.
+//! It is evaluated on the resolved experiment, so that a key has a value even if only the base or the program's
+//! defaults state it.
 
 use super::settings::{Setting, items, mistake, settings};
 use crate::config::Experiment;
@@ -11,15 +11,15 @@ use crate::config::toml_tree::{Node, Tree, Value};
 use crate::error::{Place, Result, nearest};
 use std::collections::BTreeSet;
 
-/// Most values that a message lists.
+/// Largest number of values that a message lists.
 const MOST_LISTED: usize = 8;
 
-/// Keys and the values accepted of them; it holds where all of them are met.
+/// Keys and their accepted values. The condition holds if every key has one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// What it is called in messages: "when" or "exclude".
+    /// The name of the condition in messages: "when" or "exclude".
     what: &'static str,
-    /// As written, on one line.
+    /// The text as written, on one line.
     text: String,
     place: Place,
     entries: Vec<Entry>,
@@ -36,7 +36,7 @@ impl Condition {
     /// Reads `{ "section.key" = value, … }`.
     ///
     /// # Errors
-    /// Not a table of settings, an empty one, or an empty array of values.
+    /// Not a table of settings, an empty table, or an empty array of values.
     pub fn read(node: &Node, what: &'static str) -> Result<Condition> {
         let entry = |Setting { key, place, value }| {
             let accepted = match &value.value {
@@ -53,7 +53,7 @@ impl Condition {
         Ok(Condition { what, text: node.excerpt(), place: node.place.clone(), entries })
     }
 
-    /// The `when` of a table, if it has one.
+    /// Reads the `when` of a table, if it has one.
     pub fn when(node: Option<&Node>) -> Result<Option<Condition>> {
         node.map(|node| Condition::read(node, "when")).transpose()
     }
@@ -62,21 +62,21 @@ impl Condition {
         &self.place
     }
 
-    /// The condition as written, on one line.
+    /// Returns the condition as written, on one line.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The keys that it looks at.
+    /// Returns the keys of the condition.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.iter().map(|entry| entry.key.as_str())
     }
 
-    /// Whether the keys exist and could have the values, and whether `stated` (by the base or
-    /// anything in the sweep) is any of them: a default that nothing changes decides nothing.
+    /// Checks whether the keys exist and could have the values, and whether each key is `stated` by the base or
+    /// anywhere in the sweep: a default that nothing changes would make the condition pointless.
     ///
     /// # Errors
-    /// The first that does not, at its place.
+    /// The first key or value that is not accepted, at its place.
     pub fn check(&self, base: &Tree, stated: impl Fn(&str) -> bool) -> Result<()> {
         for entry in &self.entries {
             for value in &entry.accepted {
@@ -95,12 +95,12 @@ impl Condition {
     }
 }
 
-/// A condition at work: remembers whether it ever held, and what it saw instead.
+/// A condition in use: it remembers whether it ever held, and the values that it saw instead.
 #[derive(Debug)]
 pub struct Watch<'a> {
     condition: &'a Condition,
     held: bool,
-    /// For each entry, the values that its key had.
+    /// For each entry, the values of its key with which it failed.
     seen: Vec<BTreeSet<String>>,
 }
 
@@ -133,10 +133,10 @@ impl<'a> Watch<'a> {
         Ok(holds)
     }
 
-    /// Nothing is left to be looked at: a condition that never held is a slip.
+    /// Checks, after all combinations, whether the condition ever held: if not, it is a mistake of the file.
     ///
     /// # Errors
-    /// It never held; the message lists the values that there were.
+    /// The condition never held; the message lists the values that its keys had.
     pub fn conclude(&self) -> Result<()> {
         if self.held {
             return Ok(());
@@ -160,8 +160,8 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// The experiment as a condition compares it: read, but not yet checked, so that an
-/// `[[exclude]]` can drop what no model could be.
+/// Returns the experiment in which a condition is evaluated: read, but not yet checked, so that an `[[exclude]]` can
+/// drop impossible models.
 ///
 /// # Errors
 /// An unknown key or a value of another type.
@@ -171,14 +171,14 @@ pub fn resolve(tree: &Tree) -> Result<Experiment> {
     Ok(experiment)
 }
 
-/// The experiment with a value of the condition put in.
+/// Returns the experiment with a value of the condition set.
 fn with(tree: &Tree, entry: &Entry, value: &Node) -> Result<Experiment> {
     let mut tree = tree.clone();
     tree.set(&entry.key, &entry.place, value.clone())?;
     resolve(&tree)
 }
 
-/// A value as a message shows it.
+/// Returns the value of a key as messages show it.
 fn value_of(experiment: &Experiment, key: &str) -> String {
     let json = serde_json::to_value(experiment).unwrap_or_default();
     let value = key.split('.').try_fold(&json, |value, part| value.get(part));

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-/// Prepares nothing: a corpus that is not there is absent.
+/// Opened corpora and their limits, by the settings of `[data]`. A missing corpus is recorded as absent.
 #[derive(Debug)]
 pub struct Corpora<'a> {
     root: &'a Path,
@@ -23,20 +23,20 @@ pub struct Corpora<'a> {
 }
 
 impl<'a> Corpora<'a> {
-    /// Below the data directory `root`.
+    /// Starts without opened corpora; `root` is the data directory.
     pub fn new(root: &'a Path) -> Self {
         Corpora { root, opened: BTreeMap::new(), limits: BTreeMap::new() }
     }
 
-    /// Where they are.
+    /// Returns the data directory.
     pub fn root(&self) -> &'a Path {
         self.root
     }
 
-    /// The prepared corpus of a trial, if there is one.
+    /// Returns the prepared corpus of a trial, if there is one.
     ///
     /// # Errors
-    /// If it is there and damaged.
+    /// If the corpus exists and is damaged.
     pub fn of(&mut self, experiment: &Experiment) -> Result<Option<Rc<Prepared>>> {
         let key = json::line(&experiment.data)?;
         if let Some(known) = self.opened.get(&key) {
@@ -47,10 +47,10 @@ impl<'a> Corpora<'a> {
         Ok(opened)
     }
 
-    /// Prepares the generated corpora of these trials, and opens all.
+    /// Prepares the generated corpora of these trials, and opens all corpora.
     ///
     /// # Errors
-    /// One of files that is not prepared, or one that is damaged.
+    /// A corpus of files that is not prepared, or a damaged corpus.
     pub fn prepare(&mut self, trials: &[Trial]) -> Result<()> {
         for trial in trials {
             let data = &trial.experiment.data;
@@ -67,7 +67,7 @@ impl<'a> Corpora<'a> {
     /// how they prepare their text have different texts.
     ///
     /// # Errors
-    /// The first that does not, with its row.
+    /// The first row that fails.
     pub fn check(&mut self, trials: &[Trial]) -> Result<()> {
         let mut rows: BTreeMap<(String, String, String), &Trial> = BTreeMap::new();
         let mut before: Option<&Trial> = None;
@@ -79,7 +79,7 @@ impl<'a> Corpora<'a> {
             let checked = self.limits(&trial.experiment)?.check(&trial.experiment);
             checked.map_err(|error| about_row(error, &trial.row).at(&trial.place))?;
             let Some(fingerprint) = self.fingerprint(&trial.experiment)? else { continue };
-            // How running text is read has an effect there alone, which the text says.
+            // The way of reading running text has an effect only there, and the fingerprint identifies the text.
             let TrainingConfig { direction, masking, words, .. } = &trial.experiment.training;
             let reading = json::line(&(direction, masking, words))?;
             let effects = effect_hash(&without_text(&trial.experiment));
@@ -109,17 +109,17 @@ impl<'a> Corpora<'a> {
         Ok(self.of(experiment)?.map(|corpus| corpus.fingerprint().to_string()))
     }
 
-    /// The identity of a trial and that of its training; none while its corpus is not prepared.
+    /// Returns the identities of a trial and of its training; None while its corpus is not prepared.
     ///
     /// # Errors
-    /// If the corpus is there and damaged.
+    /// If the corpus exists and is damaged.
     pub fn identities(&mut self, experiment: &Experiment) -> Result<Option<(String, String)>> {
         let of_text = |text: String| (identity(experiment, &text), training_identity(experiment, &text));
         Ok(self.fingerprint(experiment)?.map(of_text))
     }
 }
 
-/// The experiment with nothing of `[data]` but how translations are scored and which pairs are trained on.
+/// Returns the experiment without `[data]`, except how translations are scored and which pairs are trained on.
 fn without_text(experiment: &Experiment) -> Experiment {
     let Recipe { source_language, target_language, .. } = &experiment.data.recipe;
     let nothing = Corpus::Generated(GeneratedCorpus { train: 0, dev: 0, test: 0, seed: 0 });
@@ -133,7 +133,7 @@ fn without_text(experiment: &Experiment) -> Experiment {
     Experiment { data, ..experiment.clone() }
 }
 
-/// How to get the corpus of `experiment`, which is not prepared.
+/// Returns advice on how to prepare the missing corpus of `experiment`.
 pub fn how_to_prepare(experiment: &Experiment) -> String {
     let name = &experiment.data.recipe.name;
     match &experiment.data.recipe.corpus {

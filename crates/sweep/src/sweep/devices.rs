@@ -1,6 +1,6 @@
-//! `devices`: which card each trial of a sweep runs on, several small ones on one card as its memory allows.
+//! `devices`: assigns trials of a sweep to GPUs, several small ones to one GPU as its memory allows.
 //!
-//! A trial sees one card alone, as `cuda:0`: its record does not depend on which of equal cards it had.
+//! A trial sees only one card, as `cuda:0`, so that its record does not depend on which of several equal cards it had.
 
 use crate::cards::Card;
 use crate::config::experiment::DeviceChoice;
@@ -8,24 +8,24 @@ use crate::device::{CONTEXT_BYTES, card_of_uuid};
 use crate::error::{Error, Result};
 use std::collections::BTreeMap;
 
-/// Measured peaks vary by so much between runs of one shape: the caching allocator rounds, batches differ.
+/// Measured peaks vary by this factor between runs of one shape: the caching allocator rounds, and batches differ.
 const MEASURED_MARGIN: f64 = 1.1;
-/// The estimate was fitted to processes on a CPU.
+/// The estimate was fitted to processes on a CPU, and so needs a larger margin.
 const ESTIMATED_MARGIN: f64 = 1.3;
-/// Trials at once on one card, at most: they share its processors, and each has a process on the CPU as well.
+/// Largest number of trials at once on one card: they share its processors, and each also has a process on the CPU.
 const MOST: usize = 8;
 
 /// Memory of a card that a trial takes, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Need {
-    /// The most that a run of the same shape held on a card.
+    /// The peak that a run of the same shape reached on a card.
     Measured(u64),
-    /// What `train/memory_estimate` expects of the process on a CPU.
+    /// The estimate of `train/memory_estimate` for a process on a CPU.
     Estimated(f64),
 }
 
 impl Need {
-    /// What to keep free for it.
+    /// Returns the bytes to reserve, with a margin.
     pub fn bytes(self) -> u64 {
         match self {
             Need::Measured(bytes) => (bytes as f64 * MEASURED_MARGIN) as u64,
@@ -37,41 +37,41 @@ impl Need {
 /// A card that the sweep may use, with the trials that it has there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CardLoad {
-    /// As the user named it.
+    /// The device number that the user gave.
     pub device: usize,
-    /// What `CUDA_VISIBLE_DEVICES` must say.
+    /// The value of `CUDA_VISIBLE_DEVICES` for this card.
     pub visible: String,
-    /// Free before the sweep began.
+    /// Free bytes before the sweep began.
     pub free_bytes: u64,
-    /// What is kept for each trial at work on it.
+    /// Reserved bytes of each trial that runs on the card.
     pub taken: Vec<u64>,
 }
 
 impl CardLoad {
-    /// What is left for further trials.
+    /// Returns the bytes that are left for further trials.
     fn left(&self) -> u64 {
         self.free_bytes.saturating_sub(self.taken.iter().sum())
     }
 
-    /// Whether a trial fits beside those that are there. One that is larger than the card may have it alone: it
-    /// fails, and says so, or the estimate was too high.
+    /// Whether a trial fits beside those on the card. A trial that is larger than the card may have it alone: it fails
+    /// with a message, or the estimate was too high.
     fn fits(&self, need: u64) -> bool {
         self.taken.is_empty() || (self.taken.len() < MOST && need <= self.left())
     }
 
-    /// What the process of a trial on this card must have in its environment.
+    /// Returns the environment variables for the process of a trial on this card.
     pub fn environment(&self) -> [(&'static str, String); 2] {
         [("CUDA_DEVICE_ORDER", "PCI_BUS_ID".into()), ("CUDA_VISIBLE_DEVICES", self.visible.clone())]
     }
 }
 
-/// The cards of a sweep at work: which trial is where.
+/// The cards of a running sweep, and the card of each trial.
 #[derive(Debug, Clone)]
 pub struct CardPool {
     loads: Vec<CardLoad>,
-    /// Of every trial of the sweep, by number.
+    /// Bytes needed by every trial of the sweep, by number.
     needs: Vec<u64>,
-    /// The card of each trial at work.
+    /// The card of each running trial.
     places: BTreeMap<usize, usize>,
 }
 
@@ -80,7 +80,7 @@ impl CardPool {
         CardPool { loads, needs, places: BTreeMap::new() }
     }
 
-    /// How many of these trials can be at work at once, counted with the largest; at least 1.
+    /// Returns the number of these trials that can run at once, counted with the largest ones; at least 1.
     pub fn capacity(&self, trials: impl Iterator<Item = usize>) -> usize {
         let needs: Vec<u64> = trials.map(|trial| self.needs[trial]).collect();
         capacity(&self.loads, &needs).max(1)
@@ -91,7 +91,7 @@ impl CardPool {
         choose(&self.loads, self.needs[trial]).is_some()
     }
 
-    /// Gives the trial a card; none if it has to wait.
+    /// Assigns a card to the trial; None if it has to wait.
     pub fn enter(&mut self, trial: usize) -> Option<&CardLoad> {
         let number = choose(&self.loads, self.needs[trial])?;
         self.loads[number].taken.push(self.needs[trial]);
@@ -99,7 +99,7 @@ impl CardPool {
         self.loads.get(number)
     }
 
-    /// The trial is over.
+    /// Releases the card of a finished trial.
     pub fn leave(&mut self, trial: usize) {
         let Some(number) = self.places.remove(&trial) else { return };
         let taken = &mut self.loads[number].taken;
@@ -109,14 +109,14 @@ impl CardPool {
     }
 }
 
-/// The card for a trial that needs so many bytes: the one with the most memory left, the first of equals; none if
-/// it has to wait. Pure: the driver keeps count.
+/// Returns the card for a trial that needs `need` bytes: the one with the most memory left, the first among equals;
+/// None if the trial has to wait. Pure: the driver keeps the state.
 pub fn choose(loads: &[CardLoad], need: u64) -> Option<usize> {
     let fitting = (0..loads.len()).filter(|&number| loads[number].fits(need));
     fitting.min_by_key(|&number| (std::cmp::Reverse(loads[number].left()), number))
 }
 
-/// How many trials of these needs, the largest ones, run at once on the cards.
+/// Returns the number of trials with these needs that run at once on the cards, counted with the largest ones.
 pub fn capacity(loads: &[CardLoad], needs: &[u64]) -> usize {
     let mut loads = loads.to_vec();
     let mut needs = needs.to_vec();
@@ -130,11 +130,11 @@ pub fn capacity(loads: &[CardLoad], needs: &[u64]) -> usize {
     count
 }
 
-/// The cards that `names` are: `cuda:1`, or `cuda` for all that are visible. `visible` is the driver's own
-/// `CUDA_VISIBLE_DEVICES`, by which cards are numbered where it is set.
+/// Returns the cards called `names`: `cuda:1`, or `cuda` for all visible cards. `visible` is the driver's own
+/// `CUDA_VISIBLE_DEVICES`, which numbers the cards if it is set.
 ///
 /// # Errors
-/// A user error for another name, a card that is not there, or one named twice.
+/// A user error for another name, a missing card, or a card that is named twice.
 pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Result<Vec<CardLoad>> {
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
@@ -201,7 +201,7 @@ mod tests {
         resolve(&["cuda".into()], &cards, None).unwrap()
     }
 
-    /// Where trials of these sizes go, one after another.
+    /// Returns the cards of trials of these sizes, started one after another.
     fn packed(free: &[u64], needs: &[u64]) -> Vec<Option<usize>> {
         let mut loads = loads(free);
         let mut place = |need: &u64| {
@@ -269,13 +269,13 @@ mod tests {
         assert_eq!(named(&["cuda"], None).unwrap(), ["GPU-0", "GPU-1", "GPU-2"]);
         assert_eq!(named(&["cuda"], Some("2,GPU-1")).unwrap(), ["GPU-2", "GPU-1"]);
         assert_eq!(named(&["cuda:0"], Some("2")).unwrap(), ["GPU-2"]);
-        // The beginning of a UUID, if it is one card's alone.
+        // The beginning of a UUID, if it fits only one card.
         let longer = [Card { uuid: "GPU-8932f937-d72c".into(), ..card(0, 1) }, card(1, 1)];
         let begun =
             |visible| resolve(&["cuda".into()], &longer, Some(visible)).map(|loads| loads[0].visible.clone());
         assert_eq!(begun("GPU-89").unwrap(), "GPU-8932f937-d72c");
         assert!(begun("GPU-").is_err());
-        // As CUDA does it: what follows an unknown name is not seen.
+        // As in CUDA, the entries behind an unknown name are ignored.
         assert_eq!(named(&["cuda"], Some("1,9,2")).unwrap(), ["GPU-1"]);
         let wrong = |names: &[&str], visible, part: &str| {
             let (code, told) = named(names, visible).unwrap_err();

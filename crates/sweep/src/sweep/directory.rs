@@ -1,5 +1,5 @@
-//! The directory of a sweep: the files that the sweep itself makes in it, and how the directory is told from a folder
-//! of the user's that happens to have the sweep's name.
+//! The directory of a sweep: the names of the sweep's own files, and how to distinguish the directory from an unrelated
+//! folder with the sweep's name.
 
 use super::committed::RECORDS_FILE;
 use super::driver::{self, LOCK_FILE};
@@ -16,27 +16,27 @@ use std::path::{Path, PathBuf};
 
 /// The copy of the sweep's file.
 pub const SWEEP_COPY: &str = "sweep.toml";
-/// The tables as LaTeX, whose first line says what made it, as Markdown and as CSV.
+/// The tables as LaTeX, Markdown and CSV. The first line of the LaTeX names the program that wrote it.
 pub const TABLES: [&str; 3] = ["table.tex", "table.md", "table.csv"];
-/// The web page that `ablate report` writes unless it is told where.
+/// The web page that `ablate report` writes by default.
 pub const REPORT: &str = "report.html";
 
-/// The files that a sweep replaces without asking; not its lock, and not the report, which is known by its content.
+/// The files that a sweep replaces without asking: neither its lock nor the report, which is recognised by its content.
 const REPLACED: [&str; 7] =
     [LEDGER_FILE, RECORDS_FILE, COUNTS_FILE, SWEEP_COPY, TABLES[0], TABLES[1], TABLES[2]];
 
-/// Most rows of other sweeps that a note names.
+/// Largest number of rows of other sweeps that a note names.
 const MOST_NAMED: usize = 3;
 
-/// Whether a file right in the directory of a sweep is one of the sweep's own.
+/// Whether a file with this name, directly in the directory of a sweep, is one of the sweep's own.
 pub fn is_own(name: &str) -> bool {
     REPLACED.contains(&name) || [LOCK_FILE, REPORT].contains(&name)
 }
 
-/// Whether a sweep of this program made the directory: its ledger, records, lock or runs say so.
+/// Whether a sweep of this program created the directory, according to its ledger, records, lock or runs.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the directory cannot be read.
 pub fn is_recognised(sweep_dir: &Path) -> Result<bool> {
     let read = |name: &str| {
         let path = sweep_dir.join(name);
@@ -56,17 +56,17 @@ pub fn is_recognised(sweep_dir: &Path) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether the tables in a folder are of this program: those written together have a LaTeX that says so.
+/// Whether this program wrote the tables in a folder, according to their LaTeX.
 pub fn has_own_tables(folder: &Path) -> Result<bool> {
     let path = folder.join(TABLES[0]);
     let text = if is_real_file(&path) { files::read_if_exists(&path)? } else { None };
     Ok(text.is_some_and(|text| latex::is_own(&text)))
 }
 
-/// Refuses a directory in which a sweep would replace files that no sweep has made.
+/// Refuses a directory in which a sweep would replace files that no sweep wrote.
 ///
 /// # Errors
-/// A user error that names them.
+/// A user error that names the files.
 pub fn check(sweep_dir: &Path) -> Result<()> {
     if sweep_dir.exists() && !sweep_dir.is_dir() {
         return Err(Error::user(format!(
@@ -74,7 +74,7 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
             sweep_dir.display()
         )));
     }
-    // Of the files that are written in place, the program writes through no link.
+    // The program does not write through links to the files that it writes in place.
     if let Some(name) = [LOCK_FILE, LEDGER_FILE].into_iter().find(|name| sweep_dir.join(name).is_symlink()) {
         return Err(Error::user(format!(
             "{} is a symbolic link, and ablate writes through none; replace it by a file",
@@ -87,7 +87,7 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
     let mut taken: Vec<&str> =
         REPLACED.into_iter().filter(|name| sweep_dir.join(name).symlink_metadata().is_ok()).collect();
     let lock = sweep_dir.join(LOCK_FILE);
-    // An empty one is of a driver that was killed before it had signed.
+    // An empty lock file is of a driver that was killed before it had signed.
     if lock.symlink_metadata().is_ok()
         && !(is_real_file(&lock) && driver::may_be_ours(&files::read_if_exists(&lock)?.unwrap_or_default()))
     {
@@ -104,8 +104,8 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
     )))
 }
 
-/// Names the rows that have runs in the directory of a sweep and are not its own. They are of an earlier state of its file, or of
-/// another sweep whose file has the same name.
+/// Names the rows with runs in the directory of a sweep that the sweep does not have. They belong to an earlier state
+/// of its file, or to another sweep whose file has the same name.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -136,7 +136,7 @@ pub fn note_of_other_rows(
     )))
 }
 
-/// Refuses rows whose place is taken by something that is no directory, or is the place of another row.
+/// Refuses rows whose path is not a directory, or is the directory of another row.
 ///
 /// # Errors
 /// A user error that names the row.

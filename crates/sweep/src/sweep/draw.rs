@@ -1,8 +1,8 @@
 //! Random draws: `[random]` with a seed, a count and a distribution for each key; and distributions as `[search]` states
 //! them too.
 //!
-//! What a draw gives a key is a pure function of (seed, key, number of the draw): a higher
-//! count keeps the draws that were there, and another key changes none of them.
+//! The value of a key in a draw is a pure function of (seed, key, number of the draw): a higher count keeps the earlier
+//! draws, and another key changes none of them.
 
 use super::condition::Condition;
 use super::factor::{Change, Choice, Factor, MOST_COMBINATIONS};
@@ -15,10 +15,10 @@ use crate::error::{Place, Result};
 use crate::search::Domain;
 use crate::seed::{Purpose, derive, fraction};
 
-/// Words of `[random]` beside the keys.
+/// Keys of `[random]` that are not settings.
 const WORDS: [&str; 2] = ["seed", "count"];
-/// Decimal digits of a number drawn: short enough to read, and enough that a hundred draws of
-/// one key hardly ever repeat each other.
+/// Number of decimal digits of a drawn number: short enough to read, and enough that a hundred draws of one key hardly
+/// ever repeat each other.
 const DIGITS: i32 = 6;
 
 /// A key that is drawn.
@@ -26,16 +26,16 @@ const DIGITS: i32 = 6;
 pub struct DrawnKey {
     /// `section.key`
     pub key: String,
-    /// Where the key was written.
+    /// The place of the key in the file.
     pub place: Place,
-    /// Where its distribution was written.
+    /// The place of the distribution in the file.
     pub value_place: Place,
     pub distribution: Distribution,
-    /// It is drawn only where this holds.
+    /// The condition on which the key is drawn.
     pub when: Option<Condition>,
 }
 
-/// What a key's values are drawn from.
+/// The distribution of a key's values.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Distribution {
     /// A number between the bounds.
@@ -44,14 +44,14 @@ pub enum Distribution {
     LogUniform(f64, f64),
     /// An integer, both bounds included.
     Integer(i64, i64),
-    /// One of the values, each as likely.
+    /// One of these values, all equally likely.
     Choice(Vec<Node>),
 }
 
 /// Reads `[random]`: `count` choices named `draw-001`, `draw-002`, …
 ///
 /// # Errors
-/// A count of 0 or beyond all measure, no key, or a distribution that is none.
+/// A count of 0 or a too large one, no key, or an invalid distribution.
 pub fn random(node: &Node) -> Result<Factor> {
     let Value::Table(table) = &node.value else {
         let message = format!("random = {} is {}", node.excerpt(), node.kind());
@@ -74,7 +74,7 @@ pub fn random(node: &Node) -> Result<Factor> {
     })
 }
 
-/// What the draw with this number, from 0, is called.
+/// Returns the label of the draw with this number, which counts from 0.
 pub fn label(number: usize) -> String {
     format!("draw-{:03}", number + 1)
 }
@@ -89,10 +89,10 @@ pub fn check_count(what: &str, count: usize, table: &Table, otherwise: &Place) -
     Err(mistake(message, &place_of(table, "count", otherwise), help))
 }
 
-/// The keys of the section `what`, in the order of the text; `words` are its entries that are no keys.
+/// Returns the keys of the section `what`, in the order of the text; `words` are its entries that are not settings.
 ///
 /// # Errors
-/// No key, or a distribution that is none.
+/// No key, or an invalid distribution.
 pub fn drawn_keys(node: &Node, what: &str, words: &[&str]) -> Result<Vec<DrawnKey>> {
     let mut keys = Vec::new();
     for Setting { key, place, value } in settings(Some(node), what, words)? {
@@ -108,19 +108,19 @@ pub fn drawn_keys(node: &Node, what: &str, words: &[&str]) -> Result<Vec<DrawnKe
 }
 
 impl DrawnKey {
-    /// The value at random of the draw with this number.
+    /// Returns the random value of the draw with this number.
     pub fn random(&self, seed: u64, number: u64) -> Node {
         self.distribution.draw(bits(seed, &self.key, number), &self.value_place)
     }
 
-    /// The setting of this value, on the key's condition.
+    /// Returns the setting with this value, on the key's condition.
     pub fn change(&self, value: Node) -> Change {
         let setting = Setting { key: self.key.clone(), place: self.place.clone(), value };
         Change { setting, when: self.when.clone() }
     }
 }
 
-/// 64 random bits for a key's value in a draw.
+/// Returns 64 random bits for a key's value in a draw.
 pub fn bits(seed: u64, key: &str, number: u64) -> u64 {
     let hash = blake3::hash(key.as_bytes());
     let stream = hash.as_bytes().iter().take(8).fold(0, |bits, &byte| (bits << 8) | u64::from(byte));
@@ -181,7 +181,7 @@ fn distribution(what: &str, key: &str, node: &Node) -> Result<(Distribution, Opt
     Ok((distribution, when))
 }
 
-/// Two bounds, the lower one first, if everything between them is `usable`.
+/// Returns two bounds, the lower one first, if everything between them is `usable`.
 fn bounds<T: Copy + PartialOrd>(
     name: &str,
     kind: &str,
@@ -207,7 +207,7 @@ fn bounds<T: Copy + PartialOrd>(
 }
 
 impl Distribution {
-    /// The value that random bits stand for; `place` is where the distribution was written.
+    /// Maps random bits to a value; `place` is where the distribution was written.
     fn draw(&self, bits: u64, place: &Place) -> Node {
         let share = fraction(bits);
         let scaled = |size: u128| (u128::from(bits) * size) >> 64;
@@ -215,7 +215,7 @@ impl Distribution {
             Distribution::Uniform(low, high) => low + share * (high - low),
             Distribution::LogUniform(low, high) => (low.ln() + share * (high.ln() - low.ln())).exp(),
             Distribution::Integer(low, high) => {
-                // The sum lies between the bounds, so it fits; the size of the range may not.
+                // The sum lies between the bounds, so that it fits into i64; the size of the range may not.
                 let size = (i128::from(*high) - i128::from(*low) + 1).unsigned_abs();
                 let value = Value::Integer((i128::from(*low) + scaled(size) as i128) as i64);
                 return Node { value, place: place.clone() };
@@ -225,7 +225,7 @@ impl Distribution {
         self.value(number, place)
     }
 
-    /// The values as the search sees them.
+    /// Returns the domain of the values for the search.
     pub fn domain(&self) -> Domain {
         match *self {
             Distribution::Uniform(low, high) => Domain::Uniform { low, high },
@@ -235,7 +235,7 @@ impl Distribution {
         }
     }
 
-    /// The value that a number of the [domain](Self::domain) stands for, with as many digits as a random one.
+    /// Returns the value for a number of the [domain](Self::domain), with as many digits as a random value.
     pub fn value(&self, number: f64, place: &Place) -> Node {
         let value = match self {
             Distribution::Uniform(low, high) => {
@@ -251,7 +251,7 @@ impl Distribution {
         Node { value, place: place.clone() }
     }
 
-    /// The number that a value stands for, given as TOML; none of what is no value of this distribution.
+    /// Returns the number for a value in TOML; None if it is no value of this distribution.
     pub fn number(&self, text: &str) -> Option<f64> {
         match self {
             Distribution::Uniform(low, high) | Distribution::LogUniform(low, high) => {
@@ -267,7 +267,7 @@ impl Distribution {
         }
     }
 
-    /// The distribution as a file states it: `uniform = [0.0, 0.3]`.
+    /// Returns the distribution as a file states it: `uniform = [0.0, 0.3]`.
     pub fn text(&self) -> String {
         match self {
             Distribution::Uniform(low, high) => format!("uniform = [{low:?}, {high:?}]"),
@@ -281,12 +281,12 @@ impl Distribution {
     }
 }
 
-/// The power of ten of a number's first digit.
+/// Returns the power of ten of a number's first digit.
 fn magnitude(value: f64) -> i32 {
     value.abs().log10().floor() as i32
 }
 
-/// `value` to [`DIGITS`] digits from the place 10^`first` on, as the number that those digits mean.
+/// Rounds `value` to [`DIGITS`] digits, the first of which is at 10^`first`.
 fn to_place(value: f64, first: i32) -> f64 {
     let unit = first - (DIGITS - 1);
     match usize::try_from(-unit) {

@@ -1,4 +1,4 @@
-//! From the values of a search's draw to the row that they make, and back from the ledger.
+//! Makes rows of the draws of a search, and reads draws from the ledger.
 
 use super::combine::{Ground, of_choice};
 use super::corpora::Corpora;
@@ -24,25 +24,25 @@ use std::path::Path;
 /// The values of one draw.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draw {
-    /// For each key of the search its value as a number of its domain; none where its condition does not hold.
+    /// The value of each key of the search as a number of its domain; None if its condition does not hold.
     pub values: Vec<Option<f64>>,
 }
 
-/// Makes rows of draws.
+/// Makes rows from draws.
 #[derive(Debug)]
 pub struct Drawer {
     pub search: Search,
     section: Section,
-    /// The base as the sweep changes every row.
+    /// The base with the changes that the sweep makes in every row.
     tree: Tree,
-    /// The same with `--set`, which applies last.
+    /// The same with `--set`, which is applied last.
     common: Tree,
     sets: Vec<String>,
     of_sets: Vec<String>,
 }
 
 impl Drawer {
-    /// That of a sweep and its search.
+    /// Creates the drawer of a sweep and its search.
     ///
     /// # Errors
     /// A base that cannot be read, or changes of it that are not accepted.
@@ -67,22 +67,22 @@ impl Drawer {
         })
     }
 
-    /// What each key can have.
+    /// Returns the domain of each key.
     pub fn domains(&self) -> Vec<Domain> {
         self.search.keys.iter().map(|drawn| drawn.distribution.domain()).collect()
     }
 
-    /// The `--set` of the command line.
+    /// Returns the `--set` options of the command line.
     pub fn sets(&self) -> &[String] {
         &self.sets
     }
 
-    /// The seeds with which each draw is trained.
+    /// Returns the seeds with which each draw is trained.
     pub fn seeds(&self) -> &[u64] {
         &self.section.seeds
     }
 
-    /// The values at random of a draw: the first attempt at it has those of `[random]` with the same seed.
+    /// Returns the random values of a draw. Attempt 0 has the values of `[random]` with the same seed.
     pub fn random(&self, number: usize, attempt: u64) -> Vec<Option<f64>> {
         let number = number as u64 + (attempt << 32);
         let value = |drawn: &draw::DrawnKey| {
@@ -92,10 +92,10 @@ impl Drawer {
         self.search.keys.iter().map(value).collect()
     }
 
-    /// The draw with this number and a value for each key, and its row, for no seed yet; none if an `[[exclude]]` matches.
+    /// Returns the draw of these values and its row, still without a seed; None if an `[[exclude]]` matches.
     ///
     /// # Errors
-    /// What these values make is no experiment, or one of them has no effect.
+    /// The values make no valid experiment, or one of them has no effect.
     pub fn row(&self, number: usize, values: &[Option<f64>]) -> Result<Option<(Draw, Trial)>> {
         let choice = self.search.choice(number, values);
         let ground = Ground { tree: self.tree.clone(), sets: &self.sets };
@@ -104,7 +104,7 @@ impl Drawer {
         Effects::default().add(&combination, &tree)?;
         check_task(&self.search.objective, trial.experiment.task(), &self.search.objective_place)?;
         trial.place = self.search.place.clone();
-        // As a file would state them: rounded.
+        // The values as a file would state them: rounded.
         let stated = self.search.keys.iter().zip(&choice.changes).map(|(drawn, change)| {
             let is_drawn = trial.varied.contains(&drawn.key);
             is_drawn.then(|| drawn.distribution.number(&change.setting.value.inline())).flatten()
@@ -112,12 +112,12 @@ impl Drawer {
         Ok(Some((Draw { values: stated.collect() }, trial)))
     }
 
-    /// A row with each seed.
+    /// Returns the trials of a row, one for each seed.
     pub fn trials(&self, row: &Trial) -> Vec<Trial> {
         self.section.seeds.iter().map(|&seed| with_seed(row, seed)).collect()
     }
 
-    /// The section's factor with these draws as its choices.
+    /// Returns the section's factor with these draws as its choices.
     pub fn factor(&self, draws: &[Draw]) -> Factor {
         let choices = draws.iter().enumerate().map(|(number, draw)| self.search.choice(number, &draw.values));
         Factor {
@@ -129,8 +129,8 @@ impl Drawer {
         }
     }
 
-    /// A hash of what the draws depend on but for the results and the count: keys with their distributions and
-    /// conditions, exclusions, seed and objective, and the experiment that the draws change.
+    /// Returns a hash of everything on which the draws depend, except the results and the count: keys with their
+    /// distributions and conditions, exclusions, seed, objective, and the experiment that the draws change.
     pub fn hash(&self) -> String {
         let mut text = format!("{} {}\n", self.search.seed, self.search.objective);
         for draw::DrawnKey { key, distribution, when, .. } in &self.search.keys {
@@ -138,7 +138,7 @@ impl Drawer {
             text += &format!("{key} {} {when}\n", distribution.text());
         }
         self.section.exclude.iter().for_each(|condition| text += &format!("exclude {}\n", condition.text()));
-        // What is no experiment before a draw completes it has no hash, and counts as it is written.
+        // An experiment that is invalid until a draw completes it has no hash. Its text is hashed instead.
         text += &match self.common.experiment() {
             Ok(experiment) => configuration_hash(&experiment),
             Err(_) => {
@@ -149,10 +149,10 @@ impl Drawer {
         blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
     }
 
-    /// The draws that the ledger of a sweep's directory has of this search, up to the first that it lacks.
+    /// Returns the draws of this search in the ledger of a sweep's directory, up to the first missing one.
     ///
     /// # Errors
-    /// If the ledger is there and cannot be read.
+    /// If the ledger exists and cannot be read.
     pub fn recorded(&self, sweep_dir: &Path) -> Result<Vec<Draw>> {
         let entries = ledger::read_draws(sweep_dir, &self.hash())?;
         let rows: BTreeMap<&str, &DrawEntry> =
@@ -162,7 +162,7 @@ impl Drawer {
         Ok(draws.collect())
     }
 
-    /// A draw as its entry states it; none if the entry has a value that is none of its key.
+    /// Reads a draw from its entry; None if a value is not in the distribution of its key.
     fn read(&self, entry: &DrawEntry) -> Option<Draw> {
         let value = |drawn: &draw::DrawnKey| match entry.values.get(&drawn.key) {
             Some(text) => drawn.distribution.number(text).map(Some),
@@ -171,7 +171,7 @@ impl Drawer {
         Some(Draw { values: self.search.keys.iter().map(value).collect::<Option<_>>()? })
     }
 
-    /// The entry of a draw.
+    /// Returns the ledger's entry of a draw.
     pub fn entry(&self, number: usize, draw: &Draw) -> DrawEntry {
         let values = self.search.keys.iter().zip(&draw.values).filter_map(|(drawn, value)| {
             Some((drawn.key.clone(), drawn.distribution.value((*value)?, &drawn.value_place).inline()))
@@ -184,34 +184,34 @@ impl Drawer {
         }
     }
 
-    /// Refuses a space of which one in a hundred random draws would be refused: before anything is trained, and not in the
-    /// midst of it.
+    /// Refuses a search if one of a hundred random draws would be refused, so that this happens before the training and
+    /// not in the middle of it.
     ///
     /// # Errors
-    /// What is wrong with the first of them.
+    /// The problem of the first refused draw.
     pub fn probe(&self) -> Result<()> {
         self.samples().map(drop)
     }
 
-    /// The same for what the prepared text allows, as far as it is known.
+    /// Does the same for draws that do not suit the prepared text, as far as it is known.
     ///
     /// # Errors
-    /// What is wrong with the first of them, or a corpus that is there and damaged.
+    /// The problem of the first refused draw, or a corpus that exists and is damaged.
     pub fn probe_text(&self, corpora: &mut Corpora) -> Result<()> {
         let mut samples = self.samples()?.into_iter();
         samples.try_for_each(|row| corpora.check(&[row])).map_err(may_be_refused)
     }
 
-    /// The rows of a hundred random draws, as if each were the first one.
+    /// Returns the rows of a hundred random draws, each made as if it were the first draw.
     fn samples(&self) -> Result<Vec<Trial>> {
-        /// Attempts that no draw makes.
+        /// Attempt numbers that no draw reaches.
         const FIRST: u64 = 1 << 20;
         let row = |attempt| self.row(0, &self.random(0, FIRST + attempt)).transpose();
         (0..100).filter_map(row).map(|row| Ok(row.map_err(may_be_refused)?.1)).collect()
     }
 }
 
-/// The error of a draw at random as one of the search.
+/// Turns the error of a random draw into one of the search.
 fn may_be_refused(error: Error) -> Error {
     let Error::Config(mut refused) = error else { return error };
     let row = format!("row {:?}: ", draw::label(0));

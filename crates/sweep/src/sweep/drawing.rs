@@ -1,4 +1,4 @@
-//! A search under way: its draws so far, and the next one.
+//! A search in progress: its draws so far, and the next one.
 
 use super::draw::{self, bits};
 use super::drawer::{Draw, Drawer};
@@ -14,8 +14,8 @@ use crate::search::{Observation, Outcome, STARTUP_DRAWS, propose};
 use crate::seed::{Purpose, uniform};
 use std::collections::BTreeSet;
 
-/// Attempts at one draw, which fail where they repeat an earlier draw, are excluded or are refused. The later half is
-/// random, for the estimator may insist.
+/// Number of attempts at one draw. An attempt fails if it repeats an earlier draw, is excluded or is refused. The
+/// second half of them is random, because the estimator may repeat its proposal.
 const ATTEMPTS: u64 = 100;
 
 /// The draws of a search.
@@ -23,28 +23,28 @@ const ATTEMPTS: u64 = 100;
 pub struct Drawing {
     pub drawer: Drawer,
     pub draws: Vec<Draw>,
-    /// The first so many are in the ledger.
+    /// Number of first draws that are in the ledger.
     recorded: usize,
-    /// What has an effect in them, as hashes: a draw that repeated another would be trained for nothing.
+    /// Hashes of the draws' settings that have an effect, to avoid training the same twice.
     seen: BTreeSet<String>,
-    /// No attempt gave another draw.
+    /// Whether no attempt led to a new draw.
     exhausted: bool,
 }
 
 /// The next draw.
 #[derive(Debug)]
 pub struct Drawn {
-    /// For the ledger.
+    /// The entry for the ledger.
     pub entry: DrawEntry,
     pub trials: Vec<Trial>,
 }
 
 impl Drawing {
-    /// A search with its recorded draws; the random ones at its start follow from the seed alone, and are there in any
-    /// case. Gives the trials of all of them.
+    /// Creates a search with its recorded draws and the random ones at its start, which follow from the seed alone.
+    /// Also returns the trials of all of them.
     ///
     /// # Errors
-    /// As for [`expand`](super::expand::expand); to be trained, also a space with draws that would be refused later.
+    /// The errors of [`expand`](super::expand::expand); for training, also a search that may come to refused draws.
     pub fn open(
         drawer: Drawer,
         purpose: TrialPurpose,
@@ -85,13 +85,13 @@ impl Drawing {
         Ok((drawing, trials))
     }
 
-    /// The random draws at the start that the ledger did not have when it was read.
+    /// Returns the random draws at the start that the ledger did not have when it was read.
     pub fn unrecorded(&self) -> Vec<DrawEntry> {
         let new = self.draws.iter().enumerate().skip(self.recorded);
         new.map(|(number, draw)| self.drawer.entry(number, draw)).collect()
     }
 
-    /// Row and seed of every run that is still to be drawn.
+    /// Returns row and seed of every run that is still to be drawn.
     pub fn runs_to_come(&self) -> BTreeSet<(String, u64)> {
         let numbers = self.draws.len()..self.draws.len() + self.to_come();
         let seeds = self.drawer.seeds();
@@ -104,12 +104,12 @@ impl Drawing {
         is_draw && seed.is_none_or(|seed| self.drawer.seeds().contains(&seed))
     }
 
-    /// Draws that are still to come.
+    /// Returns the number of draws that are still to come.
     pub fn to_come(&self) -> usize {
         if self.exhausted { 0 } else { self.drawer.search.count.saturating_sub(self.draws.len()) }
     }
 
-    /// Why the search ends before its count, in words, if it does.
+    /// Returns the reason why the search ends before its count, if it does.
     pub fn early_end(&self) -> Option<String> {
         let (found, count) = (self.draws.len(), self.drawer.search.count);
         (self.exhausted && found < count).then(|| {
@@ -117,11 +117,11 @@ impl Drawing {
         })
     }
 
-    /// The next draw, given what is known of each one so far; none if no attempt gave one that is new. `notes` gets what is
-    /// to be told.
+    /// Makes the next draw from the outcomes of the draws so far; None if no attempt led to a new one. Messages for the
+    /// user are added to `notes`.
     ///
     /// # Errors
-    /// Of reading files; not of a draw that is refused, for which another one is drawn.
+    /// If files cannot be read. A refused draw is no error: another one is drawn.
     pub fn next(&mut self, outcomes: &[Option<Outcome>], notes: &mut Vec<String>) -> Result<Option<Drawn>> {
         let known = self.draws.iter().zip(outcomes);
         let observations: Vec<Observation> = known
@@ -156,8 +156,8 @@ impl Drawing {
         }))
     }
 
-    /// Adds the first draw of `values` (of its number and the attempt) that is neither excluded nor refused nor there
-    /// already, and gives its row.
+    /// Adds the first draw of `values` (by its number and the attempt) that is new and neither excluded nor refused,
+    /// and returns its row.
     fn add(
         &mut self,
         values: impl Fn(&Drawer, usize, u64) -> Vec<Option<f64>>,

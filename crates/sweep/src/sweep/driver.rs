@@ -1,4 +1,4 @@
-//! One driver a sweep: the lock that it holds, and who holds it.
+//! The driver of a sweep: there is one at a time, which holds the sweep's lock.
 
 use crate::clock;
 use crate::error::{Error, Result};
@@ -9,11 +9,11 @@ use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Held by the driver of a sweep, in the sweep's directory. The kernel releases it when the process ends, however
-/// it ends: a lock is never stale.
+/// The lock file in a sweep's directory, which the driver holds. The kernel releases the lock when the process ends in
+/// any way: a lock is never stale.
 pub const LOCK_FILE: &str = ".lock";
 
-/// The process that holds a sweep's lock, as it says itself in the file.
+/// The process that holds a sweep's lock, as written in the lock file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Driver {
     pub host: String,
@@ -39,7 +39,7 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     };
     let since = clock::seconds();
     let driver = Driver { host: host(), process: std::process::id(), since };
-    // Whose lock it is helps people; that it is held is what counts.
+    // The signature is for people; the lock itself is what counts.
     let text = json::line(&driver)?;
     if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
         print_message(&format!(
@@ -49,18 +49,18 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     Ok(lock)
 }
 
-/// Whether a lock's file is signed by a driver, of now or earlier.
+/// Whether the content of a lock file is the signature of a driver, current or earlier.
 pub fn is_signed(text: &[u8]) -> bool {
     serde_json::from_slice::<Driver>(text).is_ok()
 }
 
-/// Whether a lock's file may be a driver's that could not sign it in whole.
+/// Whether a lock file may be of a driver that could not write its whole signature.
 pub fn may_be_ours(text: &[u8]) -> bool {
     let begin = b"{\"host\":";
     text.starts_with(begin) || begin.starts_with(text)
 }
 
-/// Whether a driver is at work in the directory of a sweep, and who it is if it said so.
+/// Returns whether a driver works on the sweep in a directory: Some if so, with the driver if the lock file names it.
 pub fn at_work(sweep_dir: &Path) -> Result<Option<Option<Driver>>> {
     let path = sweep_dir.join(LOCK_FILE);
     if !files::is_locked(&path)? {
@@ -89,7 +89,7 @@ mod tests {
         let text = std::fs::read(folder.path().join(LOCK_FILE)).unwrap();
         assert!(is_signed(&text) && (0..text.len()).all(|length| may_be_ours(&text[..length])));
         assert!(!is_signed(b"{}") && !may_be_ours(b"mine"));
-        // What the last one wrote, or damage, is in nobody's way.
+        // The signature of the last driver, or damage, does no harm.
         std::fs::write(folder.path().join(LOCK_FILE), "{\"host\":").unwrap();
         let _held = lock(folder.path()).unwrap();
         assert!(at_work(folder.path()).unwrap().unwrap().is_some());

@@ -1,4 +1,4 @@
-//! From a sweep file to its trials: its rows with their seeds, or the draws of its search that are known.
+//! Expands a sweep file to its trials: its rows with their seeds, or the known draws of its search.
 
 use super::drawer::{Draw, Drawer};
 use super::drawing::Drawing;
@@ -9,19 +9,19 @@ use super::trial::Trial;
 use crate::error::{Mistakes, Result};
 use std::path::Path;
 
-/// All trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied to every trial last.
+/// Returns all trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied last to each.
 ///
 /// # Errors
-/// All in the sweep, its base or its trials that is not accepted for this purpose, at its place; for a trial the message
+/// All mistakes in the sweep, its base or its trials for this purpose, with their places; the message about a trial
 /// names the row.
 pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     Ok(expand_with(purpose, spec, sets, |_| Ok(Vec::new()))?.0)
 }
 
-/// The same for a sweep in `sweep_dir`, whose ledger may have draws of its search, with that search.
+/// Does the same for a sweep in `sweep_dir`, whose ledger may have draws of its search. Also returns the search.
 ///
 /// # Errors
-/// As for [`expand`], and a ledger that cannot be read.
+/// The errors of [`expand`], and a ledger that cannot be read.
 pub fn expand_recorded(
     purpose: TrialPurpose,
     spec: &SweepSpec,

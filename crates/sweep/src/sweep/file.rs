@@ -28,7 +28,7 @@ pub fn part_schema() -> Schema {
     root::<PartFile>("Rows and sections that sweeps can include.")
 }
 
-/// Keys that sweep files have and experiments have not.
+/// Keys that sweep files have and experiments do not have.
 const SWEEP_KEYS: [&str; 12] = [
     "seeds", "row", "section", "axes", "zip", "point", "random", "search", "include", "table", "workers",
     "set",
@@ -39,7 +39,7 @@ pub fn is_sweep(file: &Table) -> bool {
     SWEEP_KEYS.iter().any(|key| file.get(key).is_some())
 }
 
-/// Refuses the file of a recipe where one of a sweep or an experiment belongs.
+/// Refuses a recipe file in place of a sweep or an experiment.
 ///
 /// # Errors
 /// A user error that says what can be done with the file.
@@ -53,7 +53,7 @@ pub fn refuse_recipe(path: &Path, file: &Table) -> Result<()> {
     )))
 }
 
-/// Refuses the file of a recipe or of an experiment where one of a sweep belongs.
+/// Refuses a recipe or an experiment file in place of a sweep.
 ///
 /// # Errors
 /// A user error that says what can be done with the file.
@@ -229,21 +229,21 @@ pub struct AxisFile {
     pub when: Option<Unread>,
 }
 
-/// The words of `[[zip]]` beside its keys.
+/// The keys of `[[zip]]` that are not settings.
 #[derive(Deserialize)]
 pub struct ZipFile {
-    /// One for each step.
+    /// Labels, one for each step.
     pub labels: Option<Vec<String>>,
 }
 
-/// The words of `[random]` beside its keys.
+/// The keys of `[random]` that are not settings.
 #[derive(Deserialize)]
 pub struct RandomFile {
     pub seed: u64,
     pub count: usize,
 }
 
-/// The words of `[search]` beside its keys.
+/// The keys of `[search]` that are not settings.
 #[derive(Deserialize)]
 pub struct SearchFile {
     pub seed: u64,

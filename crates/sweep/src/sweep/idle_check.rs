@@ -9,15 +9,15 @@ use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
 use std::collections::BTreeMap;
 
-/// Settings without effect by their keys.
+/// Settings without effect, by their keys.
 type Found = BTreeMap<&'static str, Idle>;
 
-/// What has had no effect in any row so far.
+/// The keys that have had no effect in any row so far.
 ///
-/// A key that a row or a factor states must have an effect in that very row. One that is stated for several rows (by the
-/// sweep's or a section's `set`, by `--set`) must have one in some of them; and so must one that the base states, unless
-/// only what the sweep sets has taken its effect away, as fewer updates do for a try. Of a base a key may also be
-/// [switched off](Idle::off) by another one, for the sake of sweeps that switch it on.
+/// A key that a row or a factor states must have an effect in that row. A key that is stated for several rows (by `set`
+/// of the sweep or of a section, or by `--set`) must have an effect in some of them. So must a key of the base, unless
+/// only settings of the sweep removed its effect, for example fewer updates in a trial run. A key of the base may also
+/// be [switched off](Idle::off) by another key, for sweeps that switch it on.
 #[derive(Debug, Default)]
 pub struct Effects {
     everywhere: Option<Found>,
@@ -25,12 +25,12 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Takes in a row, whose experiment is written in `tree`.
+    /// Adds a row, whose experiment is written in `tree`.
     ///
     /// # Errors
     /// A key that the row states and that has no effect in it.
     pub fn add(&mut self, combination: &Combination, tree: &Tree) -> Result<()> {
-        // As it is written: an experiment that is loaded has idle keys at their defaults.
+        // The experiment as written: loading it would set idle keys to their defaults.
         let found = idle(&tree.read()?);
         for idle in &found {
             if combination.changes().any(|setting| setting.key == idle.key) {
@@ -47,18 +47,18 @@ impl Effects {
         Ok(())
     }
 
-    /// Ends a section, which sets `settings`.
+    /// Ends a section, whose `set` has these settings.
     ///
     /// # Errors
-    /// A key of them without an effect in any of its rows.
+    /// One of these keys has no effect in any row of the section.
     pub fn end_section(&mut self, settings: &[Setting]) -> Result<()> {
         check_settings(settings, &self.in_section.take().unwrap_or_default())
     }
 
-    /// Ends the sweep, which sets `settings` and, by `--set`, `sets`, on the experiment `base`.
+    /// Ends the sweep, whose `set` has these settings; `sets` are those of `--set`, and `base` is the experiment.
     ///
     /// # Errors
-    /// A key that is stated for all rows without an effect in any.
+    /// A key that is stated for all rows has no effect in any of them.
     pub fn end(self, settings: &[Setting], sets: &[String], base: &Tree) -> Result<()> {
         let found = self.everywhere.unwrap_or_default();
         check_settings(settings, &found)?;
@@ -66,7 +66,7 @@ impl Effects {
     }
 }
 
-/// Checks an experiment that is trained by itself, stated by its `file` and by `sets`.
+/// Checks an experiment that is trained on its own, stated by its `file` and by `sets`.
 ///
 /// # Errors
 /// A key that the file or a `--set` states and that has no effect.
@@ -76,16 +76,16 @@ pub fn check_experiment(file: &Tree, sets: &[String]) -> Result<()> {
     check_file(file, sets, by_key(idle(&whole.read()?)))
 }
 
-/// Checks the settings of `--set` for a corpus that is prepared by itself.
+/// Checks the settings of `--set` for a corpus that is prepared on its own.
 ///
 /// # Errors
-/// A key of `[data]` among them that has no effect.
+/// One of these keys of `[data]` has no effect.
 pub fn check_data(data: &DataConfig, sets: &[String]) -> Result<()> {
     check_settings(&of_sets(sets)?, &by_key(idle_data(data)))
 }
 
-/// Refuses keys without effect that a `--set` states, or that the file does where they have none by the file alone.
-/// A file that states the default there states nothing: a run's own configuration does so.
+/// Refuses keys without effect that a `--set` states, or that the file states and that have no effect in the file
+/// alone. A key at its default counts as not stated, because a run's own configuration states all keys.
 fn check_file(file: &Tree, sets: &[String], mut found: Found) -> Result<()> {
     check_settings(&of_sets(sets)?, &found)?;
     found.retain(|_, idle| !idle.off);
@@ -101,8 +101,8 @@ fn check_file(file: &Tree, sets: &[String], mut found: Found) -> Result<()> {
     Ok(())
 }
 
-/// Whether a file that states an idle key at `place` is to blame: a key that depends on the parts of the model may stand in
-/// another file than the choice of the parts, for files that inherit from it.
+/// Whether the file that states an idle key at `place` is at fault: a key that depends on a choice of the model may
+/// stand in another file than the choice, for files that inherit from it.
 fn concerns(idle: &Idle, place: &Place, file: &Tree) -> bool {
     let beside = |switch: &&str| {
         let switch = file.place(&switch.split('.').collect::<Vec<_>>());

@@ -8,21 +8,21 @@ use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
 use crate::error::{Mistakes, Place, Result};
 use std::path::{Path, PathBuf};
 
-/// Most files that a sweep includes in all: two that include two others each, and so on, would never be read to the end.
+/// Largest number of files that a sweep includes in all: two that include two others each, and so on, never end.
 const MOST_FILES: usize = 1_000;
 
-/// What an included file brings.
+/// The content of an included file.
 #[derive(Debug, Default)]
 pub struct Part {
     pub rows: Vec<Row>,
     pub sections: Vec<Section>,
 }
 
-/// The files on the way to where one is included, the sweep first.
+/// The chain of files that led to an included one, the sweep file first.
 #[derive(Debug)]
 pub struct Chain {
     files: Vec<PathBuf>,
-    /// Files that were included so far.
+    /// Number of files that were included so far.
     included: usize,
 }
 
@@ -38,11 +38,11 @@ impl Chain {
     }
 }
 
-/// Reads the file that `named` means at `place`, and those that it includes in turn. `seeds`
-/// are those of sections that state none. Rows and sections of which `mistakes` are found are left out.
+/// Reads the file `named` at `place`, and the files that it includes in turn. Sections without seeds get `seeds`. Rows
+/// and sections with `mistakes` are left out.
 ///
 /// # Errors
-/// There is no such file, it includes itself, there are too many of them, or it cannot be read.
+/// The file does not exist, includes itself, cannot be read, or there are too many files.
 pub fn include(
     named: &str,
     place: &Place,
@@ -51,7 +51,7 @@ pub fn include(
     mistakes: &mut Mistakes,
 ) -> Result<Part> {
     if chain.included > MOST_FILES {
-        // It was told of the first that was too many.
+        // The first file beyond the limit was reported.
         return Ok(Part::default());
     }
     let path = relative_to(place, named)?;

@@ -1,6 +1,6 @@
-//! What a sweep tells programs that watch: `ablate sweep --json`, one JSON text a line on standard output.
+//! The events of a sweep for programs that watch: `ablate sweep --json`, one JSON object per line on standard output.
 //!
-//! Names are a format, described in docs/architecture.md: fields may be added, none changes its meaning.
+//! Names are a format, described in docs/architecture.md: fields may be added, but their meanings do not change.
 
 use super::ledger::timed_line;
 use super::trial::Trial;
@@ -8,50 +8,50 @@ use crate::results::record::FailureKind;
 use serde::Serialize;
 use std::path::Path;
 
-/// One line, but for the time.
+/// An event, which becomes one line together with the time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum SweepEvent<'a> {
-    /// The first line.
+    /// The first event.
     SweepStarted {
         sweep: &'a str,
-        /// Of tables, ledger and run directories.
+        /// The directory of tables, ledger and runs.
         directory: &'a Path,
-        /// Those that a search will draw included.
+        /// Number of trials, with those that a search will still draw.
         trials: usize,
-        /// Finished before.
+        /// Number of trials that were finished before.
         finished: usize,
-        /// To be run by this call.
+        /// Number of trials that this call will run.
         to_run: usize,
         workers: usize,
     },
     /// A search has chosen its next settings, which are a row with as many trials as there are seeds.
     Drawn {
         row: &'a str,
-        /// For each key its value in TOML.
+        /// The value of each key in TOML.
         values: &'a std::collections::BTreeMap<String, String>,
     },
-    /// An attempt begins.
+    /// An attempt at a trial begins.
     TrialStarted {
         #[serde(flatten)]
         trial: TrialName<'a>,
     },
-    /// At log intervals of the experiment.
+    /// Progress of the training, at the experiment's log intervals.
     TrialProgress {
         #[serde(flatten)]
         trial: TrialName<'a>,
         step: u64,
         steps: u64,
-        /// Smoothed, nats per target token.
+        /// Smoothed training loss, in nats per target token.
         loss: f64,
-        /// Absent of a model that gives no probabilities.
+        /// Absent for a model that gives no probabilities.
         #[serde(skip_serializing_if = "Option::is_none")]
         perplexity: Option<f64>,
         learning_rate: f64,
         tokens_per_second: f64,
         seconds_left: Option<f64>,
     },
-    /// A measurement: `dev/loss`, `dev/bleu`.
+    /// A measurement, such as `dev/loss` or `dev/bleu`.
     TrialMetric {
         #[serde(flatten)]
         trial: TrialName<'a>,
@@ -59,7 +59,7 @@ pub enum SweepEvent<'a> {
         tag: &'a str,
         value: f64,
     },
-    /// A line for people, of the trial's own.
+    /// A message from the trial's process.
     TrialMessage {
         #[serde(flatten)]
         trial: TrialName<'a>,
@@ -68,7 +68,7 @@ pub enum SweepEvent<'a> {
     TrialFinished {
         #[serde(flatten)]
         trial: TrialName<'a>,
-        /// The final scores by tag; those of the record.
+        /// The final scores by tag, as in the record.
         metrics: &'a std::collections::BTreeMap<String, f64>,
     },
     TrialFailed {
@@ -76,65 +76,65 @@ pub enum SweepEvent<'a> {
         trial: TrialName<'a>,
         kind: FailureKind,
         reason: &'a str,
-        /// The message or the log's last lines.
+        /// The error message, or the last lines of the log.
         detail: &'a str,
         log: &'a Path,
-        /// Attempts of this call, this one included.
+        /// Number of attempts in this call, with this one.
         attempts: u32,
-        /// It will be tried again.
+        /// Whether the trial will be tried again.
         again: bool,
     },
-    /// Its state is saved; the same command goes on.
+    /// The trial has saved its state; the same command continues it.
     TrialStopped {
         #[serde(flatten)]
         trial: TrialName<'a>,
     },
-    /// It is a job of a cluster that waits for its turn.
+    /// The trial waits as a job in a cluster's queue.
     TrialSubmitted {
         #[serde(flatten)]
         trial: TrialName<'a>,
         reason: &'a str,
     },
-    /// Its place was taken away; it gets another.
+    /// The trial lost its place, and gets another.
     TrialRequeued {
         #[serde(flatten)]
         trial: TrialName<'a>,
         reason: &'a str,
     },
-    /// It waits for halving to let it go on.
+    /// The trial waits until halving lets it continue.
     TrialPaused {
         #[serde(flatten)]
         trial: TrialName<'a>,
         reason: Option<&'a str>,
     },
-    /// What another run or a committed record did is used.
+    /// The result of another run or of a committed record is used.
     TrialReused {
         #[serde(flatten)]
         trial: TrialName<'a>,
         from: &'a str,
     },
-    /// A run with other settings stood in its place and was moved.
+    /// A run with other settings was in the trial's directory and was moved.
     TrialSuperseded {
         #[serde(flatten)]
         trial: TrialName<'a>,
         to: &'a str,
     },
-    /// A line for people, of the driver's.
+    /// A message from the driver.
     Message { text: &'a str },
-    /// The last line.
+    /// The last event.
     SweepEnded {
-        /// Of all trials, earlier calls included.
+        /// Number of finished trials, with those of earlier calls.
         finished: usize,
         failed: usize,
-        /// Those that halving let go no further.
+        /// Number of trials that halving stopped.
         halved: usize,
-        /// Why it ended before its trials did.
+        /// The reason why the sweep ended before its trials did.
         stopped: Option<&'a str>,
         exit_code: u8,
     },
 }
 
-/// Which trial an event is about.
+/// The trial of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct TrialName<'a> {
     pub row: &'a str,
@@ -148,9 +148,9 @@ impl<'a> From<&'a Trial> for TrialName<'a> {
 }
 
 impl SweepEvent<'_> {
-    /// The line without its end. JSON has no NaN: such numbers are `null`.
+    /// Returns the line without a line end. JSON has no NaN: such numbers become `null`.
     pub fn to_line(&self) -> String {
-        // Keys are texts and values plain: there is nothing that JSON could not say.
+        // Keys are texts and values are plain, so that this cannot fail.
         timed_line(self).unwrap_or_default()
     }
 }

@@ -7,21 +7,21 @@ use crate::config::toml_tree::{Key, Node, Value};
 use crate::error::{Place, Result};
 use crate::folders::{DIRECTORY_NAME_HELP, LONGEST_NAME, is_directory_name};
 
-/// What a row is called if nothing gives it a name.
+/// The label of a row without any name.
 const PLAIN: &str = "base";
 
-/// The word of `--only` that stands for the trials that failed.
+/// The word of `--only` for the trials that failed.
 pub const FAILED: &str = "failed";
 
-/// Words keys for labels: the last part, unless two keys of the section share it.
+/// Shortens keys for labels to their last part, unless two keys of the section share it.
 #[derive(Debug)]
 pub struct Labels {
-    /// Last parts that belong to several keys.
+    /// Last parts that several keys share.
     shared: Vec<String>,
 }
 
 impl Labels {
-    /// For the factors of a section.
+    /// Collects the keys of a section's factors.
     pub fn new(factors: &[Factor]) -> Labels {
         let changes = factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
         let mut keys: Vec<&str> = changes.map(|change| change.setting.key.as_str()).collect();
@@ -33,7 +33,7 @@ impl Labels {
         Labels { shared: shared.collect() }
     }
 
-    /// A choice's part of the label: its own, or `key=value` for each change.
+    /// Returns a choice's part of the label: its own label, or `key=value` for each change.
     pub fn part(&self, choice: &Choice) -> String {
         let made = || {
             let settings = choice.changes.iter().map(|change| self.key_and_value(&change.setting));
@@ -49,7 +49,7 @@ impl Labels {
     }
 }
 
-/// The parts of a label, one after the other.
+/// Joins the parts of a label.
 pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let label = parts.into_iter().collect::<Vec<_>>().join(",");
     if label.is_empty() { PLAIN.to_string() } else { label }
@@ -58,7 +58,7 @@ pub fn join<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
 /// Checks whether a label can name a directory.
 ///
 /// # Errors
-/// A mistake at `place`, with what to do.
+/// A mistake at `place`, with advice.
 pub(super) fn check_label(label: &str, place: &Place) -> Result<()> {
     match label_problem(label) {
         Some(help) => Err(mistake(format!("label {label:?} is not a safe name"), place, help)),
@@ -66,7 +66,7 @@ pub(super) fn check_label(label: &str, place: &Place) -> Result<()> {
     }
 }
 
-/// Why a label cannot name a directory, with what to do; none if it can.
+/// Returns the reason why a label cannot name a directory, with advice; None if it can.
 fn label_problem(label: &str) -> Option<String> {
     if is_directory_name(label) {
         None
@@ -79,8 +79,8 @@ fn label_problem(label: &str) -> Option<String> {
     }
 }
 
-/// What else a name stands for in the directory of a sweep, so that no row can have it, in any mixture of capitals: some
-/// file systems take those for the same. None if a row can.
+/// Returns the use that the directory of a sweep has for a name, which then cannot be a label; None if it has none.
+/// Ignores case, as some file systems do.
 pub fn reserved(label: &str) -> Option<&'static str> {
     let name = label.to_ascii_lowercase();
     if directory::is_own(&name) || name.contains("tfevents") || name.ends_with(".tmp") {
@@ -98,7 +98,7 @@ fn last(key: &str) -> &str {
     key.rsplit('.').next().unwrap_or(key)
 }
 
-/// A value in the characters of a label: `{ rotary = { base = 2.0 } }` is `rotary.base.2.0`.
+/// Returns a value in the characters of a label: `{ rotary = { base = 2.0 } }` becomes `rotary.base.2.0`.
 fn value(node: &Node) -> String {
     match &node.value {
         Value::String(text) => text

@@ -1,4 +1,4 @@
-//! The comparisons of halving: how far every trial got, and which ones go on.
+//! The comparisons of halving: the dev losses of all trials at each comparison, and the trials that continue.
 
 use crate::experiment::{CHECKPOINTS, claimed_identity};
 use crate::results::metric::DEV_LOSS;
@@ -7,20 +7,20 @@ use crate::train::checkpoint_files;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How far halving let a trial get.
+/// The progress of a trial through the comparisons of halving.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Climb {
     /// The updates at which the trial is compared with others, ascending; none without halving.
     pub rungs: Vec<u64>,
-    /// Its dev losses at those that it got to.
+    /// Its dev losses at the comparisons that it reached.
     pub losses: Vec<f64>,
-    /// It waits at the last of these; else it went on beyond it.
+    /// Whether it waits at the last of these comparisons; otherwise it went on beyond it.
     pub waits: bool,
 }
 
 impl Climb {
-    /// Reads how far the run in a directory got. `finished` tells whether it is finished; else the checkpoints say where it
-    /// goes on, if the run is of the trial with this identity.
+    /// Reads the progress of the run in a directory. If it is not `finished`, its checkpoints tell where it continues,
+    /// provided that the run belongs to the trial with this identity.
     pub fn of(run_dir: &Path, identity: &str, rungs: Vec<u64>, finished: bool) -> Self {
         let is_own = || matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == identity);
         let latest = || checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS)).ok().flatten();
@@ -29,37 +29,37 @@ impl Climb {
             false => is_own().then(latest).flatten().unwrap_or(0),
         };
         let measured = dev_losses(run_dir);
-        // What was measured after the checkpoint will be measured again.
+        // Losses that were measured after the checkpoint will be measured again.
         let got_to = rungs.iter().take_while(|&&step| step <= saved);
         let losses: Vec<f64> = got_to.map_while(|step| measured.get(step).copied()).collect();
         let waits = losses.len().checked_sub(1).is_some_and(|last| rungs[last] == saved);
         Climb { rungs, losses, waits }
     }
 
-    /// Gives the update after which the trial pauses next; none if it is to finish.
+    /// Returns the update after which the trial pauses next; None if it is to finish.
     fn until(&self) -> Option<u64> {
         self.rungs.get(self.losses.len()).copied()
     }
 
-    /// Gives the update of the last comparison that the trial got to, and its dev loss there.
+    /// Returns the update of the last comparison that the trial reached, and its dev loss there.
     pub fn last(&self) -> Option<(u64, f64)> {
         let last = self.losses.len().checked_sub(1)?;
         Some((self.rungs[last], self.losses[last]))
     }
 }
 
-/// Reads the dev losses that a run measured, by update; none if nothing can be read.
+/// Reads the dev losses that a run measured, by update; empty if nothing can be read.
 pub fn dev_losses(run_dir: &Path) -> BTreeMap<u64, f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).unwrap_or_default();
     rows.into_iter().filter(|row| row.tag == DEV_LOSS).map(|row| (row.step, row.value)).collect()
 }
 
-/// How far all trials got, the finished ones included.
+/// The progress of all trials, finished ones included.
 #[derive(Debug)]
 pub struct Ladder {
-    /// One of this many trials goes on after a comparison; absent without halving.
+    /// One of this many trials continues after a comparison; None without halving.
     factor: Option<u64>,
-    /// By the trial's number.
+    /// By trial number.
     climbs: BTreeMap<usize, Climb>,
 }
 
@@ -73,17 +73,17 @@ impl Ladder {
         self.climbs.extend(climbs);
     }
 
-    /// Gives how far a trial got, if halving compares it.
+    /// Returns the progress of a trial, if halving compares it.
     pub fn climb(&self, trial: usize) -> Option<&Climb> {
         self.climbs.get(&trial)
     }
 
-    /// Gives the update after which a trial pauses next; none if it is to finish.
+    /// Returns the update after which a trial pauses next; None if it is to finish.
     pub fn until(&self, trial: usize) -> Option<u64> {
         self.climbs.get(&trial)?.until()
     }
 
-    /// Notes that a trial got to its next comparison, with this dev loss, and waits there.
+    /// Notes that a trial reached its next comparison, with this dev loss, and waits there.
     pub fn pause(&mut self, trial: usize, dev_loss: f64) {
         if let Some(climb) = self.climbs.get_mut(&trial) {
             climb.losses.push(dev_loss);
@@ -96,8 +96,8 @@ impl Ladder {
         self.climbs.entry(trial).and_modify(|climb| climb.waits = false);
     }
 
-    /// Notes that a trial finished, with the dev losses that it measured. Not all may be known: its training may have been
-    /// another trial's.
+    /// Notes that a trial finished, with the dev losses that it measured. Some may be missing if the training was that
+    /// of another trial.
     pub fn finish(&mut self, trial: usize, measured: impl FnOnce() -> BTreeMap<u64, f64>) {
         if let Some(climb) = self.climbs.get_mut(&trial) {
             let measured = measured();
@@ -106,8 +106,8 @@ impl Ladder {
         }
     }
 
-    /// Gives the waiting trials that may go on, those of the last comparison first, and the better ones first. With `last`, when
-    /// nothing else is left to do, one trial of each comparison goes on however few got there.
+    /// Returns the waiting trials that may continue, those of the last comparison first, and better ones first. With
+    /// `last`, when nothing else is left to do, one trial of each comparison continues however few reached it.
     pub fn candidates(&self, last: bool) -> Vec<usize> {
         let Some(factor) = self.factor else { return Vec::new() };
         let of_rung = |rung: usize| {
@@ -150,7 +150,7 @@ mod tests {
         assert!(ladder.candidates(false).is_empty());
         ladder.pause(1, 2.0);
         assert!(ladder.candidates(false).is_empty());
-        // Nothing else to do: somebody has to get to the end.
+        // Nothing else to do: one trial has to continue.
         assert_eq!(ladder.candidates(true), [1]);
         ladder.go_on(1);
         assert!(ladder.candidates(true).is_empty());

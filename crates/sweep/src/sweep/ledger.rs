@@ -1,7 +1,7 @@
-//! `ledger.jsonl`: what happened in a sweep, one event a line, appended as it happens.
+//! `ledger.jsonl`: the events of a sweep, one per line, appended as they happen.
 //!
-//! A log for people and tools that watch; the run directories are the truth. Only the draws of a search are read back by a
-//! later call, which goes on from them.
+//! It is a log for users and for tools that watch; the run directories are authoritative. A later call reads back only
+//! the draws of a search, and continues from them.
 
 use crate::error::{Error, Result};
 use crate::telemetry::console::print_message;
@@ -24,32 +24,32 @@ pub struct Event<'a> {
     pub row: &'a str,
     pub seed: u64,
     pub identity: &'a str,
-    /// Why it failed, or how it was stopped.
+    /// The reason of a failure, or how the trial was stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
 }
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     Started,
     /// Waits in a cluster's queue.
     Submitted,
-    /// Its place was taken away; it waits for the next one.
+    /// The trial lost its place, and waits for the next one.
     Requeued,
     Finished,
     Failed,
     Stopped,
-    /// A finished run elsewhere was taken over, or its training.
+    /// The result or the training of a finished run elsewhere was used.
     Reused,
     /// A committed record stands for the trial.
     Recorded,
-    /// Waits for halving to let it go on.
+    /// Waits until halving lets it continue.
     Paused,
     /// Failed, and will be tried again.
     Retried,
-    /// A run with other settings stood in the trial's place and was moved away.
+    /// A run with other settings was in the trial's directory and was moved away.
     Superseded,
 }
 
@@ -65,30 +65,30 @@ pub struct Entry {
     pub reason: Option<String>,
 }
 
-/// The events of a sweep, the latest last; none if there is no ledger. A line that does not parse, as one that is
-/// being written, is passed over.
+/// Returns the events of a sweep, the latest last; none if there is no ledger. A line that does not parse, such as one
+/// that is being written, is skipped.
 ///
 /// # Errors
-/// If the file is there and cannot be read.
+/// If the file exists and cannot be read.
 pub fn read(sweep_dir: &Path) -> Result<Vec<Entry>> {
     lines(sweep_dir)
 }
 
-/// The lines of a ledger that parse.
+/// Reads the lines of a ledger that parse as `T`.
 fn lines<T: DeserializeOwned>(sweep_dir: &Path) -> Result<Vec<T>> {
     let bytes = files::read_if_exists(&sweep_dir.join(LEDGER_FILE))?.unwrap_or_default();
     let lines = bytes.split(|&byte| byte == b'\n');
     Ok(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
-/// A draw of a search, noted before its trials start. It has no seed, and so is not among the [entries](Entry).
+/// A draw of a search, noted before its trials start. It has no seed, and so is not read as an [entry](Entry).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DrawEntry {
     pub event: DrawKind,
     pub row: String,
-    /// What the draws depend on but for the results, as a hash: draws of another search are not read back.
+    /// A hash of everything on which the draws depend, except the results: draws of another search are not read back.
     pub search: String,
-    /// For each key that was drawn its value in TOML.
+    /// The value of each drawn key in TOML.
     pub values: BTreeMap<String, String>,
 }
 
@@ -99,10 +99,10 @@ pub enum DrawKind {
     Drawn,
 }
 
-/// The draws of the search with this hash, the latest last.
+/// Returns the draws of the search with this hash, the latest last.
 ///
 /// # Errors
-/// If the file is there and cannot be read.
+/// If the file exists and cannot be read.
 pub fn read_draws(sweep_dir: &Path, search: &str) -> Result<Vec<DrawEntry>> {
     let mut draws: Vec<DrawEntry> = lines(sweep_dir)?;
     draws.retain(|draw| draw.search == search);
@@ -118,12 +118,12 @@ pub struct Ledger {
     log: Mutex<Log>,
 }
 
-/// The file and how much of it is whole lines.
+/// The file, and the length of its complete lines in bytes.
 #[derive(Debug)]
 struct Log {
     file: File,
     whole: u64,
-    /// A part of a line may stand behind them.
+    /// Whether an incomplete line may follow them.
     torn: bool,
 }
 
@@ -142,10 +142,10 @@ impl Ledger {
         Ok(Ledger { path, log: Mutex::new(Log { file, whole, torn: false }) })
     }
 
-    /// Appends one line with the time, and has it on the disk when this returns.
+    /// Appends a line with the time. The line is on the disk when this returns.
     ///
     /// # Errors
-    /// If the event is no JSON; not if the line cannot be written.
+    /// If the event cannot be written as JSON; not if the line cannot be written.
     pub fn note(&self, event: &Event) -> Result<()> {
         let line = timed_line(event)?;
         if let Err(error) = self.append(&line) {
@@ -157,7 +157,7 @@ impl Ledger {
     /// Appends a draw as [`note`](Self::note) appends an event.
     ///
     /// # Errors
-    /// Also if the line cannot be written: without it another call would draw anew.
+    /// If the line cannot be written, too: without it, another call would draw again.
     pub fn note_draw(&self, draw: &DrawEntry) -> Result<()> {
         self.append(&timed_line(draw)?)
     }
@@ -171,7 +171,7 @@ impl Ledger {
 /// Writes an event as a line of JSON with the time, without the line's end.
 ///
 /// # Errors
-/// If the event is no JSON.
+/// If the event cannot be written as JSON.
 pub fn timed_line(event: &impl Serialize) -> Result<String> {
     #[derive(Serialize)]
     struct Line<'a, T> {
@@ -185,7 +185,7 @@ pub fn timed_line(event: &impl Serialize) -> Result<String> {
 }
 
 impl Log {
-    /// Appends a line, or leaves the whole lines before it.
+    /// Appends a line, or restores the complete lines before it.
     fn append(&mut self, line: &[u8]) -> std::io::Result<()> {
         if self.torn {
             self.file.set_len(self.whole)?;
@@ -194,7 +194,7 @@ impl Log {
         let written = self.file.write_all(line).and_then(|()| self.file.sync_data());
         match written {
             Ok(()) => self.whole += line.len() as u64,
-            // What cannot be removed now goes before the next line, or at the next start.
+            // If the incomplete line cannot be removed now, that is done before the next line, or at the next start.
             Err(_) => self.torn = self.file.set_len(self.whole).is_err(),
         }
         written

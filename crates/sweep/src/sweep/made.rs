@@ -1,5 +1,5 @@
-//! Sweeps without a file: an experiment, the values that settings take in turn, and seeds, as a command line states
-//! them. They are saved as a sweep file, so that `status`, `table` and `report` find them.
+//! Sweeps without a file: a command line states an experiment, the values of settings, and seeds. They are saved as a
+//! sweep file, so that `status`, `table` and `report` find them.
 
 use super::file::{is_sweep, refuse_recipe};
 use super::settings::{Setting, checked_sets, mistake};
@@ -11,18 +11,18 @@ use crate::files;
 use crate::folders::is_directory_name;
 use std::path::{Component, Path, PathBuf};
 
-/// What the options are called in messages.
+/// Names of the options in messages.
 const AXIS: &str = "--axis";
 const SEEDS: &str = "--seeds";
 /// The folder of sweeps in a clone.
 const SWEEPS: &str = "sweeps";
 
-/// A setting and the values that it takes in turn.
+/// A setting and its values.
 #[derive(Debug, Clone, PartialEq)]
 struct Axis {
     key: String,
     values: Vec<Node>,
-    /// The whole word of the command line.
+    /// The whole argument of the command line.
     place: Place,
 }
 
@@ -37,11 +37,11 @@ pub struct MadeSweep {
 }
 
 impl MadeSweep {
-    /// From the words of `ablate sweep FILE --axis … --seeds … --set …`; none where they state no sweep of their own.
+    /// Reads the arguments of `ablate sweep FILE --axis … --seeds … --set …`; None if they state no sweep of their own.
     ///
     /// # Errors
-    /// A user error for a file that cannot be read, one that is a sweep already although the words make one, or an
-    /// experiment without such words; and for words that are no setting with values, or none of an experiment.
+    /// A user error for a file that cannot be read, a sweep file together with arguments that make a sweep, a recipe,
+    /// arguments that are not a setting with values, and settings that the experiment does not accept.
     pub fn of(file: &Path, axes: &[String], seeds: &[u64], sets: &[String]) -> Result<Option<MadeSweep>> {
         let (several, sets): (Vec<&String>, Vec<&String>) = sets.iter().partition(|set| has_several(set));
         let stated = several.iter().map(|set| (SET, set.as_str()));
@@ -58,7 +58,7 @@ impl MadeSweep {
                 file.display()
             )));
         }
-        // Here a mistake is one of the words, later one of a file that the user has not written.
+        // Here a mistake is in an argument; later it would be in a file that the user has not written.
         let mut mistakes = Mistakes::default();
         let mut axes: Vec<Axis> = Vec::new();
         for (option, word) in stated {
@@ -82,11 +82,11 @@ impl MadeSweep {
         Ok(Some(MadeSweep { experiment: file.to_path_buf(), axes, seeds, set }))
     }
 
-    /// Writes the sweep into `file`, or into one that is called by the experiment and what varies: in sweeps/ where there
-    /// is such a folder. A file that states the same sweep stays.
+    /// Writes the sweep into `file`, or into a file named by the experiment and its varying settings, in sweeps/ if
+    /// that folder exists. A file that states the same sweep is left as it is.
     ///
     /// # Errors
-    /// A user error where another sweep is there, or no file can be.
+    /// A user error if another sweep is in the file, or the file cannot be written.
     pub fn save(&self, file: Option<&Path>) -> Result<SavedSweep> {
         let path = file.map_or_else(|| self.path(), Path::to_path_buf);
         let folder = files::parent(&path);
@@ -114,8 +114,8 @@ impl MadeSweep {
         Ok(SavedSweep { path, is_new: true })
     }
 
-    /// An error of the sweep file that was made and saved as `file`, stated of the words of the command line instead: the
-    /// user has not written that file.
+    /// Moves an error in the saved sweep file `file` to the argument of the command line, because the user has not
+    /// written that file.
     pub fn at_words(&self, error: Error, file: &Path) -> Error {
         let Error::Config(mut first) = error else { return error };
         let name = file.display().to_string();
@@ -129,7 +129,7 @@ impl MadeSweep {
         Error::Config(first)
     }
 
-    /// The word of the command line that the line of a place in [`text`](Self::text) was made of.
+    /// Returns the argument from which the line of a place in [`text`](Self::text) was made.
     fn word(&self, place: &Place) -> Option<Place> {
         let at = place.span.start;
         let start = place.text[..at].rfind('\n').map_or(0, |end| end + 1);
@@ -161,7 +161,7 @@ impl MadeSweep {
         Path::new(folder).join(format!("{name}.toml"))
     }
 
-    /// The file's text, with the experiment's path as seen from `folder`.
+    /// Returns the file's text, with the path of the experiment relative to `folder`.
     fn text(&self, folder: &Path) -> Result<String> {
         let base = seen_from(folder, &self.experiment)?;
         let base = base.to_str().ok_or_else(|| {
@@ -192,27 +192,27 @@ impl MadeSweep {
     }
 }
 
-/// A sweep file that a command line has made.
+/// A sweep file that was made from a command line.
 #[derive(Debug)]
 pub struct SavedSweep {
     pub path: PathBuf,
-    /// It was not there before.
+    /// Whether the file did not exist before.
     is_new: bool,
 }
 
 impl SavedSweep {
-    /// Removes the file, unless it was there before.
+    /// Removes the file, unless it existed before.
     pub fn discard(self) -> Result<()> {
         if self.is_new { files::remove(&self.path) } else { Ok(()) }
     }
 }
 
-/// A key as the made file writes it.
+/// Returns a key in quotes, as the file has it.
 fn quoted(key: &str) -> String {
     toml_edit::Value::from(key).to_string()
 }
 
-/// Whether a `--set` states several values separated by commas, which no TOML value is.
+/// Whether a `--set` states several values separated by commas, which is no TOML value.
 fn has_several(set: &str) -> bool {
     let Some((_, value)) = set.split_once('=') else { return false };
     value.trim().parse::<toml_edit::Value>().is_err() && parts(value).len() > 1
@@ -232,7 +232,7 @@ fn axis(option: &str, word: &str) -> Result<Axis> {
     Ok(Axis { key: key.trim().to_string(), values: values.collect::<Result<_>>()?, place })
 }
 
-/// The places of what commas separate outside of strings and brackets.
+/// Returns the ranges of the parts between commas that are outside of strings and brackets.
 fn parts(text: &str) -> Vec<std::ops::Range<usize>> {
     let bytes = text.as_bytes();
     let (mut parts, mut at, mut start, mut depth) = (Vec::new(), 0, 0, 0usize);
@@ -253,7 +253,7 @@ fn parts(text: &str) -> Vec<std::ops::Range<usize>> {
     parts
 }
 
-/// A value as a file in `folder` states it: the path of a recipe is relative to the file that names it.
+/// Returns a value as a file in `folder` states it: the path of a recipe is relative to the file that names it.
 fn value_from(folder: &Path, key: &str, node: &Node) -> Result<String> {
     match &node.value {
         Value::String(path) if key == "data.recipe" && Path::new(path).is_file() => {
@@ -267,7 +267,7 @@ fn value_from(folder: &Path, key: &str, node: &Node) -> Result<String> {
     }
 }
 
-/// The path that leads from a folder to a file. A file that is a link stays one: what it names is relative to the link.
+/// Returns the path of a file relative to a folder. A link stays a link, because paths in it are relative to the link.
 fn seen_from(folder: &Path, file: &Path) -> Result<PathBuf> {
     let real = |path: &Path| path.canonicalize().map_err(Error::io("look at", path));
     let (from, mut to) = (real(folder)?, real(files::parent(file))?);

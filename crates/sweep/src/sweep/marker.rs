@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// A part of a sweep file that is read from the tree: to serde it is a value of type `$reads`,
-/// to the schema what `$schema` says.
+/// Defines a part of a sweep file that is read from the tree: serde reads a value of type `$reads`, and `$schema` makes
+/// its JSON Schema.
 macro_rules! marker {
     ($(#[$doc:meta])* $name:ident reads $reads:ty, $schema:expr) => {
         $(#[$doc])*
@@ -147,16 +147,16 @@ pub struct DistributionFile {
     pub when: Option<Conditions>,
 }
 
-/// A key of an experiment, `section.key`, which has two definitions.
+/// A key of an experiment, `section.key`. It has two definitions: of its value and of arrays of values.
 struct Key<'a>(&'a str);
 
 impl Key<'_> {
-    /// What the key takes.
+    /// Returns the schema of the key's value.
     fn value(&self) -> Value {
         json!({ "$ref": format!("#/definitions/{}", self.0) })
     }
 
-    /// An array of that.
+    /// Returns the schema of an array of such values.
     fn values(&self) -> Value {
         json!({ "$ref": format!("#/definitions/{}.values", self.0) })
     }
@@ -174,7 +174,7 @@ fn named<const N: usize>(words: [(&str, Value); N]) -> Map<String, Value> {
     words.into_iter().map(|(name, schema)| (name.to_string(), schema)).collect()
 }
 
-/// The definitions of `seed` and `count`; `verb` says what a higher count does with the earlier draws.
+/// Returns the schemas of `seed` and `count`; `verb` says what a higher count does with the earlier draws.
 fn of_draws(verb: &str) -> [Value; 2] {
     let seed = json!({ "description": "Seed of the draws.", "type": "integer", "minimum": 0 });
     let count = json!({
@@ -185,7 +185,7 @@ fn of_draws(verb: &str) -> [Value; 2] {
     [seed, count]
 }
 
-/// The definition of a table of `words`, some of them required, and of keys with distributions.
+/// Returns the schema of a table of `words`, of which `required` are required, and of keys with distributions.
 fn drawn(
     generator: &mut SchemaGenerator,
     name: &str,
@@ -205,9 +205,8 @@ fn drawn(
     schema
 }
 
-/// The definition `name`, described by `about`: a table of `words` and of every key of an experiment, `"model.heads"`
-/// as well as `model.heads`, which TOML nests. `wrap` is
-/// what a key takes in it.
+/// Returns the schema `name`, described by `about`: a table of `words` and of every key of an experiment, as
+/// `"model.heads"` and as `model.heads`, which TOML nests. `wrap` makes the schema of a key's value in it.
 fn keyed(
     generator: &mut SchemaGenerator,
     name: &str,

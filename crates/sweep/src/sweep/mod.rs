@@ -1,4 +1,4 @@
-//! Sweeps: a file to trials, and trials to processes.
+//! Sweeps: reading a sweep file, expanding it to trials, and running each trial as a process.
 
 pub mod board;
 pub mod clean;

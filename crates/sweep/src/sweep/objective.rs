@@ -1,20 +1,20 @@
-//! The scores that a search can look for: those of a finished trial that do not see the test set.
+//! The objectives that a search can have: scores of a finished trial that do not use the test set.
 
 use super::settings::mistake;
 use crate::error::{Place, Result, did_you_mean};
 use crate::results::metric::{Better, METRICS, Metric, TEST, find, of_tasks, tag};
 use crate::train::TaskKind;
 
-/// The tags of these metrics that a search can have as its objective.
+/// Returns the tags of these metrics that can be the objective of a search.
 pub fn objectives(metrics: &[Metric]) -> Vec<String> {
     let sets = metrics.iter().flat_map(|metric| metric.recorded.iter().map(move |set| (metric, *set)));
     sets.filter(|(_, set)| *set != TEST).map(|(metric, set)| metric.tag(set)).collect()
 }
 
-/// Checks that the trials of a search, which are of this task, have the score that it looks for.
+/// Checks that trials of this task have the score that a search looks for.
 ///
 /// # Errors
-/// A mistake at `place` if they do not.
+/// A mistake at `place` if they do not have it.
 pub fn check_task(objective: &str, task: TaskKind, place: &Place) -> Result<()> {
     let known = objectives(&of_tasks(&METRICS, &[task]));
     if known.iter().any(|known| known == objective) {
@@ -24,10 +24,10 @@ pub fn check_task(objective: &str, task: TaskKind, place: &Place) -> Result<()> 
     Err(mistake(message, place, format!("expected one of {}", known.join(", "))))
 }
 
-/// Which values of an objective are better.
+/// Returns whether lower or higher values of an objective are better.
 ///
 /// # Errors
-/// A mistake at `place` for a score of the test set, or what is no score of a finished trial.
+/// A mistake at `place` for a score of the test set, or for a tag that is no score of a finished trial.
 pub fn check_objective(objective: &str, place: &Place) -> Result<Better> {
     let known = objectives(&METRICS);
     if let Some((metric, _)) =

@@ -1,5 +1,5 @@
-//! A trial's place in the results directory before it runs: an old run is moved away, another run of
-//! the same is taken over. Nothing is overwritten, and nothing but runs of this program is moved.
+//! Prepares a trial's directory in the results before it runs: an old run is moved away, and the work of an equal run
+//! is reused. Nothing is overwritten, and only runs of this program are moved.
 
 use super::tensorboard::mean_directory::remove_mean;
 use super::trial::{Trial, run_dir};
@@ -13,16 +13,16 @@ use crate::folders::{entries, is_real_dir, move_dir, remove_if_empty};
 use crate::results::index::Index;
 use std::path::{Path, PathBuf};
 
-/// Where superseded runs are, below the results directory.
+/// Folder of superseded runs, below the results directory.
 const SUPERSEDED: &str = ".superseded";
-/// Characters of an identity in the name of a superseded run.
+/// Number of characters of an identity in the name of a superseded run.
 const SHORT: usize = 8;
 
-/// Makes `run_dir` the trial's, with `threads` threads where the trial leaves that open. A run with another
-/// identity is moved to `<results>/.superseded/…`, never overwritten; gives the place.
+/// Prepares `run_dir` for the trial, with `threads` threads if the trial states none. A run with another identity is
+/// moved to `<results>/.superseded/…`, never overwritten; returns its new path.
 ///
 /// # Errors
-/// A user error for a directory that holds something but no run.
+/// A user error for a directory that is neither empty nor a run.
 pub fn make_room(sweep_dir: &Path, trial: &Trial, identity: &str, threads: usize) -> Result<Option<PathBuf>> {
     let run_dir = run_dir(sweep_dir, trial);
     check_vacant(&run_dir)?;
@@ -32,7 +32,7 @@ pub fn make_room(sweep_dir: &Path, trial: &Trial, identity: &str, threads: usize
     Ok(moved)
 }
 
-/// Written anew each time: the [run] section is not part of the identity and may have changed.
+/// Writes the configuration each time: the [run] section is not part of the identity and may have changed.
 fn claim_for(run_dir: &Path, trial: &Trial, identity: &str, threads: usize) -> Result<()> {
     files::create_dir(run_dir)?;
     let mut experiment = trial.experiment.clone();
@@ -42,18 +42,18 @@ fn claim_for(run_dir: &Path, trial: &Trial, identity: &str, threads: usize) -> R
     claim(run_dir, &experiment, identity)
 }
 
-/// The superseded runs of a sweep.
+/// Returns the folder of a sweep's superseded runs.
 pub fn superseded(sweep_dir: &Path) -> PathBuf {
     let results = sweep_dir.parent().unwrap_or(Path::new("."));
     results.join(SUPERSEDED).join(sweep_dir.file_name().unwrap_or_default())
 }
 
-/// Whether a name is one that [`run_dir`] gives.
+/// Whether a name has the form that [`run_dir`] gives.
 pub fn is_run_name(name: &str) -> bool {
     seed_of(Path::new(name)).is_some()
 }
 
-/// Whether a name is one that `set_aside` gives to the run of this identity.
+/// Whether a name has the form that `set_aside` gives to the run of this identity.
 pub fn is_superseded_name(name: &str, identity: &str) -> bool {
     let short = short(identity);
     let Some((run, rest)) = name.split_once(&format!("-{short}")) else { return false };
@@ -61,7 +61,7 @@ pub fn is_superseded_name(name: &str, identity: &str) -> bool {
     is_run_name(run) && (rest.is_empty() || count(rest))
 }
 
-/// Whether there is a run, of a trial or superseded, under a name that the program gives.
+/// Whether the path is a run, of a trial or superseded, with a name that the program gives.
 pub fn is_run(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let named = |identity: String| is_run_name(name) || is_superseded_name(name, &identity);
@@ -72,16 +72,16 @@ fn short(identity: &str) -> String {
     identity.chars().take(SHORT).collect()
 }
 
-/// Whether a run's directory, or that of its row, is a symbolic link: what lies there is not the sweep's to move.
+/// Whether a run's directory, or that of its row, is a symbolic link: its target is not the sweep's to move.
 pub fn is_behind_link(run_dir: &Path) -> bool {
     run_dir.is_symlink() || run_dir.parent().is_some_and(Path::is_symlink)
 }
 
-/// Moves the run of `owner` with all that its directory holds to a free name under
-/// `<results>/.superseded/<sweep>/<row>/`; gives the place.
+/// Moves the run of `owner`, with everything in its directory, to a free name under
+/// `<results>/.superseded/<sweep>/<row>/`; returns that path.
 ///
 /// # Errors
-/// A user error for a symbolic link; if a process is at work there, or it cannot be moved.
+/// A user error for a symbolic link; an error if a process works on the run, or it cannot be moved.
 fn set_aside(run_dir: &Path, owner: &str) -> Result<PathBuf> {
     if is_behind_link(run_dir) {
         return Err(Error::user(format!(
@@ -118,9 +118,9 @@ pub struct Moved {
     pub to: PathBuf,
 }
 
-/// Moves the runs of rows and seeds that the sweep no longer has to where superseded runs are: TensorBoard would show
-/// them among the sweep's. The means of their rows go. What no checksum proves to be a run, what is a symbolic link and
-/// what a process is at stays.
+/// Moves the runs of rows and seeds that the sweep no longer has to the superseded runs, because TensorBoard would show
+/// them among the sweep's. The means of their rows are removed. Symbolic links, runs of a working process, and
+/// directories that no checksum proves to be a run stay.
 ///
 /// # Errors
 /// If a directory cannot be listed or moved.
@@ -152,26 +152,26 @@ pub fn move_unlisted_runs(
     Ok(moved)
 }
 
-/// What another run spared the trial.
+/// The work of another run that a trial can use.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reuse {
-    /// All of it: it is finished. An unfinished run that stood in the trial's place was moved to `moved`.
+    /// The whole trial: the other run is finished. An unfinished run in the trial's directory was moved to `moved`.
     Whole {
         other: PathBuf,
         moved: Option<PathBuf>,
     },
-    /// What was done of it until it was moved away.
+    /// The part of the trial that was done before its run was moved away.
     Begun(PathBuf),
-    /// The training: it is left to decode and to score.
+    /// The training: decoding and scoring are left.
     Training(PathBuf),
     Nothing,
 }
 
-/// Looks in an up-to-date index for a run that did the trial's work, in whole or in training. The trial's place
-/// must have been made.
+/// Looks in an up-to-date index for a run that did the trial's work or its training, and uses it. The trial's directory
+/// must have been prepared.
 ///
 /// # Errors
-/// If a run that was found is damaged or its files cannot be copied: the trial can still be trained.
+/// If the other run is damaged or its files cannot be copied: the trial can still be trained.
 pub fn reuse(
     index: &Index,
     run_dir: &Path,
@@ -207,7 +207,7 @@ pub fn reuse(
     Ok(Reuse::Nothing)
 }
 
-/// Whether a directory holds no more than a claim on it.
+/// Whether a directory holds only a claim, that is, a configuration and a lock.
 fn is_claim_alone(run_dir: &Path) -> Result<bool> {
     let Contents { own, foreign, folders } = Contents::of(run_dir)?;
     let names = [LOCK_FILE, CONFIG_FILE].map(|name| run_dir.join(name));
@@ -217,7 +217,7 @@ fn is_claim_alone(run_dir: &Path) -> Result<bool> {
         && own.iter().all(|file| names.contains(file)))
 }
 
-/// The unfinished run of the trial that was moved away from `run_dir`, if it has a checkpoint to go on from.
+/// Returns the unfinished run of the trial that was moved away from `run_dir`, if it has a checkpoint.
 fn begun(run_dir: &Path, identity: &str) -> Result<Option<PathBuf>> {
     let row = run_dir.parent().unwrap_or(Path::new("."));
     let folder = superseded(row.parent().unwrap_or(Path::new("."))).join(row.file_name().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What a sweep does about failures, what it may spend, and how it stops poor trials early.
+//! The rules of a sweep: retries after failures, limits of one call, and early stopping of poor trials (halving).
 //!
 //! Keys of a sweep file: `max_trials`, `max_hours`, `[retry]`, `[halving]`.
 
@@ -8,23 +8,23 @@ use crate::results::record::FailureKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Most trials that run at once.
+/// Largest number of trials that run at once.
 pub const MOST_WORKERS: usize = 10_000;
-/// Most hours of one call: more than a hundred years, and still a time that clocks can add.
+/// Largest number of hours of one call: more than a hundred years, but still a time that clocks can add.
 const MOST_HOURS: f64 = 1e6;
-/// Most attempts at one trial.
+/// Largest number of attempts at one trial.
 const MOST_ATTEMPTS: u32 = 1_000;
 
 /// Rules of a sweep about failures, budgets and halving.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
-    /// Trials that one call of the command starts, at most; absent: all.
+    /// Largest number of trials that one call of the command starts; None: all.
     pub max_trials: Option<usize>,
     /// Hours after which one call stops its trials, which save their state.
     pub max_hours: Option<f64>,
     pub retry: Retry,
     pub halving: Option<Halving>,
-    /// Stop everything at the first trial that fails for good.
+    /// Whether to stop the sweep at the first trial that fails for good.
     pub fail_fast: bool,
 }
 
@@ -36,10 +36,10 @@ struct Refused {
 }
 
 impl Policy {
-    /// Checks the values one by one; `place` gives where a key of the sweep's file was written.
+    /// Checks the values one by one; `place` returns the place of a key in the sweep's file.
     ///
     /// # Errors
-    /// The first that is not accepted.
+    /// The first value that is not accepted.
     pub fn check_values(
         &self,
         place: &dyn Fn(&[&str]) -> Option<Place>,
@@ -69,7 +69,7 @@ impl Policy {
     /// Checks the limits as options of a command: `--max-hours 0`.
     ///
     /// # Errors
-    /// The first that is not accepted.
+    /// The first value that is not accepted.
     pub fn check_options(&self) -> Result<()> {
         match self.refused_limit() {
             None => Ok(()),
@@ -86,7 +86,7 @@ impl Policy {
         }
         let hours = self.max_hours.filter(|hours| !(*hours > 0.0 && *hours <= MOST_HOURS))?;
         let accepted = format!("a number above 0, at most {MOST_HOURS}");
-        // Written out, the largest numbers have hundreds of digits.
+        // Large numbers in exponential form: written out, they have hundreds of digits.
         let value = if hours.abs() < 1e9 { hours.to_string() } else { format!("{hours:e}") };
         Some(Refused { limit: "max_hours", value, accepted })
     }
@@ -136,7 +136,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Whether a trial that failed so at its `attempt`-th attempt is tried again.
+    /// Whether a trial with this kind of failure at its `attempt`-th attempt is tried again.
     pub fn allows(&self, kind: FailureKind, attempt: u32) -> bool {
         attempt < self.attempts && self.on.contains(&kind)
     }
@@ -164,7 +164,7 @@ fn usual_factor() -> u64 {
 }
 
 impl Halving {
-    /// The steps of the comparisons in a training of `steps` updates.
+    /// Returns the steps of the comparisons in a training of `steps` updates.
     pub fn rungs(&self, steps: u64) -> Vec<u64> {
         let next = |step: &u64| step.checked_mul(self.factor);
         std::iter::successors(Some(self.first), next).take_while(|&step| step < steps).collect()

@@ -1,5 +1,4 @@
-//! A running sweep for those who watch: one line a trial on a terminal, plain lines elsewhere, and events for
-//! programs.
+//! The display of a running sweep: one line per trial on a terminal, plain lines elsewhere, and events for programs.
 
 use super::board::{self, Line, Stage};
 use super::json_event::{SweepEvent, TrialName};
@@ -22,9 +21,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines of one trial that does not finish soon come at least so far apart, off the terminal.
+/// Shortest time between two lines of progress of one trial, without a terminal.
 const QUIET: Duration = Duration::from_secs(30);
-/// Of the terminal, lines that are left to what was said before.
+/// Number of lines of the terminal that are left to earlier messages.
 const ABOVE: usize = 6;
 
 /// The display of a sweep.
@@ -32,20 +31,20 @@ pub struct SweepProgress {
     workers: usize,
     lines: Mutex<Lines>,
     screen: Option<Screen>,
-    /// Events go to standard output.
+    /// Whether events go to standard output.
     json: bool,
     /// Whether an event could not be written.
     write_failed: AtomicBool,
 }
 
-/// What is known of the trials.
+/// The state of the trials.
 #[derive(Default)]
 struct Lines {
-    /// One for each trial.
+    /// One line for each trial.
     trials: Vec<Line>,
     /// Their rows and seeds.
     names: Vec<(String, u64)>,
-    /// Further trials that a search will draw.
+    /// Number of further trials that a search will draw.
     to_come: usize,
 }
 
@@ -64,7 +63,7 @@ impl Lines {
 /// The board on a terminal.
 struct Screen {
     bars: MultiProgress,
-    /// No bar: its message is the board.
+    /// Not a progress bar: its message is the board.
     board: ProgressBar,
 }
 
@@ -78,7 +77,7 @@ pub struct TrialProgress<'a> {
 }
 
 impl SweepProgress {
-    /// Of a sweep all of whose trials are queued. With `json`, events go to standard output and plain lines to
+    /// Creates the display with every trial queued. With `json`, events go to standard output and plain lines to
     /// standard error.
     pub fn new(trials: &[Trial], workers: usize, json: bool) -> Self {
         let screen = (!json && std::io::stderr().is_terminal()).then(|| {
@@ -99,14 +98,14 @@ impl SweepProgress {
         }
     }
 
-    /// Notes what a trial is at that this call does not run.
+    /// Sets the state of a trial that this call does not run.
     pub fn set(&self, number: usize, stage: Stage, note: &str) {
         let line = &mut self.lines().trials[number];
         let (name, steps) = (line.name.clone(), line.steps);
         *line = Line { name, steps, stage, note: note.to_string(), ..Line::default() };
     }
 
-    /// Adds trials that a search has drawn, after which it will draw so many more.
+    /// Adds trials that a search has drawn. `to_come` is the number of trials that it will still draw.
     pub fn add(&self, trials: &[Trial], to_come: usize) {
         let mut lines = self.lines();
         lines.add(trials);
@@ -117,12 +116,12 @@ impl SweepProgress {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints a line for people, above the board.
+    /// Prints a message for the user, above the board.
     pub fn message(&self, line: &str) {
         if self.json {
             self.tell(&SweepEvent::Message { text: line });
         }
-        // Where stderr is gone there is nobody to tell.
+        // Without standard error there is no user to inform.
         let _ = match &self.screen {
             Some(screen) => screen.bars.println(printable::lines(line)),
             None => writeln!(std::io::stderr(), "{}", printable::lines(line)),
@@ -134,7 +133,7 @@ impl SweepProgress {
         self.json
     }
 
-    /// Says once that events cannot be written, for another reason than that nobody reads them.
+    /// Warns once if events cannot be written. A closed pipe is no reason to warn.
     fn warn_once(&self, told: std::io::Result<()>) {
         if let Err(error) = told
             && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -146,7 +145,7 @@ impl SweepProgress {
         }
     }
 
-    /// Prints an event for programs. A reader that is gone does not end the sweep.
+    /// Prints an event for programs. A closed pipe does not end the sweep.
     pub fn tell(&self, event: &SweepEvent) {
         if self.json {
             let mut out = std::io::stdout().lock();
@@ -156,14 +155,13 @@ impl SweepProgress {
         }
     }
 
-    /// Tells what happened to a trial; for endings see also [`finished`](Self::finished) and
-    /// [`failed`](Self::failed).
+    /// Reports an event of a trial; for endings see also [`finished`](Self::finished) and [`failed`](Self::failed).
     pub fn note(&self, number: usize, kind: Kind, reason: Option<&str>) {
         let name = self.name(number);
         let trial = name_of(&name);
         let text = reason.unwrap_or_default();
         match kind {
-            // Its process may wait in a cluster's queue: see `start`.
+            // The trial may wait in a cluster's queue: see `start`.
             Kind::Started => {}
             Kind::Stopped => self.tell(&SweepEvent::TrialStopped { trial }),
             Kind::Submitted => self.tell(&SweepEvent::TrialSubmitted { trial, reason: text }),
@@ -187,7 +185,7 @@ impl SweepProgress {
         });
     }
 
-    /// Tells that a trial is finished, with its final scores.
+    /// Reports a finished trial, with its final scores.
     pub fn finished(&self, number: usize, metrics: &BTreeMap<String, f64>) {
         self.tell(&SweepEvent::TrialFinished { trial: name_of(&self.name(number)), metrics });
         self.change(number, |line| {
@@ -196,7 +194,7 @@ impl SweepProgress {
         });
     }
 
-    /// Tells that an attempt failed, and whether the trial is tried again.
+    /// Reports a failed attempt, and whether the trial is tried again.
     pub fn failed(&self, number: usize, failure: &Failure, log: &Path, again: bool) {
         let Failure { kind, reason, detail, attempts, .. } = failure;
         let name = self.name(number);
@@ -209,7 +207,7 @@ impl SweepProgress {
         });
     }
 
-    /// Shows a trial whose process runs from now on.
+    /// Shows a trial whose process has begun to run.
     pub fn start(&self, number: usize) -> TrialProgress<'_> {
         self.tell(&SweepEvent::TrialStarted { trial: name_of(&self.name(number)) });
         self.change(number, |line| (line.stage, line.note) = (Stage::Running, String::new()));
@@ -217,14 +215,14 @@ impl SweepProgress {
         TrialProgress { sweep: self, number, start_step: 0, started: now, last_line: now }
     }
 
-    /// Takes the board away, so that what follows stands below what was said.
+    /// Removes the board, so that later output stands below the messages.
     pub fn close(&self) {
         if let Some(screen) = &self.screen {
             screen.board.finish_and_clear();
         }
     }
 
-    /// Row and seed of a trial.
+    /// Returns the row and the seed of a trial.
     fn name(&self, number: usize) -> (String, u64) {
         self.lines().names[number].clone()
     }
@@ -250,12 +248,12 @@ impl SweepProgress {
     }
 }
 
-/// A trial as events name it.
+/// Returns the name of a trial in events.
 fn name_of((row, seed): &(String, u64)) -> TrialName<'_> {
     TrialName { row, seed: *seed }
 }
 
-/// How many trials are at what, and how long the rest takes if its updates take as long as those that run now.
+/// Returns the number of trials in each state and the remaining time at the speed of the running trials.
 fn headline(lines: &[Line], workers: usize) -> String {
     let at = |stage: Stage| lines.iter().filter(move |line| line.stage == stage);
     let known: Vec<(f64, f64)> = at(Stage::Running)
@@ -274,7 +272,7 @@ fn headline(lines: &[Line], workers: usize) -> String {
 }
 
 impl TrialProgress<'_> {
-    /// Shows what the trial told.
+    /// Shows an event of the trial.
     pub fn handle_event(&mut self, event: &TrialEvent) {
         let name = self.sweep.name(self.number);
         let trial = name_of(&name);
@@ -318,7 +316,7 @@ impl TrialProgress<'_> {
             (line.tokens_per_second, line.seconds_left) = (Some(tokens_per_second), Some(left));
             line.note = String::new();
         });
-        // A terminal has the board, a program the events.
+        // A terminal has the board, and a program has the events.
         if self.sweep.screen.is_none() && !self.sweep.json && self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
             let (row, seed) = (trial.row, trial.seed);

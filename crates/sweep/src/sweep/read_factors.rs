@@ -9,13 +9,13 @@ use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Mistakes, Result};
 
-/// Words of `[[zip]]` beside the keys.
+/// Keys of `[[zip]]` that are not settings.
 const ZIP_WORDS: [&str; 2] = ["labels", "when"];
 
-/// The factors of a file's section, in the order of the text: a condition sees what stands above it.
+/// Returns the factors of a file's section, in the order of the text: a condition sees only what stands above it.
 ///
 /// # Errors
-/// All that are not accepted, at their places.
+/// All mistakes, at their places.
 pub fn factors(section: &Table) -> Result<Vec<Factor>> {
     let mut mistakes = Mistakes::default();
     let mut factors = mistakes.keep(axes(section.get("axes")))?.unwrap_or_default();
@@ -28,7 +28,7 @@ pub fn factors(section: &Table) -> Result<Vec<Factor>> {
     mistakes.end(Ok(factors))
 }
 
-/// `[axes]`: keys, and the values that each takes in turn.
+/// Reads `[axes]`: keys, each with its values.
 fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
     let axis = |Setting { key, place, value }| {
         let name = format!("axis {key}");
@@ -46,7 +46,7 @@ fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
             .map(|value| Choice::plain(None, [Setting { key: key.clone(), place: place.clone(), value }]));
         Ok(Factor { name: "[axes]", choices: choices.collect(), place, when, drawn: false })
     };
-    // The long form of an axis is a table that states its values; no section of an experiment has such a key.
+    // The long form of an axis is a table with `values`; no section of an experiment has such a key.
     let is_axis = |table: &Table| table.get("values").is_some();
     let mut axes = Vec::new();
     let mut mistakes = Mistakes::default();
@@ -56,7 +56,7 @@ fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
     mistakes.end(Ok(axes))
 }
 
-/// `[[zip]]`: keys whose values advance together.
+/// Reads `[[zip]]`: keys whose values advance together.
 fn zip(table: &Table, node: &Node) -> Result<Factor> {
     let help = "a zip has an array of values for each key; one value for all rows belongs under `set`";
     let mut columns: Vec<(Setting, Vec<Node>)> = Vec::new();
@@ -95,7 +95,7 @@ fn zip(table: &Table, node: &Node) -> Result<Factor> {
     Ok(Factor { name: "[[zip]]", place: node.place.clone(), when, drawn: false, choices: choices.collect() })
 }
 
-/// `[[point]]`: all of a section's points are one factor.
+/// Reads `[[point]]`: all points of a section are one factor.
 fn points(section: &Table) -> Result<Option<Factor>> {
     let mut choices = Vec::new();
     let mut place = None;

@@ -1,8 +1,8 @@
-//! `records.jsonl` of a sweep: a record a line, in the order of the sweep's trials.
+//! `records.jsonl` of a sweep: one record per line, in the order of the sweep's trials.
 //!
-//! A record in the file is evidence that may have no run any more. It stays until a new record of its row and seed
-//! replaces it; one of another trial that leaves the file goes to the same file among the superseded runs. A line that
-//! is no record stays as it is, and is named.
+//! A record in the file may be the only evidence of a run. It stays until a new record of its row and seed replaces it.
+//! A record of another trial that leaves the file goes to the same file among the superseded runs. A line that is no
+//! record stays as it is, and is reported.
 
 use super::committed::RECORDS_FILE;
 use super::place::superseded;
@@ -13,25 +13,25 @@ use crate::results::record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What a new file would hold.
+/// The content of a new file.
 #[derive(Debug, PartialEq)]
 struct Merged {
     text: Vec<u8>,
-    /// Lines that leave the file, of trials that it no longer has.
+    /// Lines that leave the file, of trials that the sweep no longer has.
     retired: Vec<Vec<u8>>,
-    /// What is to be told.
+    /// Messages for the user.
     notes: Vec<String>,
 }
 
 /// A line of the file.
 pub struct Line<'a> {
-    /// From 1.
+    /// The number of the line, from 1.
     pub number: usize,
     pub text: &'a [u8],
     pub record: serde_json::Result<Record>,
 }
 
-/// The lines of a file that are not blank, each with its record or why it is none.
+/// Returns the lines of a file that are not blank, each with its record or the reason why it is none.
 pub fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
     let lines = file.split(|&byte| byte == b'\n').enumerate();
     lines.filter(|(_, text)| !text.trim_ascii().is_empty()).map(|(index, text)| Line {
@@ -41,15 +41,15 @@ pub fn lines(file: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// Row and seed of every record in the sweep's file.
+/// Returns row and seed of every record in the sweep's file.
 pub fn labels(sweep_dir: &Path) -> Result<BTreeSet<(String, u64)>> {
     let bytes = files::read_if_exists(&sweep_dir.join(RECORDS_FILE))?.unwrap_or_default();
     let records = lines(&bytes).filter_map(|line| line.record.ok());
     Ok(records.map(|record| (record.label, record.seed)).collect())
 }
 
-/// Writes the records of the finished trials into the sweep's file; gives what is to be told of it. Lines of no trial stay
-/// where their row and seed are among `to_come`, which a search may still draw.
+/// Writes the records of the finished trials into the sweep's file, and returns messages for the user. Lines of other
+/// trials stay if their row and seed are among `to_come`, which a search may still draw.
 ///
 /// # Errors
 /// If a file cannot be read or written.
@@ -78,15 +78,15 @@ pub fn update(
             retired.len()
         ));
     }
-    // Where no record has come yet, there is no file.
+    // As long as there is no record, there is no file.
     if text != before {
         files::write_atomically(&path, &text)?;
     }
     Ok(notes)
 }
 
-/// Adds records of finished trials, by number, to the sweep's file while the sweep is under way. Nothing leaves the file
-/// before [`update`].
+/// Adds records of finished trials, by number, to the sweep's file while the sweep runs. Nothing leaves the file before
+/// [`update`].
 ///
 /// # Errors
 /// If the file cannot be read or written.
@@ -101,8 +101,8 @@ pub fn add(sweep_dir: &Path, trials: &[Trial], records: &BTreeMap<usize, Record>
     }
 }
 
-/// The path of the sweep's file, its content, and what it would hold with the records that `record_of` gives of trials by
-/// their number.
+/// Returns the path of the sweep's file, its content, and its new content with the records that `record_of` returns for
+/// the numbers of trials.
 fn merged_file<'a>(
     sweep_dir: &Path,
     trials: &[Trial],
@@ -118,8 +118,8 @@ fn merged_file<'a>(
     Ok((path, before, merged))
 }
 
-/// Makes the file that was there have the records of finished trials in place of those of their rows and seeds. Lines of no
-/// trial stay where their row and seed are among `to_come`.
+/// Replaces records in the content `before` by new ones of the same row and seed. Lines of other trials stay if their
+/// row and seed are among `to_come`.
 fn merge(
     before: &[u8],
     new: &[(&str, u64, Option<&Record>)],
@@ -155,7 +155,7 @@ fn merge(
             own.into_iter().for_each(|(_, line)| push_line(&mut merged.text, line));
         }
     }
-    // Lines of no trial, in the order of the file.
+    // Lines of other trials, in the order of the file.
     for (record, line) in old.iter().filter(|(old, _)| by_trial.contains_key(&(old.label.as_str(), old.seed)))
     {
         match to_come.contains(&(record.label.clone(), record.seed)) {
@@ -229,7 +229,7 @@ mod tests {
         let all = demo();
         let mut before = b"not a record\n\n".to_vec();
         before.extend(lines(&all[..2]));
-        // The last line may have no end.
+        // The last line may have no line end.
         before.extend(b"{\"cut\":");
         let first = &all[0];
         let after = merged(&before, &[(&first.label, first.seed, None)]);

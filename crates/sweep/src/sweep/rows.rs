@@ -18,19 +18,19 @@ use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-/// What trials are wanted for.
+/// The purpose for which a sweep is expanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrialPurpose {
-    /// To be planned or trained: nothing may be trained for nothing or have no place.
+    /// To be planned or trained: no trial may be useless or lack a directory.
     Train,
-    /// To be shown: what an earlier version of the program has trained has results to look at, whatever rules came since.
+    /// To be shown: results of an earlier version of the program are shown even if newer rules would refuse the sweep.
     Show,
 }
 
-/// The trials of a sweep without a search, or of those draws of it that stand as choices in its section.
+/// Returns the trials of a sweep without a search, or with the draws of a search as choices in its section.
 ///
 /// # Errors
-/// The mistakes of all rows. What only all rows together can tell is judged where none of them has a mistake.
+/// The mistakes of all rows. Checks over all rows together are made only if no row has a mistake.
 pub fn rows(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
     let mut mistakes = spec.mistakes.clone();
     let trials = all_rows(purpose, spec, sets, &mut mistakes);
@@ -99,7 +99,7 @@ fn all_rows(
     Ok(trials)
 }
 
-/// The base as a sweep and one of its sections change every row.
+/// Returns the base with the changes that a sweep and one of its sections make in every row.
 pub fn section_tree(base: &Tree, spec: &SweepSpec, section: &Section) -> Result<Tree> {
     let mut tree = base.clone();
     for Setting { key, place, value } in spec.set.iter().chain(&section.set) {
@@ -108,15 +108,15 @@ pub fn section_tree(base: &Tree, spec: &SweepSpec, section: &Section) -> Result<
     Ok(tree)
 }
 
-/// The keys of `--set` arguments.
+/// Returns the keys of `--set` arguments.
 pub fn keys_of(sets: &[String]) -> Result<Vec<String>> {
     Ok(checked_sets(sets)?.into_iter().map(|setting| setting.key).collect())
 }
 
-/// A combination as a row of the sweep, for no seed yet, and its experiment as a tree. `of_sets` are the keys of `--set`.
+/// Returns a combination's row, still without a seed, and its experiment as a tree. `of_sets` are the keys of `--set`.
 ///
 /// # Errors
-/// If it is no experiment.
+/// If the combination is no valid experiment.
 pub fn row(
     section: &Section,
     combination: &Combination,
@@ -144,14 +144,14 @@ pub fn row(
     Ok((tree, trial))
 }
 
-/// A row's label without its section's.
+/// Returns a row's label without that of its section.
 fn system(label: &str, section: &Section) -> String {
     let own =
         section.label.as_ref().and_then(|section| label.strip_prefix(section.as_str())?.strip_prefix(','));
     own.unwrap_or(label).to_string()
 }
 
-/// A row with one of its seeds.
+/// Returns a row with one of its seeds.
 pub fn with_seed(trial: &Trial, seed: u64) -> Trial {
     let mut trial = trial.clone();
     trial.seed = seed;
@@ -159,7 +159,7 @@ pub fn with_seed(trial: &Trial, seed: u64) -> Trial {
     trial
 }
 
-/// What the section, the row and the choices change, each key once, with the value that holds in the end.
+/// Returns the changes of the section, the row and the choices: each key once, with its final value.
 fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(String, String)> {
     let mut settings: Vec<&Setting> = Vec::new();
     for setting in section.set.iter().chain(combination.changes()) {
@@ -178,15 +178,15 @@ struct PublishedRows<'a> {
 
 struct PublishedRow<'a> {
     row: &'a Row,
-    /// The [`effect_hash`] of the experiment that the row makes without any choice; none if that is no experiment.
+    /// The [`effect_hash`] of the experiment that the row makes without any choice; None if that is invalid.
     alone: Option<String>,
-    /// Some combination is the same experiment.
+    /// Whether some combination is the same experiment.
     is_found: bool,
 }
 
 impl<'a> PublishedRows<'a> {
-    /// Returns the published row that stands beside a combination. It is that of its row, unless choices of axes, zips,
-    /// points or draws make it another experiment, which the paper says nothing about.
+    /// Returns the published row beside a combination. It is that of its row, unless choices of axes, zips, points or
+    /// draws make another experiment, which is not in the paper.
     fn beside(
         &mut self,
         ground: &Ground,
@@ -209,7 +209,7 @@ impl<'a> PublishedRows<'a> {
     }
 
     /// # Errors
-    /// A row whose published values would stand beside none of its combinations.
+    /// A row whose published values would be beside none of its combinations.
     fn check(&self) -> Result<()> {
         let lost = self.rows.values().filter(|known| !known.is_found).map(|known| known.row);
         let Some(row) = lost.min_by_key(|row| row.paper_place.span.start) else { return Ok(()) };
@@ -223,7 +223,7 @@ impl<'a> PublishedRows<'a> {
     }
 }
 
-/// Where to point for a row: at its label, its factors, its section.
+/// Returns the place for messages about a row: its label, else the first factor, else the section.
 fn place_of(combination: &Combination, section: &Section) -> Place {
     match (combination.row, section.factors.first()) {
         (Some(row), _) => row.label_place.clone(),
@@ -232,16 +232,16 @@ fn place_of(combination: &Combination, section: &Section) -> Place {
     }
 }
 
-/// The rows so far. No two may have one label, for it names a directory, and no two may be the same configuration or
-/// compute the same, for one would be trained for nothing.
+/// The rows so far. No two may have the same label, because it names a directory. No two may be the same configuration
+/// or compute the same, because one of them would be useless.
 #[derive(Default)]
 struct Known {
     labels: HashMap<String, Place>,
-    /// The same by label without capitals: some file systems do not tell them apart.
+    /// The same by label in lower case, because some file systems ignore case.
     plain_labels: HashMap<String, (String, Place)>,
     /// Labels by configuration.
     configurations: HashMap<String, String>,
-    /// Labels and experiments by what has an effect.
+    /// Labels and experiments by the hash of the settings that have an effect.
     effects: HashMap<String, (String, Experiment)>,
 }
 
@@ -270,7 +270,7 @@ impl Known {
         }
     }
 
-    /// What a row that is to be trained has to keep to beside [`Known::add`].
+    /// Checks the further conditions for a row that is to be trained, beside those of [`Known::add`].
     fn add_to_train(&mut self, experiment: &Experiment, label: &str, place: &Place) -> Result<()> {
         if let Some(why) = label::reserved(label) {
             let message = format!("a row cannot be labelled {label:?}: {why}");
@@ -290,7 +290,7 @@ impl Known {
         Err(mistake(message, place, self.one_row(&other, label, place)))
     }
 
-    /// What to do about two rows of which one is too many.
+    /// Returns advice on two rows that are equal.
     fn one_row(&self, other: &str, label: &str, place: &Place) -> String {
         match self.labels.get(other) {
             Some(first) if first != place => {
@@ -305,7 +305,7 @@ impl Known {
     }
 }
 
-/// The base with the places of its own files; a file that is missing or cannot be read is a mistake of the sweep's.
+/// Reads the base with the places in its own files. A file that is missing or cannot be read is a mistake of the sweep.
 pub fn load_base(spec: &SweepSpec) -> Result<Tree> {
     if !spec.base.is_file() {
         let message = format!("base: there is no file {}", spec.base.display());
@@ -315,10 +315,10 @@ pub fn load_base(spec: &SweepSpec) -> Result<Tree> {
     load_experiment_tree(&spec.base, &[]).map_err(named_at(&spec.base_place))
 }
 
-/// A row's change with the value that holds in the end: a `--set` may have replaced it.
+/// Returns a row's change with its final value: a `--set` may have replaced it.
 fn change(tree: &Tree, setting: &Setting) -> (String, String) {
     let path: Vec<&str> = setting.key.split('.').collect();
-    // A recipe named by its path stays a path here; its table would fill the cell.
+    // A recipe named by its path stays a path here, because its table would be too long for a cell.
     let value = match (&setting.value.value, tree.table.at(&path)) {
         (Value::String(_), Some(Node { value: Value::Table(_), .. })) | (_, None) => &setting.value,
         (_, Some(node)) => node,
@@ -326,7 +326,7 @@ fn change(tree: &Tree, setting: &Setting) -> (String, String) {
     (setting.key.clone(), value.inline())
 }
 
-/// Checks what the sweep file alone can tell, beside what was wrong when it was read.
+/// Checks the sweep file alone, apart from the mistakes that reading it found.
 ///
 /// # Errors
 /// The mistakes that are found here.

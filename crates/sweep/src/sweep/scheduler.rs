@@ -1,5 +1,5 @@
-//! Runs the trials of a sweep, several at once, and waits for them. What goes before a trial's start is in files of its own:
-//! `draw` has a search choose it, `make_place` makes its directory and takes over what other runs did.
+//! Runs the trials of a sweep, several at once, and waits for them. The steps before a trial's start have their own
+//! files: in `draw` a search chooses it; `make_place` prepares its directory and reuses work of other runs.
 
 mod draw;
 mod make_place;
@@ -28,12 +28,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often the driver looks whether to stop.
+/// Interval at which the driver checks whether to stop.
 const TICK: Duration = Duration::from_millis(20);
-/// How often it looks whether a trial that another process is at has become free.
+/// Interval at which the driver checks whether a trial of another process has become free.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// How many trials ended which way.
+/// The number of trials by their ending.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Tally {
     pub finished: usize,
@@ -41,36 +41,36 @@ pub struct Tally {
     pub failed: Vec<(usize, Failure)>,
     /// Number of trials that halving let go no further.
     pub halved: usize,
-    /// Why the sweep ended before its trials did.
+    /// The reason why the sweep ended before its trials did.
     pub stopped: Option<String>,
-    /// What Slurm goes on with after the driver has left as it was told to, in words.
+    /// The work that continues in Slurm after a detached driver has left, as text for the user.
     pub left: Option<String>,
 }
 
-/// The sweep at work.
+/// The inputs of a running sweep.
 pub struct Scheduler<'a> {
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub policy: &'a Policy,
     pub progress: &'a SweepProgress,
     pub stop: &'a StopFlag,
-    /// Leave once everything that can start has started.
+    /// Whether to leave once everything that can start has started.
     pub detach: bool,
 }
 
-/// The trials of a sweep. Those that a search draws are added while it is at work.
+/// The trials of a sweep. Trials that a search draws are added while the sweep runs.
 pub struct Work<'a> {
     pub trials: Vec<Trial>,
-    /// Of every trial, in order.
+    /// The identity of every trial, in order.
     pub identities: Vec<String>,
-    /// Those that committed records stand for, by number.
+    /// The trials that committed records stand for, by number.
     pub reused: BTreeMap<usize, &'a Committed>,
     pub search: Option<Searching<'a>>,
 }
 
 impl<'a> Scheduler<'a> {
-    /// Runs the pending trials, and those that a search draws, and counts them in `tally`, also before an error. `climbs`
-    /// tells, with halving, how far each trial got. `view` shows it in TensorBoard.
+    /// Runs the pending trials and those that a search draws. `tally` holds the counts also after an error. `climbs`
+    /// has, with halving, the progress of each trial. `view` shows the trials in TensorBoard.
     pub fn run(
         &self,
         work: &mut Work<'a>,
@@ -83,7 +83,7 @@ impl<'a> Scheduler<'a> {
         for PendingTrial { trial, identity, .. } in &pending {
             let job = launcher.job(&run_dir(self.sweep_dir, &work.trials[*trial]), identity);
             let (Some(job), Some(climb)) = (job, climbs.get_mut(trial)) else { continue };
-            // The driver before let it go on, and it has not saved anything since.
+            // The earlier driver let the trial continue, and it has not saved anything since.
             climb.waits &= climb.last().map(|(step, _)| step) == job.until;
         }
         let mut active = ActiveSweep {
@@ -129,19 +129,19 @@ struct ActiveSweep<'s, 'a> {
     /// The finished runs of this results directory.
     index: Index,
     queue: Queue,
-    /// The trials that the launcher has, by number.
+    /// The trials that the launcher runs, by number.
     running: BTreeMap<usize, Attempt<'s>>,
     tally: &'s mut Tally,
-    /// Whether the sweep is to end before its trials do, for whatever reason.
+    /// Whether the sweep is to end before its trials do, for any reason.
     halted: bool,
 }
 
-/// A turn at work.
+/// A turn that the launcher runs.
 struct Attempt<'a> {
     turn: Turn,
     order: Order,
     begun: Instant,
-    /// Once it runs.
+    /// None until the process runs.
     display: Option<TrialProgress<'a>>,
 }
 
@@ -152,7 +152,7 @@ impl Attempt<'_> {
 }
 
 impl ActiveSweep<'_, '_> {
-    /// Turn after turn until there is none.
+    /// Runs turns until there are none left.
     fn run(&mut self) -> Result<()> {
         let begun = Instant::now();
         let mut ask_at = Some(begun);
@@ -204,13 +204,13 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// The launcher's trials go on without the driver, which ends.
+    /// Forgets the launcher's trials, which continue without the driver, and ends the sweep.
     fn forget_running(&mut self) {
         self.halted = true;
         self.running.clear();
     }
 
-    /// Starts turns until every place is taken; gives when to ask the queue again, if that can help.
+    /// Starts turns until every place is taken. Returns when to ask the queue again; None if that would not help.
     fn fill(&mut self) -> Result<Option<Instant>> {
         let Scheduler { sweep_dir, results, .. } = *self.scheduler;
         while !self.halted && self.running.len() < self.launcher.places() {
@@ -238,7 +238,7 @@ impl ActiveSweep<'_, '_> {
         Ok(None)
     }
 
-    /// Stops the sweep when a signal comes or the time is up: every running trial saves a checkpoint first.
+    /// Stops the sweep after a signal or at its time limit: every running trial saves a checkpoint first.
     fn watch(&mut self, begun: Instant) {
         let hours = self.scheduler.policy.max_hours;
         if self.halted {
@@ -259,14 +259,14 @@ impl ActiveSweep<'_, '_> {
         }
     }
 
-    /// Ends the sweep in order.
+    /// Ends the sweep in an orderly way.
     fn halt(&mut self, reason: &str) {
         self.tally.stopped.get_or_insert(format!("stopped by {reason}"));
         self.halted = true;
         self.launcher.stop();
     }
 
-    /// Ends the sweep after an error, which is what will be reported.
+    /// Ends the sweep after an error. Further errors are ignored, because that one will be reported.
     fn stop_after_error(&mut self) {
         self.halted = true;
         if self.launcher.leave().is_some() {
@@ -281,7 +281,7 @@ impl ActiveSweep<'_, '_> {
         }
     }
 
-    /// Makes a turn's place and starts it, if anything is left to do.
+    /// Prepares the directory of a turn's trial, and starts the turn unless the trial is already complete.
     fn begin(&mut self, turn: Turn) -> Result<()> {
         let trial = &self.work.trials[turn.pending.trial].clone();
         let order = Order {
@@ -299,7 +299,7 @@ impl ActiveSweep<'_, '_> {
                 return self.finished(&turn, &order, Record::readable(&order.run_dir), None);
             }
             Ok(false) => self.view.begin(&self.work.trials, trial, &order.run_dir),
-            // The run that stands there is at fault: a matter of this trial, not of the sweep.
+            // The run in this directory is at fault, which concerns only this trial.
             Err(error) if error.is_user() => {
                 let reason = "not started".to_string();
                 let failure = failure(&turn, FailureKind::Failed, reason, error.to_string());
@@ -315,7 +315,7 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// Handles the ending of an attempt. A trial has finished if it left its record, and only then.
+    /// Handles the ending of an attempt. A trial has finished if and only if it left its record.
     fn end(&mut self, trial: usize, ending: Ending) -> Result<()> {
         let Some(attempt) = self.running.remove(&trial) else { return Ok(()) };
         let took = attempt.took();
@@ -353,8 +353,8 @@ impl ActiveSweep<'_, '_> {
         Ok(())
     }
 
-    /// Reports a finished trial, adds its record to the sweep's file and ends its turn. `took` is the time of the
-    /// attempt; absent if another run had finished the same trial before.
+    /// Reports a finished trial, adds its record to the sweep's file and ends its turn. `took` is the duration of the
+    /// attempt; None if another run had finished the same trial before.
     fn finished(
         &mut self,
         turn: &Turn,
@@ -384,7 +384,7 @@ impl ActiveSweep<'_, '_> {
         learnt
     }
 
-    /// The trial ended with its state saved: as it was told to, or because something else told it so.
+    /// Handles a trial that ended with its state saved: it paused at its `until`, or was stopped.
     fn stopped(&mut self, turn: &Turn, order: &Order, took: &str) -> Result<()> {
         let Order { name, run_dir, .. } = order;
         let loss_at = |step: u64| Some((step, dev_losses(run_dir).get(&step).copied()?));
@@ -403,7 +403,7 @@ impl ActiveSweep<'_, '_> {
             let stopped = &mut self.tally.stopped;
             stopped.get_or_insert_with(|| format!("{name} was stopped from outside"));
         } else {
-            // Somebody else stopped it.
+            // Another process or user stopped it.
             self.queue.retry(turn);
         }
         Ok(())
@@ -411,7 +411,7 @@ impl ActiveSweep<'_, '_> {
 
     fn failed(&mut self, turn: &Turn, order: &Order, took: &str, failure: Failure) -> Result<()> {
         let Order { name, run_dir, .. } = order;
-        // What is no run, or another sweep's, is not written into.
+        // Nothing is written into a directory that is no run or belongs to another sweep.
         if check_vacant(run_dir).is_ok() && !place::is_behind_link(run_dir) {
             failure.save(run_dir)?;
         }
@@ -431,7 +431,7 @@ impl ActiveSweep<'_, '_> {
             self.queue.retry(turn);
             return Ok(());
         }
-        // A process that was killed has not said that it ended.
+        // A process that was killed has not reported its end.
         let trial = &self.work.trials[turn.pending.trial];
         if matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == failure.identity) {
             self.view.rewrite(trial, run_dir);
@@ -462,7 +462,7 @@ impl ActiveSweep<'_, '_> {
     }
 }
 
-/// The failure of an attempt at a turn.
+/// Returns the failure of an attempt at a turn.
 fn failure(turn: &Turn, kind: FailureKind, reason: String, detail: String) -> Failure {
     Failure {
         identity: turn.pending.identity.clone(),

@@ -1,4 +1,4 @@
-//! `[search]`: draws that learn from the results of those before them, as a sweep file states them.
+//! `[search]` of a sweep file: draws that learn from the results of earlier draws.
 
 use super::draw::{self, DrawnKey, check_count, drawn_keys};
 use super::factor::Choice;
@@ -10,11 +10,11 @@ use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Place, Result};
 use crate::results::metric::Better;
 
-/// What messages call the draws.
+/// Name of the draws in messages.
 pub const SEARCH: &str = "[search]";
-/// Words of `[search]` beside the keys.
+/// Keys of `[search]` that are not settings.
 const WORDS: [&str; 3] = ["seed", "count", "objective"];
-/// Forms of rows that a search has no use for: each of its draws is a row.
+/// Other ways to state rows, which cannot stand beside a search: each of its draws is a row.
 const OTHERS: [(&str, &str); 7] = [
     ("row", "[[row]]"),
     ("point", "[[point]]"),
@@ -30,21 +30,21 @@ const OTHERS: [(&str, &str); 7] = [
 pub struct Search {
     pub place: Place,
     pub seed: u64,
-    /// Draws of the whole search.
+    /// Number of draws of the whole search.
     pub count: usize,
-    /// The tag of the score that is searched for: `dev/bleu`.
+    /// The tag of the objective, such as `dev/bleu`.
     pub objective: String,
     pub objective_place: Place,
     pub better: Better,
-    /// What is drawn, in the order of the text.
+    /// The keys that are drawn, in the order of the text.
     pub keys: Vec<DrawnKey>,
 }
 
 impl Search {
-    /// Reads `[search]` of a sweep file; none if it has none.
+    /// Reads `[search]` of a sweep file; None if it has none.
     ///
     /// # Errors
-    /// Other rows beside it, a count out of range, a score that is no objective, no key, or a distribution that is none.
+    /// Other rows beside it, a count out of range, an invalid objective, no key, or an invalid distribution.
     pub fn read(file: &Table) -> Result<Option<Search>> {
         let Some(node) = file.get("search") else { return Ok(None) };
         let Value::Table(table) = &node.value else {
@@ -73,7 +73,7 @@ impl Search {
         }))
     }
 
-    /// A draw as the choice of a factor. Keys without a value are those whose condition does not hold there.
+    /// Returns a draw as the choice of a factor. Keys without a value, whose condition does not hold, get a random one.
     pub fn choice(&self, number: usize, values: &[Option<f64>]) -> Choice {
         let changes = self.keys.iter().zip(values).map(|(drawn, value)| {
             let value: Node = match value {

@@ -1,4 +1,4 @@
-//! A search in a driver: what came of its draws so far, and the trials of the next one.
+//! A search in a running sweep: the results of its draws so far, and the trials of the next one.
 
 use super::committed::{Committed, CommittedRecords};
 use super::corpora::Corpora;
@@ -20,31 +20,31 @@ pub struct Searching<'a> {
     pub committed: &'a CommittedRecords,
     pub sweep_dir: &'a Path,
     pub policy: &'a Policy,
-    /// Each trial sees one card alone.
+    /// Whether each trial sees only one card.
     pub on_cards: bool,
     /// Whether this call makes further draws.
     pub may_draw: bool,
-    /// Nothing is drawn while so many trials are on their way: a cluster takes all at once, and they would learn nothing.
+    /// Number of running trials at which drawing stops: a cluster accepts all at once, without results to learn from.
     pub most_at_once: usize,
-    /// By the trial's number.
+    /// By trial number.
     settled: BTreeMap<usize, Settled>,
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Settled {
-    /// The objective, of which less is better.
+    /// Finished, with the objective as a loss: lower is better.
     Finished(f64),
     Diverged,
-    /// It failed in a way that says nothing of its settings, or was not asked for.
+    /// Failed in a way that says nothing about its settings, or not selected.
     Unknown,
 }
 
-/// The trials of a draw, with what is there of them before anything starts.
+/// The trials of a draw, and their state before anything starts.
 pub struct NewDraw<'a> {
     pub drawn: Drawn,
     pub survey: Survey,
-    /// Those that committed records stand for, by number.
+    /// The trials that committed records stand for, by number.
     pub reused: BTreeMap<usize, &'a Committed>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> Searching<'a> {
         }
     }
 
-    /// Trials of the draws to come.
+    /// Returns the number of trials of the draws to come.
     pub fn to_come(&self) -> usize {
         if self.may_draw { self.drawing.to_come() * self.drawing.drawer.seeds().len() } else { 0 }
     }
@@ -98,7 +98,7 @@ impl<'a> Searching<'a> {
         Ok(())
     }
 
-    /// Notes that a trial failed for good.
+    /// Notes that a trial failed and is not tried again.
     pub fn fail(&mut self, number: usize, failure: &Failure) {
         let settled = match failure.kind {
             FailureKind::Diverged => Settled::Diverged,
@@ -107,8 +107,8 @@ impl<'a> Searching<'a> {
         self.settled.insert(number, settled);
     }
 
-    /// Ends a search whose random draws at the start all failed, in ways that say nothing of their settings: what it would
-    /// draw next would fail as they did. Gives what is to be told then.
+    /// Ends a search whose first random draws all failed for reasons other than their settings, because further draws
+    /// would fail, too. Returns a message for the user if the search ends.
     pub fn give_up(&mut self) -> Option<String> {
         let unknown = self.settled.values().filter(|settled| **settled == Settled::Unknown).count();
         let trials = self.drawing.draws.len() * self.drawing.drawer.seeds().len();
@@ -122,15 +122,15 @@ impl<'a> Searching<'a> {
         ))
     }
 
-    /// Notes that nothing will be known of a trial.
+    /// Notes that the result of a trial will remain unknown.
     pub fn leave(&mut self, number: usize) {
         self.settled.insert(number, Settled::Unknown);
     }
 
-    /// The next draw; `held` and `notes` as for [`draw`](Self::draw).
+    /// Makes the next draw; `held` and `notes` as for [`draw`](Self::draw).
     ///
     /// # Errors
-    /// Of reading files.
+    /// If files cannot be read.
     pub fn next(
         &mut self,
         held: impl Fn(usize, Option<u64>) -> Option<Held>,
@@ -145,11 +145,11 @@ impl<'a> Searching<'a> {
         Ok(drawn)
     }
 
-    /// The next draw, whose trials get the numbers from `first` on. `held` tells of a trial that halving holds where, with
-    /// its dev loss there; with a step, its loss at that one. `notes` gets what is to be told.
+    /// Makes the next draw, whose trials get the numbers from `first` on. `held` returns the step at which halving
+    /// holds a trial, and its dev loss there, or its loss at a given step. Messages are added to `notes`.
     ///
     /// # Errors
-    /// A corpus that the draw needs and that is not prepared.
+    /// A corpus that the draw needs is not prepared.
     pub fn draw(
         &mut self,
         first: usize,
@@ -171,7 +171,7 @@ impl<'a> Searching<'a> {
         Ok(Some(NewDraw { drawn, survey, reused }))
     }
 
-    /// What came of a draw; none if that will not be known.
+    /// Returns the outcome of a draw; None if it will remain unknown.
     fn outcome(&self, draw: usize, held: &impl Fn(usize, Option<u64>) -> Option<Held>) -> Option<Outcome> {
         let seeds = self.drawing.drawer.seeds().len();
         let first = draw * seeds;
@@ -181,8 +181,8 @@ impl<'a> Searching<'a> {
     }
 }
 
-/// What came of a draw over its seeds, in their order; none if that will not be known. `held` tells of a seed what it tells
-/// of a trial in [`Searching::draw`].
+/// Returns the outcome of a draw over its seeds, in their order; None if it will remain unknown. `held` is that of
+/// [`Searching::draw`], by seed.
 fn outcome(
     settled: &[Option<Settled>],
     held: impl Fn(usize, Option<u64>) -> Option<Held>,
@@ -200,7 +200,7 @@ fn outcome(
     if finished.len() == settled.len() {
         return Some(Outcome::Finished(mean(&finished)));
     }
-    // Seeds that are not finished: all of them held, or some under way.
+    // Some seeds are not finished: either all of these are held, or some still run.
     let open = (0..settled.len()).filter(|&seed| settled[seed].is_none());
     let Some(steps) = open.map(|seed| Some(held(seed, None)?.step)).collect::<Option<Vec<u64>>>() else {
         return Some(Outcome::Running);
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_draw_that_halving_holds_counts_at_the_comparison_that_all_seeds_reached() {
-        // The first got to update 300, the second to 100 alone.
+        // The first seed got to update 300, the second only to 100.
         let held = |seed: usize, step: Option<u64>| match (seed, step) {
             (0, None | Some(300)) => Some(Held { step: 300, loss: 2.0 }),
             (0, Some(100)) => Some(Held { step: 100, loss: 3.0 }),
@@ -240,7 +240,7 @@ mod tests {
         };
         assert_eq!(outcome(&[None, None], held), Some(Outcome::Halved { step: 100, loss: 4.0 }));
         assert_eq!(outcome(&[None], held), Some(Outcome::Halved { step: 300, loss: 2.0 }));
-        // The third is under way.
+        // The third seed is still running.
         assert_eq!(outcome(&[None, None, None], held), Some(Outcome::Running));
     }
 }

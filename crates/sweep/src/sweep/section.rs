@@ -1,4 +1,4 @@
-//! A section of a sweep: rows, and the factors that multiply them, as a sweep file or one that it includes states them.
+//! A section of a sweep: rows and the factors that multiply them, from a sweep file or an included file.
 
 use super::condition::Condition;
 use super::factor::{Factor, MOST_COMBINATIONS, too_many};
@@ -13,19 +13,19 @@ use std::collections::{HashMap, HashSet};
 /// Rows and the factors that multiply them.
 #[derive(Debug, Clone)]
 pub struct Section {
-    /// The first part of its rows' labels.
+    /// The first part of the labels of its rows.
     pub label: Option<String>,
     pub place: Place,
     pub seeds: Vec<u64>,
     /// Changes of every row of the section, made before the row's own.
     pub set: Vec<Setting>,
-    /// Empty: one row without a label that changes nothing.
+    /// The rows. If empty, there is one row without a label and without changes.
     pub rows: Vec<Row>,
-    /// In the order of the file.
+    /// The factors, in the order of the file.
     pub factors: Vec<Factor>,
-    /// Combinations that match one of them are left out.
+    /// Conditions: combinations that match one of them are left out.
     pub exclude: Vec<Condition>,
-    /// Of rows that name none: the letter of the paper's row group.
+    /// The letter of the paper's row group, for rows that state none.
     pub group: Option<String>,
 }
 
@@ -40,12 +40,12 @@ pub struct Row {
     pub paper: Option<String>,
     pub paper_place: Place,
     pub set: Vec<Setting>,
-    /// Only combinations that match are rows.
+    /// Condition: combinations that do not match are left out.
     pub when: Option<Condition>,
 }
 
-/// The sections of a file that were read as `files` from `tree`, without those of which `mistakes` are found. A section that
-/// lacks a row for that reason is among them if others are left.
+/// Returns the sections of a file that were read as `files` from `tree`, except those with `mistakes`. A section that
+/// lost only some of its rows to mistakes is included.
 pub fn read_sections(
     files: Vec<SectionFile>,
     tree: &Table,
@@ -98,7 +98,7 @@ pub fn read_sections(
     Ok(sections)
 }
 
-/// The rows of a file or section that were read as `files` from `table`, without those whose settings are among the
+/// Returns the rows of a file or section that were read as `files` from `table`, except those whose settings have
 /// `mistakes`.
 pub fn read_rows(files: Vec<RowFile>, table: &Table, mistakes: &mut Mistakes) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
@@ -117,8 +117,8 @@ pub fn read_rows(files: Vec<RowFile>, table: &Table, mistakes: &mut Mistakes) ->
     Ok(rows)
 }
 
-/// Refuses two rows of one section that have the same label. Of two that never meet, as their conditions exclude each other,
-/// a user could not tell which one ran. The mistake is at the second label, with the place of the first.
+/// Refuses two rows of one section with the same label, even if their conditions exclude each other: a user could not
+/// tell which one ran. The mistake is at the second label, with the place of the first.
 pub fn check_row_labels(rows: &[Row], mistakes: &mut Mistakes) -> Result<()> {
     let mut places: HashMap<&str, &Place> = HashMap::new();
     for Row { label, label_place: place, .. } in rows {
@@ -130,7 +130,7 @@ pub fn check_row_labels(rows: &[Row], mistakes: &mut Mistakes) -> Result<()> {
     Ok(())
 }
 
-/// The place of each item of the array at `key`.
+/// Returns the place of each item of the array at `key`.
 pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
     match table.get(key) {
         Some(Node { value: Value::Array(items), .. }) => {
@@ -141,12 +141,12 @@ pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
     }
 }
 
-/// The combinations that a file or section leaves out.
+/// Reads the `[[exclude]]` conditions of a file or section.
 pub fn exclusions(table: &Table) -> Result<Vec<Condition>> {
     tables(table, "exclude").into_iter().map(|(_, node)| Condition::read(node, "exclude")).collect()
 }
 
-/// Seeds as a file states them at `node`: at least one, none twice.
+/// Checks the seeds that a file states at `node`: at least one, and none twice.
 ///
 /// # Errors
 /// A mistake at the array or the seed.

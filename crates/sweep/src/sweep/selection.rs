@@ -1,4 +1,4 @@
-//! `--only`: which of a sweep's unfinished trials one call runs.
+//! `--only`: the trials that one call runs.
 
 use super::label::FAILED;
 use super::state::StateKind;
@@ -6,17 +6,17 @@ use super::trial::Trial;
 use crate::error::{Error, Result, nearest};
 use crate::results::record::Failure;
 
-/// The trials that the user asked for.
+/// The trials that the user selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
     /// Rows and `ROW/seed-N`.
     names: Vec<String>,
-    /// Those that failed.
+    /// Whether all failed trials are selected.
     failed: bool,
 }
 
 impl Selection {
-    /// From the words of `--only`; none select everything.
+    /// Reads the words of `--only`; without words, everything is selected.
     ///
     /// # Errors
     /// A user error for a word that names nothing in the sweep.
@@ -40,9 +40,9 @@ impl Selection {
         Ok(selection)
     }
 
-    /// Whether an unfinished trial is to be run. `failure` is its last one, with the present settings.
+    /// Whether an unfinished trial is to be run. `failure` is its last failure with the present settings.
     ///
-    /// One that would only repeat itself is run if asked for.
+    /// A trial that would only fail again is run if it was selected.
     pub fn wants(&self, trial: &Trial, failure: Option<&Failure>) -> bool {
         if self.is_all() {
             return failure.is_none_or(|failure| !failure.kind.repeats());

@@ -1,8 +1,8 @@
-//! `sentence_counts.jsonl.gz` of a sweep, beside its `records.jsonl`: what BLEU or F1 counts in every sentence, so that rows
-//! can be compared where their translations are no longer, and where the text may not be passed on.
+//! `sentence_counts.jsonl.gz` of a sweep, beside its `records.jsonl`: the per-sentence counts of BLEU or F1, so that
+//! rows can be compared if their translations no longer exist or the text may not be published.
 //!
-//! A line is one score of one trial. It is used only for the record whose translations it counts: it has their checksum, and
-//! its sums give the score of the record, digit by digit.
+//! A line has the counts of one score of one trial. It is used only for the record of the same translations: the
+//! checksum of the translations must agree, and the sums must give the exact score of the record.
 
 use super::committed::{Committed, RECORDS_FILE};
 use super::record_file;
@@ -24,23 +24,23 @@ use std::path::{Path, PathBuf};
 /// The name of the file in a sweep's directory.
 pub const COUNTS_FILE: &str = "sentence_counts.jsonl.gz";
 
-/// One line of the file: it has what a score counts in the translations of one trial.
+/// One line of the file: the counts of a score in the translations of one trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SentenceCounts {
     pub label: String,
     pub seed: u64,
     pub identity: String,
-    /// The column that is tested: `test/bleu`.
+    /// The tag of the score, which is the column that is tested: `test/bleu`.
     pub score: String,
-    /// blake3 of the file of translations.
+    /// blake3 hash of the file of translations.
     pub hypotheses: String,
-    /// A row for each sentence. Of BLEU: matches of n-grams of one to four tokens, how many n-grams of each length there are,
-    /// and the tokens of translation and reference.
+    /// A row for each sentence. For BLEU: matches of n-grams of one to four tokens, numbers of n-grams of each length,
+    /// and numbers of tokens of translation and reference.
     pub counts: Counts,
 }
 
 impl SentenceCounts {
-    /// Those of a record's own translations.
+    /// Returns the line for a record's own translations.
     pub fn of(record: &Record, split: Split, score: &str, counts: Counts) -> SentenceCounts {
         SentenceCounts {
             label: record.label.clone(),
@@ -57,12 +57,12 @@ impl SentenceCounts {
 #[derive(Debug, Default)]
 pub struct CommittedCounts {
     known: BTreeMap<(String, String), SentenceCounts>,
-    /// Files that cannot be read, and why.
+    /// Files that cannot be read, with the reasons.
     damaged: Vec<String>,
 }
 
 impl CommittedCounts {
-    /// Reads the files beside those that the records come from.
+    /// Reads the files beside the record files.
     pub fn beside<'a>(records: impl Iterator<Item = &'a Committed>) -> CommittedCounts {
         let mut folders: Vec<&Path> = records.filter_map(|committed| committed.file.parent()).collect();
         folders.sort();
@@ -79,7 +79,7 @@ impl CommittedCounts {
         found
     }
 
-    /// The counts of a record's translations under the record's own label, or why there are none.
+    /// Returns the counts of a record's translations under the record's own label, or the reason why there are none.
     pub fn of(
         &self,
         record: &Record,
@@ -109,9 +109,9 @@ impl CommittedCounts {
     }
 }
 
-/// Writes counts into the sweep's file, in the order of its records, whose own file is written before. Counts that were
-/// there stay as long as their record does. While a line of the records cannot be read, all stay: nobody knows whose they
-/// are.
+/// Writes counts into the sweep's file, in the order of its records, whose own file is written before. Earlier counts
+/// stay as long as their record does. If a line of the records cannot be read, all counts stay, because they may belong
+/// to it.
 ///
 /// # Errors
 /// If a file cannot be read or written.
@@ -147,7 +147,7 @@ fn path_in(folder: &Path) -> PathBuf {
     folder.join(COUNTS_FILE)
 }
 
-/// The lines of a folder's file; none without one.
+/// Reads the lines of a folder's file; empty if there is no file.
 fn read(folder: &Path) -> Result<Vec<SentenceCounts>> {
     let path = path_in(folder);
     let Some(bytes) = files::read_if_exists(&path)? else { return Ok(Vec::new()) };
@@ -166,7 +166,7 @@ fn read(folder: &Path) -> Result<Vec<SentenceCounts>> {
     text.lines().enumerate().map(line).collect()
 }
 
-/// The same lines always give the same bytes: nothing of the time is in them.
+/// Compresses lines. Equal lines always give equal bytes: no time is written.
 fn packed(lines: &[SentenceCounts]) -> Result<Vec<u8>> {
     let failed = |error: std::io::Error| Error::failed(format!("cannot write {COUNTS_FILE}: {error}"));
     let mut out = GzEncoder::new(Vec::new(), Compression::best());
@@ -223,13 +223,13 @@ mod tests {
         let other = Record { identity: "0".repeat(64), ..record.clone() };
         assert!(of(&other).unwrap_err().contains("come without the translations"));
 
-        // A line that nobody can read may be the record of these counts.
+        // A line that cannot be read may be the record of these counts.
         std::fs::write(folder.path().join(RECORDS_FILE), "cut").unwrap();
         update(folder.path(), &[]).unwrap();
         assert_eq!(read(folder.path()).unwrap(), [written]);
         std::fs::write(folder.path().join(RECORDS_FILE), record.to_line().unwrap()).unwrap();
 
-        // Without runs nothing changes; with the record its counts go.
+        // Without runs nothing changes; without the record its counts are removed.
         update(folder.path(), &[]).unwrap();
         assert_eq!(std::fs::read(path_in(folder.path())).unwrap(), bytes);
         std::fs::write(folder.path().join(RECORDS_FILE), other.to_line().unwrap()).unwrap();

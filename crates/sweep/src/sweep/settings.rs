@@ -6,18 +6,18 @@ use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Diagnostic, Error, Mistakes, Place, Result};
 use std::collections::HashSet;
 
-/// One change of the base: a dotted key and its value.
+/// A change of the base: a dotted key and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// `section.key`
     pub key: String,
-    /// Where the key was written.
+    /// The place of the key in the file.
     pub place: Place,
     pub value: Node,
 }
 
-/// The entries of a table of changes; no table, no changes. `what` names it in messages,
-/// `words` are keys of the table that are no settings.
+/// Returns the settings in a table of changes; none without a table. `what` names the table in messages; `words` are
+/// keys of the table that are not settings.
 ///
 /// `"model.heads" = 1` and `model.heads = 1` (which TOML nests) are the same.
 ///
@@ -28,11 +28,11 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
     read(node, what, words, |_| false)
 }
 
-/// [`settings`] of a table in which the value of a key, a section's too, may be a table that `is_value` tells from those that
-/// hold keys.
+/// Does the same for a table in which the value of a key, even of a section, may be a table. `is_value` distinguishes
+/// such a table from one that holds keys.
 ///
 /// # Errors
-/// As for [`settings`].
+/// The errors of [`settings`].
 pub fn settings_with_tables(
     node: Option<&Node>,
     what: &str,
@@ -89,7 +89,7 @@ fn check_setting(setting: &Setting, is_new: bool, what: &str, words: &[&str]) ->
 /// Requires that every `--set` changes a key that `concerns` the command.
 ///
 /// # Errors
-/// The first setting that does not, with what it fails to do (`message`) and the keys that are accepted (`help`).
+/// The first other setting; the mistake consists of its key and `message`, and of `help`, which lists accepted keys.
 pub fn require(sets: &[String], concerns: impl Fn(&str) -> bool, message: &str, help: &str) -> Result<()> {
     match of_sets(sets)?.into_iter().find(|setting| !concerns(&setting.key)) {
         None => Ok(()),
@@ -97,7 +97,7 @@ pub fn require(sets: &[String], concerns: impl Fn(&str) -> bool, message: &str, 
     }
 }
 
-/// The entries of a table with dotted keys: of `{ model = { heads = 1 } }`, `model.heads`.
+/// Returns the entries of a table with dotted keys: `{ model = { heads = 1 } }` has `model.heads`.
 fn flat(table: &Table, words: &[&str], is_value: fn(&Table) -> bool) -> Vec<Setting> {
     let mut settings: Vec<Setting> = Vec::new();
     for (key, value) in table.iter().filter(|(key, _)| !words.contains(&key.name.as_str())) {
@@ -106,7 +106,7 @@ fn flat(table: &Table, words: &[&str], is_value: fn(&Table) -> bool) -> Vec<Sett
     settings
 }
 
-/// Appends the setting `key`, or those in its table where it names a section and the table is not its value.
+/// Appends the setting `key`; or, if `key` names a section and the table is not its value, the settings in its table.
 fn flatten(
     key: &str,
     place: &Place,
@@ -114,7 +114,7 @@ fn flatten(
     is_value: fn(&Table) -> bool,
     settings: &mut Vec<Setting>,
 ) {
-    // Blanks around the parts of a key mean nothing, and must not hide which key it is.
+    // Blanks around the parts of a key have no meaning, and must not hide which key it is.
     let key = key.split('.').map(str::trim).collect::<Vec<_>>().join(".");
     match &value.value {
         Value::Table(section) if is_section(&key) && !is_value(section) => {
@@ -126,7 +126,7 @@ fn flatten(
     }
 }
 
-/// The settings of `--set` arguments.
+/// Returns the settings of `--set` arguments.
 ///
 /// # Errors
 /// An argument of another form, or a value that is broken TOML.
@@ -138,7 +138,7 @@ pub fn of_sets(sets: &[String]) -> Result<Vec<Setting>> {
     Ok(settings)
 }
 
-/// A `--set` as a table of one entry, and its place.
+/// Returns a `--set` as a table of one entry, and its place.
 fn table_of_set(argument: &str) -> Result<(Table, Place)> {
     let (key, value) = parse_set(argument)?;
     let place = key.place.clone();
@@ -147,11 +147,11 @@ fn table_of_set(argument: &str) -> Result<(Table, Place)> {
     Ok((table, place))
 }
 
-/// [`of_sets`] for a sweep, where the arguments are checked as if they stood in its file: what a file may not change would
-/// change nothing here.
+/// Does the same for a sweep, where the arguments are checked as if they were in its file: keys that a file may not
+/// change would have no effect here.
 ///
 /// # Errors
-/// As for [`settings`], at the argument.
+/// The errors of [`settings`], at the argument.
 pub fn checked_sets(sets: &[String]) -> Result<Vec<Setting>> {
     let mut all = Vec::new();
     let mut mistakes = Mistakes::default();
@@ -163,10 +163,10 @@ pub fn checked_sets(sets: &[String]) -> Result<Vec<Setting>> {
     mistakes.end(Ok(all))
 }
 
-/// The items of an array that must not be empty; `name` is its key in messages.
+/// Returns the items of an array that must not be empty; `name` is its key in messages.
 ///
 /// # Errors
-/// Another type, for which `help` says what belongs there, or no items.
+/// Another type, for which `help` says what is expected, or no items.
 pub fn items(node: &Node, name: &str, help: &str) -> Result<Vec<Node>> {
     match &node.value {
         Value::Array(items) if items.is_empty() => {
@@ -181,7 +181,7 @@ pub fn items(node: &Node, name: &str, help: &str) -> Result<Vec<Node>> {
     }
 }
 
-/// The tables of an array of tables; absent: none.
+/// Returns the tables of an array of tables; none if the key is absent.
 pub fn tables<'a>(table: &'a Table, key: &str) -> Vec<(&'a Table, &'a Node)> {
     let nodes = match table.get(key) {
         Some(Node { value: Value::Array(nodes), .. }) => nodes.as_slice(),
@@ -194,7 +194,7 @@ pub fn tables<'a>(table: &'a Table, key: &str) -> Vec<(&'a Table, &'a Node)> {
     nodes.iter().filter_map(as_table).collect()
 }
 
-/// Where a key's value stands; else a place that stands for it.
+/// Returns the place of a key's value, or `otherwise` if the key is absent.
 pub fn place_of(table: &Table, key: &str, otherwise: &Place) -> Place {
     table.get(key).map_or_else(|| otherwise.clone(), |node| node.place.clone())
 }
@@ -204,7 +204,7 @@ pub fn mistake(message: impl Into<String>, place: &Place, help: impl Into<String
     Diagnostic::new(message).at(Some(place.clone())).help(help).into()
 }
 
-/// The error of a file that cannot be read as a mistake at the place that names the file.
+/// Turns the error of a file that cannot be read into a mistake at the place that names the file.
 pub fn named_at(place: &Place) -> impl FnOnce(Error) -> Error {
     move |error| match error {
         Error::User(message) => Diagnostic::new(message).at(Some(place.clone())).into(),
@@ -212,7 +212,7 @@ pub fn named_at(place: &Place) -> impl FnOnce(Error) -> Error {
     }
 }
 
-/// Puts what an error is about before its messages.
+/// Puts the name of the subject before an error's messages.
 pub fn about(name: &str, error: Error) -> Error {
     match error {
         Error::Config(mut diagnostic) => {
@@ -226,12 +226,12 @@ pub fn about(name: &str, error: Error) -> Error {
     }
 }
 
-/// Says what to do about two labels that stand for one directory, the other of which is at `other`.
+/// Returns advice on two labels for one directory, the other of which is at `other`.
 pub fn one_label(other: &Place, place: &Place) -> String {
     format!("labels name directories: change one; the other is {}", at(other, place))
 }
 
-/// Gives a place in few words, as seen from another.
+/// Returns a short description of a place, as seen from another.
 pub fn at(place: &Place, from: &Place) -> String {
     if place.file == from.file {
         format!("in line {}", place.line())

@@ -35,34 +35,34 @@ pub struct SweepSpec {
     pub base_place: Place,
     /// Changes of every row, made before the section's and the row's own.
     pub set: Vec<Setting>,
-    /// What stands outside of `[[section]]` comes first, as a section without a label.
+    /// The sections. Rows and factors outside of `[[section]]` come first, as a section without a label.
     pub sections: Vec<Section>,
-    /// Makes the rows of the only section, one after the other.
+    /// The search, which makes the rows of the only section one after the other.
     pub search: Option<Search>,
     pub table: TableSpec,
-    /// Trials that run at once; absent: the command decides.
+    /// Number of trials that run at once; None: the command decides.
     pub workers: Option<usize>,
-    /// Cards that trials are spread over; absent: each runs on its `run.device`.
+    /// Cards among which trials are divided; None: each trial uses its `run.device`.
     pub devices: Option<Vec<String>>,
-    /// What to do about failures, budgets and poor trials.
+    /// The rules on failures, limits and poor trials.
     pub policy: Policy,
-    /// What `--launcher slurm` asks for.
+    /// The request of `--launcher slurm` for each trial.
     pub slurm: SlurmSpec,
-    /// What is wrong in the file, for [`expand`](super::expand::expand) to refuse together with what is wrong in its rows.
-    /// Parts of the file in which something is wrong are left out above.
+    /// The mistakes in the file, which [`expand`](super::expand::expand) reports together with those in its rows. Parts
+    /// of the file with mistakes are missing above.
     pub(super) mistakes: Mistakes,
     /// The start of the file.
     pub start: Place,
-    /// The sweep file as parsed, for the places of what is not stored above.
+    /// The sweep file as parsed, for the places of parts that are not stored above.
     places: Table,
 }
 
 impl SweepSpec {
-    /// Reads a sweep file; `base` and `include` are relative to it. A mistake that does not hide the rest of the file is
-    /// stated by [`expand`](super::expand::expand).
+    /// Reads a sweep file; `base` and `include` are relative to it. A mistake that does not hide the rest of the file
+    /// is reported by [`expand`](super::expand::expand).
     ///
     /// # Errors
-    /// The file cannot be read, or not as a sweep: its mistakes, at their places.
+    /// The file cannot be read, or not as a sweep: its mistakes, with their places.
     pub fn load(path: &Path) -> Result<SweepSpec> {
         let (tree, start) = load_table(path)?;
         refuse_experiment(path, &tree)?;
@@ -124,7 +124,7 @@ impl SweepSpec {
             start,
             places: tree,
         };
-        // Rows that are read without a key of theirs would be wrong for that reason. An unknown key may be meant for them.
+        // Rows without a key that was left out would be wrong. An unknown key may be meant for the rows.
         let is_of_rows = |key: &String| {
             let meant = nearest(key, KEYS_OF_ROWS.into_iter().chain(OTHER_KEYS));
             meant.is_none_or(|key| KEYS_OF_ROWS.contains(&key))
@@ -135,7 +135,7 @@ impl SweepSpec {
         Ok(spec)
     }
 
-    /// Reads all that makes rows from the file at `path`, of which `rows`, `sections` and `included` are read already.
+    /// Reads everything that makes rows from the file at `path`; `rows`, `sections` and `included` are parsed already.
     fn read_rows(
         &mut self,
         path: &Path,
@@ -169,7 +169,7 @@ impl SweepSpec {
         let (Some(set), Some(search)) = (set, search) else { return Ok(()) };
         if let (Some(factors), Some(exclude)) = (factors, exclude) {
             let is_empty = rows.is_empty() && factors.is_empty() && exclude.is_empty();
-            // Rows and sections that are left out for a mistake do not make a row of the base alone.
+            // If all rows or sections were left out for mistakes, no row of the base alone is added.
             let lacks_rows = states_rows && rows.is_empty() && !mistakes.is_empty();
             let lacks_sections = sections.is_empty() && !states_sections;
             if !lacks_rows && (lacks_sections || !is_empty) {
@@ -190,7 +190,7 @@ impl SweepSpec {
         Ok(())
     }
 
-    /// The place of item `index` of an array at a path of keys; of the array; of the file.
+    /// Returns the place of item `index` of the array at a path of keys; else of the array; else of the file.
     pub fn place(&self, path: &[&str], index: Option<usize>) -> Place {
         let node = self.places.at(path);
         let item = match (node.map(|node| &node.value), index) {

@@ -1,4 +1,4 @@
-//! How far a trial is, read off its run directory, and why it is not finished. Plans, `status` and `clean` share it.
+//! The state of a trial, read from its run directory, and why it is not finished. Plans, `status` and `clean` share it.
 
 use crate::config::Experiment;
 use crate::error::Result;
@@ -8,28 +8,28 @@ use crate::train::checkpoint_files;
 use serde::Serialize;
 use std::path::Path;
 
-/// How far a trial is.
+/// The kind of a trial's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateKind {
     Finished,
-    /// Another run below the results directory is the same trial, and will be taken over.
+    /// Another run below the results directory is the same trial, and will be reused.
     FinishedElsewhere,
     /// A committed record of the same trial stands for it (`--reuse-records`).
     Recorded,
     NeverStarted,
-    /// Begun, and at rest: it goes on from its newest checkpoint.
+    /// Begun and not running: it continues from its newest checkpoint.
     Stopped,
-    /// At rest until successive halving lets it go on; only the ledger tells it from `Stopped`.
+    /// Not running until successive halving lets it continue; only the ledger distinguishes it from `Stopped`.
     Paused,
-    /// A process is at work on it.
+    /// A process works on it.
     Running,
     Failed,
     /// Its directory holds a run of other settings or data, which would be moved away.
     Changed,
-    /// Its record does not verify: it is scored again from its last checkpoint, or fails where there is none.
+    /// Its record does not verify: it is scored again from its last checkpoint, or fails without one.
     Damaged,
-    /// Something is there, but the corpus is not prepared, so that nobody can tell whether it is this trial's.
+    /// The directory has a run, but the corpus is not prepared: it is unknown whether the run is this trial's.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ impl StateKind {
         matches!(self, StateKind::Finished | StateKind::FinishedElsewhere | StateKind::Recorded)
     }
 
-    /// The state in words.
+    /// Returns the state in words.
     pub fn name(self) -> &'static str {
         match self {
             StateKind::Finished => "finished",
@@ -57,13 +57,13 @@ impl StateKind {
     }
 }
 
-/// How far a trial is, with what there is to say about it.
+/// The state of a trial, its progress and an explanation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrialState {
     pub state: StateKind,
-    /// Updates that are done and need not be done again.
+    /// Number of updates that are done and need not be repeated.
     pub step: u64,
-    /// Why it is not finished, for people; absent if there is nothing to add.
+    /// The reason why it is not finished, for the user; None if there is nothing to add.
     pub why: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl TrialState {
         TrialState { state, step, why: Some(why.into()) }
     }
 
-    /// The state of the trial in `run_dir`. `identity` is absent while its corpus is not prepared.
+    /// Reads the state of the trial in `run_dir`. `identity` is None while its corpus is not prepared.
     ///
     /// # Errors
     /// If the directory cannot be read.

@@ -1,5 +1,5 @@
-//! `ablate status`: what every trial of a sweep is at, read off run directories, locks, ledger, and Slurm's queue if
-//! jobs of the sweep are there. Works while a driver is at work, after it died, and without one.
+//! `ablate status`: the state of every trial of a sweep, read from run directories, locks, the ledger, and Slurm's
+//! queue if the sweep has jobs. Works while a driver is running, after it died, and without one.
 //!
 //! The types here are the JSON of `ablate status --json`: their field names are a file format, described in
 //! docs/architecture.md.
@@ -31,20 +31,20 @@ use std::path::{Path, PathBuf};
 pub struct Status {
     pub sweep: String,
     pub directory: PathBuf,
-    /// A driver holds the sweep's lock.
+    /// Whether a driver holds the sweep's lock.
     pub at_work: bool,
-    /// Who it is; absent also if it did not say.
+    /// The driver; absent also if the lock file does not name it.
     pub driver: Option<Driver>,
-    /// Why Slurm's queue could not be asked, which is known for jobs of the sweep; absent if it was, or need not be.
+    /// The reason why Slurm's queue could not be read; absent if it was read, or the sweep has no jobs.
     pub queue_error: Option<String>,
-    /// How many trials are in which state.
+    /// Number of trials in each state.
     pub states: BTreeMap<StateKind, usize>,
     pub trials: Vec<TrialStatus>,
-    /// Trials that a search has not drawn yet, which are not among the others.
+    /// Number of trials that a search has not drawn yet; `trials` does not contain them.
     pub to_come: usize,
 }
 
-/// A trial at one moment. What is not known is absent.
+/// A trial at one moment. Unknown values are absent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TrialStatus {
     pub row: String,
@@ -55,39 +55,39 @@ pub struct TrialStatus {
     /// `state`, `step` (the last one reported, while it runs) and `why`.
     #[serde(flatten)]
     pub state: TrialState,
-    /// Its job in Slurm's queue.
+    /// The trial's job in Slurm's queue.
     pub job: Option<Queued>,
-    /// Updates of a whole training.
+    /// Number of updates of the whole training.
     pub steps: u64,
-    /// The last ones measured.
+    /// The last measured values.
     pub train_loss: Option<f64>,
     pub dev_loss: Option<f64>,
     pub dev_bleu: Option<f64>,
-    /// Of a parser; absent for other trials.
+    /// F1 of a parser; absent for other trials.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev_f1: Option<f64>,
-    /// Of a finished trial.
+    /// Score of a finished trial.
     pub test_bleu: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_f1: Option<f64>,
-    /// While it runs.
+    /// Speed and remaining time; only while it runs.
     pub tokens_per_second: Option<f64>,
     pub seconds_left: Option<f64>,
-    /// Processes that worked on it, the one at work included.
+    /// Number of processes that worked on it, including a running one.
     pub attempts: usize,
-    /// Of the last attempt.
+    /// Host and process of the last attempt.
     pub host: Option<String>,
     pub process: Option<u32>,
     pub log: Option<PathBuf>,
-    /// Of a failed trial.
+    /// Failure of a failed trial.
     pub failure: Option<Failure>,
 }
 
 impl Status {
-    /// Reads the status of the sweep called `name` in `sweep_dir`, to which a search will add so many trials.
+    /// Reads the status of the sweep called `name` in `sweep_dir`, to which a search will add `to_come` trials.
     ///
     /// # Errors
-    /// A corpus that is there and damaged; a directory that cannot be read.
+    /// A corpus that exists and is damaged; a directory that cannot be read.
     pub fn read(
         name: &str,
         sweep_dir: &Path,
@@ -102,7 +102,7 @@ impl Status {
             Ok(queue) => (queue, None),
             Err(error) => (BTreeMap::new(), Some(error.to_string())),
         };
-        // What the ledger says of jobs is the last thing that a driver saw.
+        // The ledger has only the last state of jobs that a driver saw.
         let asked = queue_error.is_none();
         let mut corpora = Corpora::new(data_root);
         let mut found = Vec::new();
@@ -133,14 +133,14 @@ impl Status {
     }
 }
 
-/// What others tell of a trial.
+/// Information about a trial from outside of its directory.
 struct Told<'a> {
-    /// The ledger's last word.
+    /// The last entry of the ledger.
     last: Option<&'a Entry>,
     job: Option<Queued>,
-    /// Slurm's queue was asked.
+    /// Whether Slurm's queue was read.
     asked: bool,
-    /// A driver is at work.
+    /// Whether a driver is running.
     at_work: bool,
 }
 
@@ -187,14 +187,14 @@ impl TrialStatus {
                 status.measure(None);
                 status.failure = Failure::load(&status.run_dir);
             }
-            // What the directory holds is not this trial's, or nobody knows.
+            // The directory's content is not this trial's, or this is not known.
             _ => {}
         }
         Ok(status)
     }
 
-    /// Reads the curves and the attempts of the run. What cannot be read, or is not as the record of a finished run
-    /// says, is not known.
+    /// Reads the curves and the attempts of the run. Files that cannot be read, or differ from the record of a finished
+    /// run, count as unknown.
     fn measure(&mut self, record: Option<&Record>) {
         let rows =
             |file| Row::read_undamaged(&self.run_dir.join(file)).map(|(rows, _)| rows).unwrap_or_default();
@@ -219,7 +219,7 @@ impl TrialStatus {
         }
     }
 
-    /// The trial's line on the board.
+    /// Returns the trial's line on the board.
     pub fn line(&self) -> Line {
         let finished = self.state.state == StateKind::Finished;
         let mut notes = Vec::new();
@@ -258,7 +258,7 @@ impl TrialStatus {
 }
 
 impl Told<'_> {
-    /// The state with what only ledger and queue tell.
+    /// Adds to the state what only the ledger and the queue tell.
     fn add_to(&self, state: TrialState, steps: u64) -> TrialState {
         let kind = state.state;
         if let (Some(job), StateKind::Stopped | StateKind::NeverStarted) = (&self.job, kind) {
@@ -286,7 +286,7 @@ impl Told<'_> {
                 };
                 TrialState { why: Some(why), ..state }
             }
-            // Between two looks of the driver at its processes it may be either.
+            // With a running driver, the process may just have ended or failed without the driver's having seen it yet.
             (StateKind::Stopped, Kind::Started) if !self.at_work => {
                 let at = match state.step {
                     0 => "it begins anew".to_string(),

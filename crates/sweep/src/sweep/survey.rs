@@ -1,4 +1,4 @@
-//! What is finished and what is to be done, before anything starts.
+//! The state of a sweep before anything starts: finished and pending trials.
 
 use super::corpora::Corpora;
 use super::ladder::Climb;
@@ -11,7 +11,7 @@ use crate::results::record::{Failure, Record};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What is there before anything starts.
+/// The state of a sweep's trials before anything starts.
 #[derive(Debug)]
 pub struct Survey {
     /// Identity of every trial, in order.
@@ -22,15 +22,14 @@ pub struct Survey {
     pub failures: BTreeMap<usize, Failure>,
     /// The unfinished trials.
     pub pending: Vec<PendingTrial>,
-    /// With halving, how far each trial got, by number.
+    /// With halving, the progress of each trial, by number.
     pub climbs: BTreeMap<usize, Climb>,
 }
 
-/// Sees what is finished of these trials, the first of which has the number `first`. Generated corpora that are not there are
-/// prepared.
+/// Surveys these trials, the first of which has the number `first`. Prepares generated corpora that do not exist.
 ///
 /// # Errors
-/// A corpus that is not prepared: nothing was started.
+/// A corpus is not prepared: nothing was started.
 pub fn survey(
     trials: &[Trial],
     first: usize,
@@ -50,7 +49,7 @@ pub fn survey(
         let experiment = &trial.experiment;
         let (identity, training) = corpora.identities(experiment)?.expect("its corpus was just opened");
         let run_dir = run_dir(sweep_dir, trial);
-        // The process of a trial whose record is damaged sets it aside, or says why it cannot.
+        // The process of a trial with a damaged record sets the record aside, or states why it cannot.
         let record = Record::readable(&run_dir).filter(|record| record.identity == identity);
         if let Some(halving) = &policy.halving {
             let rungs = halving.rungs(experiment.training.steps);

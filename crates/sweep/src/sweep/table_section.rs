@@ -1,4 +1,4 @@
-//! The `[table]` of a sweep: checked, and as the layout that results are put into.
+//! The `[table]` of a sweep: its checks, and the layout of the results.
 
 use super::combine::about_row;
 use super::section::Row;
@@ -13,7 +13,7 @@ use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 use crate::sequence::distinct;
 
-/// How the results of these trials are laid out in a table.
+/// Returns the layout of these trials' results in a table.
 ///
 /// # Errors
 /// The published table cannot be read.
@@ -51,8 +51,8 @@ pub fn layout(spec: &SweepSpec, trials: &[Trial]) -> Result<Layout> {
     })
 }
 
-/// The label of the row that others are compared with: the one named, the one that repeats the paper's base, or
-/// the one that is called so.
+/// Returns the label of the row with which others are compared: the one that `[table]` names, else the one that repeats
+/// the paper's base, else the one with the label "base".
 pub fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
     let find =
         |is: &dyn Fn(&Trial) -> bool| trials.iter().find(|trial| is(trial)).map(|trial| trial.row.as_str());
@@ -64,10 +64,10 @@ pub fn base<'a>(spec: &'a SweepSpec, trials: &'a [Trial]) -> Option<&'a str> {
         .or_else(|| find(&|trial| trial.system == "base"))
 }
 
-/// The row that `[table]` names as the base.
+/// Checks that the row that `[table]` names as the base exists.
 ///
 /// # Errors
-/// A mistake where there is no such row.
+/// A mistake if there is no such row.
 pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     let Some(base) = &spec.table.base else { return Ok(()) };
     if trials.iter().any(|trial| trial.row == *base) {
@@ -79,7 +79,7 @@ pub fn check_base(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     Err(mistake(format!("table.base = {base:?} is not a row of the sweep"), &place, accepted(base, &labels)))
 }
 
-/// Whether some row has the class of source lengths that a column is of.
+/// Checks that for each column by source length some row has that class of lengths.
 ///
 /// # Errors
 /// A mistake at the column's place.
@@ -100,7 +100,7 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
 }
 
-/// Whether some row has what a column shows: BLEU, for example, is not measured of language models.
+/// Checks that each column is measured in some row: BLEU, for example, is not measured of language models.
 ///
 /// # Errors
 /// A mistake at the column's place.
@@ -113,10 +113,10 @@ pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), accepted(column, &known)))
 }
 
-/// Layout, columns, published rows and peaks that the sweep names.
+/// Checks the layout, columns, published rows and peaks that the sweep names.
 ///
 /// # Errors
-/// All mistakes, at their places.
+/// All mistakes, with their places.
 pub fn check_table(spec: &SweepSpec) -> Result<()> {
     let mut mistakes = Mistakes::default();
     let known = columns(&METRICS);
@@ -141,7 +141,7 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
     mistakes.end(Ok(()))
 }
 
-/// Whether a row's place in the published table is one.
+/// Checks that the published row that a row names exists.
 fn check_paper(row: &Row, published: Option<&Published>) -> Result<()> {
     match (&row.paper, published) {
         (Some(label), Some(table)) => {
@@ -161,10 +161,10 @@ fn check_paper(row: &Row, published: Option<&Published>) -> Result<()> {
     }
 }
 
-/// Whether column `i` of the table is one of those that are known, and stated once.
+/// Checks that column `i` of the table is known, and stated only once.
 fn check_column(spec: &SweepSpec, i: usize, column: &str, known: &[String]) -> Result<()> {
     let place = spec.place(&["table", "columns"], Some(i));
-    // Whether there is such a class, the rows say.
+    // Only the rows tell whether such a class exists.
     let of_class = is_of_class(column)
         && find(&METRICS, column).is_some_and(|(metric, set)| metric.by_length && set == TEST);
     if !known.iter().any(|known| known == column) && !of_class {
@@ -176,7 +176,7 @@ fn check_column(spec: &SweepSpec, i: usize, column: &str, known: &[String]) -> R
     Ok(())
 }
 
-/// Whether layout, columns and the published table go together.
+/// Checks that layout, columns and the published table suit each other.
 fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
     let place = |key: &str| -> Place { spec.place(&["table", key], None) };
     let name = published.map(|published| published.name.as_str());
@@ -204,7 +204,7 @@ fn check_form(spec: &SweepSpec, published: Option<&Published>) -> Result<()> {
     }
 }
 
-/// The nearest name and the list of all.
+/// Returns the nearest name and the list of all.
 fn accepted(name: &str, names: &[impl AsRef<str>]) -> String {
     let names: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
     format!("{}accepted: {}", did_you_mean(name, names.iter().copied()), names.join(", "))

@@ -1,4 +1,4 @@
-//! What git tracks. Where git cannot be asked, everything counts as tracked.
+//! The files that git tracks. If git fails, everything counts as tracked.
 
 use crate::files;
 use crate::subprocess::{LOCAL, git, output_within};
@@ -8,29 +8,29 @@ use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// The repositories that were asked so far.
+/// The files of the repositories that were asked so far.
 #[derive(Debug, Default)]
 pub struct Tracked {
-    /// What git tracks of each, or why that is not known. By the directory with `.git`, without symbolic links.
+    /// The tracked files of each repository, or git's error; by the directory with `.git`, without symbolic links.
     repositories: BTreeMap<PathBuf, Result<BTreeSet<PathBuf>, String>>,
-    /// `GIT_DIR` names a repository whose files may be anywhere.
+    /// Whether `GIT_DIR` is set: its repository may track files anywhere.
     elsewhere: bool,
 }
 
 impl Tracked {
-    /// With the repository that this process's environment may name.
+    /// Starts without asked repositories, and reads `GIT_DIR` from the environment.
     pub fn of_environment() -> Self {
         Tracked { elsewhere: std::env::var_os("GIT_DIR").is_some(), ..Tracked::default() }
     }
 
-    /// Why a file, or a directory with all below, must stay; none if git tracks nothing of it.
+    /// Returns the reason why a file, or a directory with its content, must stay; None if git tracks nothing of it.
     pub fn keeps(&mut self, path: &Path) -> Option<String> {
         if self.elsewhere {
             return Some(
                 "GIT_DIR is set, so that its repository is not known; unset it to remove this".into(),
             );
         }
-        // Of a link the link itself is tracked.
+        // A link itself may be tracked, not its target.
         let place = match files::parent(path).canonicalize() {
             Ok(folder) => folder.join(path.file_name().unwrap_or_default()),
             Err(error) => return Some(format!("its place cannot be found: {error}")),
@@ -47,7 +47,7 @@ impl Tracked {
     }
 }
 
-/// The files of the repository in `root` that git tracks.
+/// Returns the files that git tracks in the repository at `root`.
 fn ask(program: &str, root: &Path) -> Result<BTreeSet<PathBuf>, String> {
     let mut command = git(program, root);
     command.args(["ls-files", "-z", "--full-name", "."]);

@@ -1,4 +1,4 @@
-//! One trial of a sweep: a row with a seed, its experiment, and where its run is.
+//! One trial of a sweep: a row with a seed, its experiment, and its run directory.
 
 use crate::config::{Experiment, configuration_hash};
 use crate::error::Place;
@@ -9,42 +9,42 @@ use crate::train::TaskKind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// One row with one seed.
+/// A trial: one row with one seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// The row's label, the section's and the choices' parts included: the name of its directory.
+    /// The row's label, with the parts of its section and choices. It is the name of the row's directory.
     pub row: String,
     /// The same without the section's label: rows of several sections may share it.
     pub system: String,
-    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    /// The label without the parts that are made of settings and their values; None if nothing is left.
     pub name: Option<String>,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
     pub seed: u64,
-    /// What sets the row apart from the others, as (key, value in TOML).
+    /// The changes of the row, as (key, value in TOML).
     pub changes: Vec<(String, String)>,
     /// The keys that axes, zips, points and draws change in this row.
     pub varied: Vec<String>,
     /// The keys that the row or its choices state and a `--set` replaces.
     pub replaced: Vec<String>,
-    /// Resolved and checked; its label is the row's, its seed the trial's.
+    /// The experiment, resolved and checked; its label is the row's, and its seed the trial's.
     pub experiment: Experiment,
-    /// Where the row is stated.
+    /// The place for messages about the row.
     pub place: Place,
 }
 
-/// What the models of these trials learn to do.
+/// Returns the tasks of these trials' models, each once.
 pub fn tasks(trials: &[Trial]) -> Vec<TaskKind> {
     distinct(trials.iter().map(|trial| trial.experiment.task()))
 }
 
-/// Where a trial of the sweep in `sweep_dir` lives.
+/// Returns the run directory of a trial of the sweep in `sweep_dir`.
 pub fn run_dir(sweep_dir: &Path, trial: &Trial) -> PathBuf {
     run_paths::run_dir(sweep_dir, &trial.row, trial.seed)
 }
 
-/// Whether a record is of the settings and the seed of a trial. On which data it rests is stated in the record alone.
+/// Whether a record has the settings and the seed of a trial. Its data are not compared.
 pub fn is_of(trial: &Trial, record: &Record) -> bool {
     record.configuration_hash == configuration_hash(&trial.experiment) && record.seed == trial.seed
 }

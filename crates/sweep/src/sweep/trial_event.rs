@@ -1,15 +1,15 @@
-//! What the process of a trial tells its sweep while it trains.
+//! The events that the process of a trial sends to its sweep during the training.
 
 use crate::error::Result;
 use crate::telemetry::observer::{Observer, Report};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
 
-/// What a trial's process tells the sweep, one JSON text a line.
+/// An event of a trial's process, sent as one JSON object per line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrialEvent {
-    /// Updates that earlier attempts did.
+    /// The training begins; the number of updates that earlier attempts did.
     Begin(u64),
     Report(Report),
     /// A measurement between updates: `dev/bleu`.
@@ -21,7 +21,7 @@ pub enum TrialEvent {
     Message(String),
 }
 
-/// Tells the sweep through standard output. A sweep that is gone does not hear it.
+/// Sends events to the sweep through standard output. If the sweep has ended, they are lost.
 pub struct EventPipe;
 
 impl EventPipe {

@@ -1,27 +1,27 @@
-//! Which trial a worker takes next: what is pending, what somebody else is at, what halving lets go on.
+//! Chooses the next trial of a worker: pending trials, except those of other processes, and paused ones of halving.
 
 use super::ladder::{Climb, Ladder};
 use super::policy::Policy;
 use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One trial that is to be run.
+/// A trial that is to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PendingTrial {
-    /// Its number among the sweep's trials.
+    /// The trial's number in the sweep.
     pub trial: usize,
     pub identity: String,
     /// Shared by trials that only decode differently; see `config::training_identity`.
     pub training: String,
-    /// Attempts of this call that failed.
+    /// Number of attempts in this call that failed.
     pub failures: u32,
 }
 
-/// The work that a worker gets at a time: a pending trial, and how far it is to go.
+/// The work that a worker gets at a time: a pending trial, and the update at which it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     pub pending: PendingTrial,
-    /// Pause after this update; absent: finish.
+    /// The update after which it pauses; None: it finishes.
     pub until: Option<u64>,
 }
 
@@ -29,18 +29,18 @@ pub struct Turn {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     Run(Turn),
-    /// The next draw of a search, which is to be [added](Queue::add).
+    /// Make the next draw of a search, and [add](Queue::add) it.
     Draw,
-    /// Everything that is left waits for somebody: ask again soon.
+    /// Everything that is left waits for another trial or process: ask again soon.
     Wait,
     Done,
 }
 
-/// Where halving holds a trial.
+/// The comparison at which halving holds a trial.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {
     pub step: u64,
-    /// The dev loss at an update of a comparison, as far as the trial got there.
+    /// The dev loss at that update.
     pub loss: f64,
 }
 
@@ -48,7 +48,7 @@ pub struct Held {
 #[derive(Debug)]
 pub struct Queue {
     fresh: Vec<PendingTrial>,
-    /// Those that halving compares; they go on or never do.
+    /// Trials that wait at a comparison of halving; some never continue.
     paused: Vec<PendingTrial>,
     ladder: Ladder,
     running: Vec<PendingTrial>,
@@ -58,7 +58,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// `climbs` tells, with halving, how far all trials got, also those that are not pending.
+    /// Creates the queue. `climbs` has, with halving, the progress of all trials, also of those that are not pending.
     pub fn new(pending: Vec<PendingTrial>, climbs: BTreeMap<usize, Climb>, policy: &Policy) -> Self {
         let mut queue = Queue {
             fresh: Vec::new(),
@@ -72,12 +72,12 @@ impl Queue {
         queue
     }
 
-    /// Trials that nobody has begun or that wait for their next attempt.
+    /// Returns the number of trials that have not begun or that wait for their next attempt.
     pub fn waiting(&self) -> usize {
         self.fresh.len()
     }
 
-    /// Trials that halving let go no further.
+    /// Returns the number of trials that halving has stopped.
     pub fn halved(&self) -> usize {
         self.paused.len()
     }
@@ -92,8 +92,8 @@ impl Queue {
         self.fresh.extend(fresh);
     }
 
-    /// How far a trial got that halving holds, and its dev loss there; with a step, also of one that went on, its dev loss at
-    /// the comparison at that update.
+    /// Returns the update at which halving holds a trial, and its dev loss there. With `step`, returns the dev loss at
+    /// the comparison at that update, also of a trial that went on.
     pub fn held(&self, trial: usize, step: Option<u64>) -> Option<Held> {
         let climb = self.ladder.climb(trial)?;
         match step {
@@ -105,15 +105,15 @@ impl Queue {
         }
     }
 
-    /// The next turn. `is_free` tells whether no other process is at a pending trial, `may_draw` whether a search has draws
-    /// to come: they come before the last comparisons, and only when no trial waits, so that they know as much as they can.
+    /// Returns the next step. `is_free` tells whether no other process works on a pending trial; `may_draw`, whether a
+    /// search has further draws. They come before the last comparisons, and only if no trial waits, to use all results.
     pub fn next(&mut self, may_draw: bool, is_free: impl Fn(&PendingTrial) -> Result<bool>) -> Result<Next> {
         let may_draw = may_draw && self.started.len() < self.max_trials;
         let alone = self.running.is_empty();
         let exhausted = !may_draw && self.fresh.iter().all(|pending| !self.within_budget(pending));
         let mut held = false;
         for trial in self.ladder.candidates(alone && exhausted) {
-            // Others were not asked for.
+            // Other trials were not selected.
             let Some(at) = self.paused.iter().position(|pending| pending.trial == trial) else { continue };
             if !self.within_budget(&self.paused[at]) {
                 continue;
@@ -141,11 +141,11 @@ impl Queue {
         if may_draw && !blocked {
             return Ok(Next::Draw);
         }
-        // A running trial may fail and be tried again, or let another one go on.
+        // A running trial may fail and be tried again, or let another one continue.
         Ok(if held || blocked || !alone { Next::Wait } else { Next::Done })
     }
 
-    /// Whether a trial can start now. Trials that only decode differently wait for the one that trains for all of them.
+    /// Whether a trial can start now. Trials that differ only in decoding wait for the one that trains for all of them.
     fn is_open(
         &self,
         pending: &PendingTrial,
@@ -164,31 +164,31 @@ impl Queue {
         Turn { until: self.ladder.until(pending.trial), pending }
     }
 
-    /// The turn is over: the trial failed for good or was stopped.
+    /// Ends a turn: the trial failed for good or was stopped.
     pub fn settle(&mut self, turn: &Turn) {
         self.running.retain(|pending| pending.trial != turn.pending.trial);
     }
 
-    /// The trial finished. `measured` reads its dev losses by update, which halving alone wants to know.
+    /// Ends a turn of a trial that finished. `measured` reads its dev losses by update; called only with halving.
     pub fn finish(&mut self, turn: &Turn, measured: impl FnOnce() -> BTreeMap<u64, f64>) {
         self.settle(turn);
         self.ladder.finish(turn.pending.trial, measured);
     }
 
-    /// The trial paused at `turn.until` with this dev loss.
+    /// Ends a turn of a trial that paused at `turn.until` with this dev loss.
     pub fn pause(&mut self, turn: &Turn, dev_loss: f64) {
         self.settle(turn);
         self.ladder.pause(turn.pending.trial, dev_loss);
         self.paused.push(turn.pending.clone());
     }
 
-    /// The trial is to be tried again, behind the others.
+    /// Ends a turn of a trial that is to be tried again, behind the others.
     pub fn retry(&mut self, turn: &Turn) {
         self.settle(turn);
         self.fresh.push(PendingTrial { failures: turn.pending.failures + 1, ..turn.pending.clone() });
     }
 
-    /// The trial is to go on, behind the others: nothing failed.
+    /// Ends a turn of a trial that is to continue, behind the others, without a failure.
     pub fn requeue(&mut self, turn: &Turn) {
         self.settle(turn);
         self.fresh.push(turn.pending.clone());
@@ -332,7 +332,7 @@ mod tests {
         queue.pause(&first, 3.0);
         assert_eq!(queue.held(0, None), Some(Held { step: 10, loss: 3.0 }));
         assert_eq!(queue.held(0, Some(10)), queue.held(0, None));
-        // Alone at its comparison, it goes on only when no draw is to come.
+        // Alone at its comparison, it continues only if no further draw is to come.
         assert_eq!(next(&mut queue), Next::Draw);
         let (others, climbs) = compared(1..3, &[10]);
         queue.add(others, climbs);

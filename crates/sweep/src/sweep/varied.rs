@@ -1,4 +1,4 @@
-//! Which settings set the rows of a sweep apart, and the value that each row has of them.
+//! The settings in which the rows of a sweep differ, and the values of each row.
 
 use super::trial::Trial;
 use crate::config::Experiment;
@@ -8,7 +8,7 @@ use crate::config::settings::settings_by_key;
 use crate::results::varied::{self, RowSettings, VariedSetting};
 use serde_json::Value;
 
-/// Names that columns beside those of settings have, and words that stand for a row itself.
+/// Names of columns that are not settings, and words for a row itself.
 const TAKEN: [&str; 7] = ["row", "group", "n", "seed", "seeds", "parameters", "steps"];
 
 /// Returns the settings that differ among rows, each given by one of its trials, and the values that every row has. Settings
@@ -28,7 +28,7 @@ pub fn varied(rows: &[&Trial]) -> (Vec<VariedSetting>, Vec<RowSettings>) {
     (settings, values)
 }
 
-/// The values that hold in the end, without those that another setting switches off.
+/// Returns the final values, without those that another setting switches off.
 fn values(experiment: &Experiment, keys: &[(String, bool)]) -> RowSettings {
     let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let off: Vec<&str> = idle(experiment).into_iter().filter(|idle| idle.off).map(|idle| idle.key).collect();
@@ -37,7 +37,7 @@ fn values(experiment: &Experiment, keys: &[(String, bool)]) -> RowSettings {
     wanted.filter_map(|(key, _)| Some((key.clone(), scalar(all.remove(key)?)))).collect()
 }
 
-/// A value that is no number, truth value or text, as a text.
+/// Turns a value that is no number, truth value or text into a text.
 fn scalar(value: Value) -> Value {
     match value {
         Value::Number(_) | Value::Bool(_) | Value::String(_) => value,
@@ -95,7 +95,7 @@ mod tests {
             names(&settings),
             [("activation", true), ("d_k", true), ("layers", false), ("d_ff", false)]
         );
-        // What is left out of files has its default.
+        // Settings that are left out of files have their defaults.
         assert_eq!(
             values[0],
             json!({ "model.activation": "relu", "model.d_k": 16, "model.layers": 2, "model.d_ff": 128 })

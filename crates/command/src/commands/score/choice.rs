@@ -1,4 +1,4 @@
-//! Which metric, and how: from options to what [`crate::score`] computes.
+//! Builds the metrics of [`crate::score`] from the options of the command line.
 
 use super::arguments::{Arguments, MetricName, TokenizerName};
 use super::input::RunText;
@@ -83,7 +83,7 @@ pub(super) fn metrics(
     Ok(metrics)
 }
 
-/// Refuses an option that none of the metrics would heed.
+/// Refuses an option that has no effect on any of the metrics.
 pub(super) fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Result<()> {
     let asked = |name| metrics.contains(&name);
     let (bleu, chrf, ter) = (asked(MetricName::Bleu), asked(MetricName::Chrf), asked(MetricName::Ter));
@@ -135,7 +135,7 @@ fn smoothing(arguments: &Arguments) -> Result<Smoothing> {
     }
 }
 
-/// How multi-BLEU tokenises, if it does. What runs have translated is raw text.
+/// Returns the Moses rules of multi-BLEU's tokenisation; None for tokenised text. Translations of runs are raw text.
 fn moses_tokens(arguments: &Arguments, of_runs: Option<&RunText>) -> Result<Option<MosesTokens>> {
     let moses = matches!(arguments.tokenize, Some(TokenizerName::Moses)) || of_runs.is_some();
     let language = match (arguments.language, of_runs) {

@@ -1,4 +1,4 @@
-//! What is scored: files, or the translations that runs have left.
+//! The texts to score: files, or the stored translations of runs.
 
 use crate::data::recipe::{Side, TextFormat};
 use crate::data::sentences::TextReader;
@@ -14,25 +14,25 @@ use std::path::{Path, PathBuf};
 
 /// One or two sets of sentences, each translated by the same systems.
 pub(super) struct Given {
-    /// As they are shown: paths of files or of runs. The first is the baseline.
+    /// Paths of the files or runs, as they are shown. The first is the baseline.
     pub systems: Vec<String>,
     pub sets: Vec<Set>,
-    /// What runs say of their text, so that no option has to.
+    /// The casing and the target language of the runs' text; None for files.
     pub of_runs: Option<RunText>,
 }
 
-/// Translations of the same sentences and what they are compared with.
+/// Translations of the same sentences, and their references.
 pub(super) struct Set {
-    /// Of runs.
+    /// The split of the runs; None for files.
     pub split: Option<Split>,
-    /// In the order of the systems.
+    /// By system, then by sentence.
     pub hypotheses: Vec<Vec<String>>,
     pub references: Vec<Vec<String>>,
-    /// What the systems' records say: `perplexity` and `word_perplexity`.
+    /// By system: `perplexity` and `word_perplexity`, as far as its record has them.
     pub recorded: Vec<Vec<(&'static Metric, f64)>>,
 }
 
-/// What runs that can be compared have in common.
+/// Properties of the runs' text, which must be equal in all runs that are compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RunText {
     pub lowercase: bool,
@@ -131,7 +131,7 @@ impl Given {
     }
 }
 
-/// The lines of a file; of `.sgm`, `.sgml` and `.xml` the segments, as corpora are read.
+/// Reads the lines of a file, or the segments of `.sgm`, `.sgml` and `.xml`, as corpora are read.
 fn read(path: &Path) -> Result<Vec<String>> {
     if path.as_os_str() == STANDARD_INPUT || TextFormat::of_name(path) != TextFormat::Segments {
         return read_lines(path);
@@ -154,7 +154,7 @@ fn read(path: &Path) -> Result<Vec<String>> {
     }
 }
 
-/// The lines of a text file, plain or compressed by gzip, bzip2, xz or zstd. Tells of a byte-order mark, which is no text.
+/// Reads the lines of a text file, plain or compressed by gzip, bzip2, xz or zstd. Reports and drops a byte-order mark.
 ///
 /// # Errors
 /// A user error where the file is missing, damaged or no text.

@@ -10,10 +10,10 @@ use crate::score::{
 };
 use serde_json::{Map, Value, json};
 
-/// All that was counted.
+/// The counts of every metric.
 pub(super) struct Report(pub(super) Vec<Scored>);
 
-/// A metric and what it has counted, by set and system.
+/// A metric and its counts, by set and system.
 pub(super) struct Scored {
     name: &'static str,
     pub(super) metric: Box<dyn Metric>,
@@ -41,7 +41,7 @@ impl Report {
         Ok(Report(scored.collect::<Result<_>>()?))
     }
 
-    /// Every metric's scores with its signature below, and what the records of runs say.
+    /// Returns the scores of every metric with its signature below, and the perplexities in the records of runs.
     pub fn text(&self, given: &Given, arguments: &Arguments) -> Result<String> {
         let several = given.systems.len() > 1;
         let shown = |set: &Set, system: usize| {
@@ -69,7 +69,7 @@ impl Report {
         Ok(text)
     }
 
-    /// Of files an object by metric, or a list of them with their names; of runs such an object for each set.
+    /// Returns an object by metric, or a list of such objects with the systems' names; for runs, this for each set.
     pub fn json(&self, given: &Given, arguments: &Arguments) -> Result<Value> {
         let mut sets = Map::new();
         for (number, set) in given.sets.iter().enumerate() {
@@ -103,7 +103,7 @@ impl Report {
         Ok(Value::Object(sets))
     }
 
-    /// A row a line of text: the only system's scores in the order of the metrics, separated by tabs.
+    /// Returns one line per sentence: the only system's scores in the order of the metrics, separated by tabs.
     ///
     /// # Errors
     /// A user error where there are two sets.
@@ -175,13 +175,13 @@ impl Scored {
     }
 }
 
-/// How many bootstrap resamples the arguments ask for, if any.
+/// Returns the number of bootstrap resamples that the arguments ask for; None without a bootstrap.
 fn bootstrap_resamples(arguments: &Arguments) -> Option<u32> {
     let asked = arguments.confidence || arguments.paired_bs;
     asked.then(|| arguments.resamples.unwrap_or(BOOTSTRAP_RESAMPLES))
 }
 
-/// How many trials of approximate randomisation the arguments ask for, if any.
+/// Returns the number of trials of approximate randomisation that the arguments ask for; None without such a test.
 fn randomization_trials(arguments: &Arguments) -> Option<u32> {
     arguments.paired_ar.then(|| arguments.resamples.unwrap_or(RANDOMIZATION_TRIALS))
 }

@@ -31,7 +31,7 @@ pub(super) fn are_scored(arguments: &Arguments) -> Result<bool> {
     }
 }
 
-/// Prints what EVALB prints of the stored parses of each run.
+/// Prints EVALB's scores of the stored parses of each run.
 ///
 /// # Errors
 /// A user error for options of other metrics, and where data are not prepared; a failure where parses are not as recorded.

@@ -1,4 +1,4 @@
-//! sacreBLEU's habits: its words on the command line, and its forms of output.
+//! sacreBLEU's conventions: its options on the command line, and its forms of output.
 
 use super::arguments::{Arguments, Format, MetricName};
 use super::output::{Report, Scored};
@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use std::ffi::OsString;
 
-/// Options that sacreBLEU's command line has, most of one dash and several letters, with their names on this one.
+/// Options of sacreBLEU's command line, most with one dash and several letters, and their names in `ablate score`.
 const SHORT_WORDS: [(&str, &str); 14] = [
     ("-tok", "--tokenize"),
     ("-lc", "--lowercase"),
@@ -30,8 +30,8 @@ const SHORT_WORDS: [(&str, &str); 14] = [
 /// [`Places`](crate::commands::Places).
 const GLOBAL_OPTIONS: [&str; 3] = ["--data", "--results", "--color"];
 
-/// The words of a command line in which those of `ablate score` that sacreBLEU writes otherwise are written as here:
-/// `-tok intl`, and metrics separated by blanks.
+/// Rewrites options of `ablate score` that have sacreBLEU's form: `-tok intl`, and metrics separated by blanks. Other
+/// words stay as they are.
 pub fn words(words: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let words: Vec<OsString> = words.into_iter().collect();
     let Some(command) = command_of(&words).filter(|&place| words[place] == "score") else { return words };
@@ -108,7 +108,7 @@ impl Report {
         Ok(scored.iter().map(line).collect())
     }
 
-    /// A line for each sentence.
+    /// Returns one line per sentence.
     fn sentences(&self, arguments: &Arguments) -> Result<String> {
         let [scored] = &self.0[..] else {
             return Err(Error::user(
@@ -170,7 +170,7 @@ impl Printed<'_> {
         self.score() + &details.unwrap_or_default()
     }
 
-    /// The keys in sacreBLEU's order, those of the signature last.
+    /// Returns the JSON object with the keys in sacreBLEU's order, those of the signature last.
     fn object(&self) -> String {
         // The text is a formatted number, so that it can be read as one.
         let number = |text: &str| json!(text.parse::<f64>().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! One call of `ablate sweep` once everything is checked.
+//! One call of `ablate sweep` after all checks: it runs trials and writes records and tables.
 
 use crate::commands::{print_styled, screen};
 use crate::error::Result;
@@ -26,7 +26,7 @@ use crate::telemetry::format::counted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// One call of the command.
+/// The inputs of one call of `ablate sweep`.
 pub struct Call<'a> {
     pub spec: &'a SweepSpec,
     pub sweep_file: &'a Path,
@@ -41,7 +41,7 @@ pub struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// Runs what is to be run, and writes and prints the table. `tally` counts the trials, also before an error.
+    /// Runs the pending trials, and writes and prints the table. `tally` holds the counts also after an error.
     pub fn run(&self, corpora: &mut Corpora, work: &mut Work<'a>, tally: &mut Tally) -> Result<()> {
         let Scheduler { results, sweep_dir, policy, progress, .. } = *self.scheduler;
         let Call { workers, data_root, .. } = *self;
@@ -123,8 +123,8 @@ impl<'a> Call<'a> {
         self.tabulate(work, view.as_mut())
     }
 
-    /// Tells a search what is known, and has the ledger state the draws that are there from the start. Gives how many trials
-    /// are still to be drawn.
+    /// Tells the search which trials are over, and writes its first draws to the ledger. Returns the number of trials
+    /// that are still to be drawn.
     fn begin_search(
         &self,
         work: &mut Work,
@@ -184,7 +184,7 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
-    /// Tells whoever watches, and the ledger once, which trials committed records stand for.
+    /// Reports the trials that committed records stand for: on the display, and once in the ledger.
     fn note_reused(&self, work: &Work) -> Result<()> {
         let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
         let Work { trials, reused, .. } = work;
@@ -223,7 +223,7 @@ impl<'a> Call<'a> {
         }
         let sources = collect::Sources { spec: self.spec, sweep_dir, trials, records: &records, reused };
         let (table, counts) = collect::table(&sources, self.data_root)?;
-        // Kept first: standard output may be full. What cannot be kept is shown all the same.
+        // Files first: standard output may be full. If they cannot be written, the table is still printed.
         let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
         // Without any result, and without records and tables of earlier calls, there is nothing to keep.
         let has_results = collect::has_ended(sweep_dir, trials, &records)
@@ -233,7 +233,7 @@ impl<'a> Call<'a> {
             true => collect::write(self.sweep_file, sweep_dir, (&table, &counts), trials, &records, &to_come),
             false => Ok(Vec::new()),
         };
-        // Standard output has events with --json. A table without values tells nothing.
+        // With --json, standard output is for events. A table without values is not shown.
         let is_shown = !progress.is_json() && records.iter().any(Option::is_some);
         let shown = match is_shown {
             true => print_styled(&Tabulated::of(&table)?.terminal(screen())),
@@ -254,7 +254,7 @@ impl<'a> Call<'a> {
 fn threads(trials: &[Trial], pending: &[PendingTrial]) -> usize {
     let of = |trial: &Trial| trial.experiment.run.threads;
     let stated: Vec<usize> = match pending.is_empty() {
-        // All that is to run is still to be drawn.
+        // All trials to run are still to be drawn.
         true => trials.iter().map(of).collect(),
         false => pending.iter().map(|pending| of(&trials[pending.trial])).collect(),
     };

@@ -22,7 +22,7 @@ use crate::telemetry::console::print_message;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Holds what a call plans or trains, where, and on what.
+/// A checked sweep: its trials, its directory, and the devices or the cluster that trains it.
 pub struct Ready<'a> {
     pub spec: SweepSpec,
     pub trials: Vec<Trial>,
@@ -40,10 +40,10 @@ pub struct Ready<'a> {
 }
 
 impl<'a> Ready<'a> {
-    /// Checks everything that can be refused before the first trial, and says what a user may not have meant.
+    /// Checks everything that can be refused before the first trial, and prints notes on likely mistakes.
     ///
     /// # Errors
-    /// The first thing that is wrong, in words for the user.
+    /// The first problem that is found.
     pub fn check(arguments: &Arguments, sweep: OpenSweep, places: &'a Places) -> Result<Self> {
         let OpenSweep { spec, mut trials, dir: sweep_dir, search } = sweep;
         directory::check(&sweep_dir)?;
@@ -120,7 +120,7 @@ fn check_text(corpora: &mut Corpora, trials: &[Trial], search: Option<&Drawing>)
     search.filter(|search| search.to_come() > 0).map_or(Ok(()), |search| search.drawer.probe_text(corpora))
 }
 
-/// Refuses what a search cannot do on a cluster: it learns from trials that are finished.
+/// Refuses options with which a search cannot run on a cluster: it learns from finished trials.
 fn check_search_on_slurm(arguments: &Arguments, slurm: &SlurmSpec) -> Result<()> {
     if arguments.detach {
         return Err(Error::user(
@@ -137,8 +137,8 @@ fn check_search_on_slurm(arguments: &Arguments, slurm: &SlurmSpec) -> Result<()>
     Ok(())
 }
 
-/// The cards called `names` with what the trials take of them. Each of the further trials `to_come` counts like the
-/// largest of those.
+/// Returns the cards called `names`, with the memory that each trial needs. Each of the `to_come` trials that are still
+/// to be drawn counts like the largest of `trials`.
 fn pool(names: &[String], trials: &[Trial], to_come: usize, places: &Places) -> Result<CardPool> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     let cards = cards::list().map_err(|error| {

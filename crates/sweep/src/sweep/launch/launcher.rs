@@ -13,93 +13,93 @@ use std::time::Duration;
 /// A trial to run, whose directory is ready.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
-    /// Its number among the sweep's trials, by which its updates are told apart.
+    /// The trial's number in the sweep, which its updates carry.
     pub trial: usize,
-    /// What people call it.
+    /// The name of the trial for messages.
     pub name: String,
     pub identity: String,
     pub run_dir: PathBuf,
-    /// Pause after this update; absent: finish.
+    /// The update after which it pauses; None: it finishes.
     pub until: Option<u64>,
 }
 
-/// Something that happened, to the trial of that number.
+/// An event of the launcher; most are about the trial with the given number.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Update {
-    /// For people, of no trial in particular.
+    /// A message for the user, not about a particular trial.
     Message(String),
-    /// For the ledger.
+    /// An entry for the ledger.
     Noted(usize, Kind, String),
-    /// It begins to run.
+    /// The trial begins to run.
     Begun(usize),
-    /// Its process tells how far it is.
+    /// An event from the trial's process.
     Event(usize, TrialEvent),
-    /// It is over, and its place is free.
+    /// The trial's process has ended, and its place is free.
     Ended(usize, Ending),
 }
 
-/// How a trial's process ended.
+/// The way in which a trial's process ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
     Finished,
-    /// To be started again: its state is saved.
+    /// Stopped with a saved state; to be started again.
     Stopped,
-    /// To be started again, however often, for the reason in words: its place was taken away and it got further before,
-    /// or another process was at it.
+    /// To be started again, however often, for the given reason: the trial lost its place after it had made progress,
+    /// or another process works on it.
     Requeued(String),
-    /// Nobody is to start it again for now, for the reason in words.
+    /// Not to be started again for now, for the given reason.
     Left(String),
     Failed {
         kind: FailureKind,
-        /// In words.
+        /// Text for the user.
         reason: String,
-        /// The log's last lines.
+        /// The last lines of the log.
         detail: String,
     },
 }
 
-/// What launchers need to know of a sweep.
+/// The properties of a sweep that launchers need.
 pub struct Setup<'a> {
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
     pub results: &'a Path,
-    /// Trials that run at once on this machine.
+    /// Number of trials that run at once on this machine.
     pub workers: usize,
-    /// Trials that are to run.
+    /// Number of trials to run.
     pub trials: usize,
-    /// Threads that trials state; 0 leaves them open.
+    /// Number of threads that trials state; 0 leaves it open.
     pub threads: usize,
     /// The cards that trials on this machine are spread over, if there are any.
     pub pool: Option<&'a CardPool>,
     pub slurm: &'a SlurmSpec,
 }
 
-/// A job that an earlier driver has started.
+/// A job that an earlier driver started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EarlierJob {
-    /// The update after which it pauses; absent: it finishes.
+    /// The update after which it pauses; None: it finishes.
     pub until: Option<u64>,
 }
 
-/// Runs trials, each in a process of its own.
+/// Runs trials, each as a separate process.
 pub trait Launcher {
-    /// How many run where, for people: `up to 2 at once`.
+    /// Describes how many trials run and where, for the user: `up to 2 at once`.
     fn describe(&self) -> String;
 
-    /// Trials that may be on their way at once.
+    /// Returns the number of trials that may run, or wait as jobs, at the same time.
     fn places(&self) -> usize;
 
-    /// Threads of a trial that leaves their number open.
+    /// Returns the number of threads of a trial that leaves it open.
     fn threads(&self) -> usize;
 
-    /// Whether there is room for the trial with this number, beside a place; if not, it has to wait.
+    /// Whether the resources suffice for the trial with this number, apart from a free place. If not, it has to wait.
     fn has_room(&self, _trial: usize) -> bool {
         true
     }
 
-    /// The job that an earlier driver has started for the trial, if it has not ended or nobody knows yet how. The trial's
-    /// directory must be left alone; [`start`](Self::start) only begins to look after it.
+    /// Returns the job that an earlier driver started for the trial, unless it is known to have ended. The trial's
+    /// directory must not be changed; [`start`](Self::start) then only takes over the watching.
     fn job(&self, _run_dir: &Path, _identity: &str) -> Option<EarlierJob> {
         None
     }
@@ -107,13 +107,13 @@ pub trait Launcher {
     /// Starts a trial, at the latest with the next [`updates`](Self::updates).
     fn start(&mut self, order: Order) -> Result<()>;
 
-    /// What happened since the last call, in order. Waits for it, but not much longer than `patience`.
+    /// Returns the events since the last call, in order. Waits for one, but not much longer than `patience`.
     fn updates(&mut self, patience: Duration) -> Result<Vec<Update>>;
 
     /// Asks every trial to save its state and stop.
     fn stop(&mut self);
 
-    /// Where trials go on without their driver: what to tell a user who ends it. They are then looked after no longer.
+    /// Gives up trials that continue without their driver. Returns a message for the user; None if none continue.
     fn leave(&mut self) -> Option<String> {
         None
     }

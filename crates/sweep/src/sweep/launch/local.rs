@@ -13,17 +13,17 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Runs up to so many trials at once on this machine, each on processors of its own where they suffice.
+/// Runs up to `workers` trials at once on this machine, each on its own processors if there are enough.
 pub struct Local {
     data_root: PathBuf,
     results: PathBuf,
     threads: usize,
-    /// The processors of each place, if they are split.
+    /// The processors of each place, if they are divided.
     cores: Option<Vec<Cores>>,
     workers: usize,
-    /// No more than there are trials.
+    /// Number of places: the workers, but no more than there are trials.
     places: usize,
-    /// Places that nobody has, the next one last.
+    /// Free places, the next one last.
     free: Vec<usize>,
     /// Process number and place of each running trial.
     running: BTreeMap<usize, (u32, usize)>,
@@ -43,7 +43,7 @@ impl Local {
         Local {
             data_root: data_root.to_path_buf(),
             results: results.to_path_buf(),
-            // Of all workers: the bytes of a trial must not depend on how many are left.
+            // Divided among all workers: the result of a trial must not depend on how many trials are left.
             threads: share(workers),
             // A trial on a card has threads beside `run.threads`, which wait for the card.
             cores: setup.pool.is_none().then(|| Cores::split(places, share(places))).flatten(),
@@ -56,7 +56,7 @@ impl Local {
         }
     }
 
-    /// The environment that shows the trial its card alone, which its log names.
+    /// Assigns a card to the trial, notes it in the log, and returns the environment that shows only this card.
     fn environment(&mut self, order: &Order) -> Result<Vec<(&'static str, String)>> {
         let Some(card) = self.pool.as_mut().and_then(|pool| pool.enter(order.trial)) else {
             return Ok(Vec::new());
@@ -100,7 +100,7 @@ impl Launcher for Local {
         self.free.pop();
         self.running.insert(order.trial, (child.id(), place));
         let tell = self.told.0.clone();
-        // The driver is there to hear it, and where it is not, nobody minds.
+        // The driver receives this; without a driver, no one needs it.
         let _ = tell.send(Update::Begun(order.trial));
         std::thread::spawn(move || {
             let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);

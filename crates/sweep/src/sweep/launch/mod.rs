@@ -1,4 +1,4 @@
-//! The launchers, which decide where the trials of a sweep run: a file for each. The driver knows only their interface.
+//! The launchers, which decide where the trials of a sweep run: one file for each. The driver knows their interface.
 
 pub mod launcher;
 pub mod local;
@@ -23,7 +23,7 @@ impl LauncherKind {
     /// Checks that trials can be launched, before anything is written.
     ///
     /// # Errors
-    /// A user error: settings and paths that cannot be, programs that are missing.
+    /// A user error for invalid settings and paths, and for missing programs.
     pub fn check(self, slurm: &SlurmSpec, sweep_dir: &Path, data_root: &Path) -> Result<()> {
         match self {
             LauncherKind::Local => Ok(()),
@@ -31,7 +31,7 @@ impl LauncherKind {
         }
     }
 
-    /// The launcher for a sweep whose directory is there.
+    /// Opens the launcher for a sweep whose directory exists.
     pub fn open(self, setup: &Setup) -> Result<Box<dyn Launcher>> {
         Ok(match self {
             LauncherKind::Local => Box::new(Local::new(setup)),

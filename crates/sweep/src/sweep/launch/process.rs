@@ -1,4 +1,4 @@
-//! One trial as a process of its own, so that no crash takes others along.
+//! A trial as a separate process, so that its crash does not affect others.
 
 use super::launcher::Ending;
 use crate::error::{BUSY_CODE, DIVERGED_CODE, Error, OUT_OF_MEMORY_CODE, Result, STOPPED_CODE, USER_CODE};
@@ -17,8 +17,8 @@ use std::sync::LazyLock;
 pub struct Cores(Vec<usize>);
 
 impl Cores {
-    /// Splits this process's processors among `workers` that use `threads` each; none if they do
-    /// not suffice. Workers that share processors slow each other down several times.
+    /// Divides this process's processors among `workers` with `threads` each; None if there are not enough. Workers
+    /// that share processors slow each other down several times.
     pub fn split(workers: usize, threads: usize) -> Option<Vec<Cores>> {
         let all = allowed_cores()?;
         (threads > 0 && workers * threads <= all.len())
@@ -37,19 +37,19 @@ fn allowed_cores() -> Option<Vec<usize>> {
     }
 }
 
-/// The signal that a trial gets when its driver dies. The threads of a killed process end one by one, and a child passes from each
-/// to the next: the kernel tells it as often. A second SIGTERM would end the trial before it has saved its state.
+/// The signal that a trial gets when its driver dies. The kernel sends it again for each thread of a killed driver that
+/// ends. A second SIGTERM would end the trial before it has saved its state.
 const DEATH_NOTICE: libc::c_int = libc::SIGUSR2;
 
-/// The path of this program's file, as it was when it was first asked for. The system's own answer changes once a build has
-/// replaced the file: it ends in ` (deleted)` then.
+/// The path of this program's file at the first use. After a build has replaced the file, the system's answer would end
+/// in ` (deleted)`.
 static PROGRAM: LazyLock<std::io::Result<PathBuf>> = LazyLock::new(std::env::current_exe);
 
-/// Gives the path of this program, by which it starts trials. A driver calls this when it begins, so that it still knows
-/// the path after a build has replaced the file.
+/// Returns the path of this program, from which it starts trials. A driver calls this when it begins, so that it still
+/// knows the path after a build has replaced the file.
 ///
 /// # Errors
-/// If nothing is there any more.
+/// If the file no longer exists.
 pub fn this_program() -> Result<&'static Path> {
     match &*PROGRAM {
         Ok(program) => check_there(program).map(|()| program.as_path()),
@@ -68,11 +68,11 @@ fn check_there(program: &Path) -> Result<()> {
     )))
 }
 
-/// Starts `ablate trial RUN_DIR` in a process group of its own. Its standard error is appended to the run's
-/// log; its progress events go to `told`, its standard output. If this process dies, the trial
-/// saves a checkpoint and stops.
+/// Starts `ablate trial RUN_DIR` in its own process group. Its standard error is appended to the run's log; its
+/// standard output, with the progress events, goes to `told`. If this process dies, the trial saves a checkpoint and
+/// stops.
 ///
-/// `until` is the update to pause after; `environment` is set beside what this process has.
+/// `until` is the update after which to pause; `environment` is added to this process's environment.
 pub fn spawn(
     run_dir: &Path,
     data_root: &Path,
@@ -111,7 +111,7 @@ fn open_log(run_dir: &Path) -> Result<File> {
     files::open_own(File::options().append(true).create(true), &path).map_err(Error::io("open", &path))
 }
 
-/// Adds a line of the driver's to a run's log.
+/// Adds a line of the driver to a run's log.
 pub fn log(run_dir: &Path, line: &str) -> Result<()> {
     writeln!(open_log(run_dir)?, "{line}").map_err(Error::io("write", run_dir.join(LOG_FILE)))
 }
@@ -122,12 +122,12 @@ pub fn signal(process: u32, signal: i32) {
     unsafe { libc::kill(-(process as i32), signal) };
 }
 
-/// The bytes that a run's log has so far: those that follow are of the next process.
+/// Returns the length of a run's log in bytes. Later bytes are from the next process.
 pub fn log_length(run_dir: &Path) -> u64 {
     std::fs::metadata(run_dir.join(LOG_FILE)).map_or(0, |about| about.len())
 }
 
-/// Reads the ending of a process off its exit status, if it is known, and what the log has from byte `begin` on.
+/// Returns the ending of a process, from its exit status, if known, and from the log behind byte `begin`.
 pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
     let lines = last_lines(&log_path, begin, 5);
@@ -136,14 +136,14 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Endin
     let (kind, reason) = match (code, signal) {
         (Some(0), _) => return Ending::Finished,
         (Some(STOPPED_CODE), _) => return Ending::Stopped,
-        // It began after the driver had looked; one whose driver was killed may still be saving its state.
+        // The other process began after the driver had looked, or still saves its state after its driver was killed.
         (Some(BUSY_CODE), _) => {
             return Ending::Requeued("another process is at work on it".to_string());
         }
         (Some(USER_CODE), _) => (FailureKind::BadConfiguration, "bad configuration or data".to_string()),
         (Some(DIVERGED_CODE), _) => (FailureKind::Diverged, "diverged".to_string()),
         (Some(OUT_OF_MEMORY_CODE), _) => (FailureKind::OutOfMemory, "out of memory".to_string()),
-        // Where memory does not suffice for the libraries, the process ends before its first line of code runs.
+        // If the memory does not suffice for the libraries, the process ends before its own code runs.
         (_, Some(libc::SIGABRT)) if lines.contains("std::bad_alloc") => {
             (FailureKind::OutOfMemory, "out of memory".to_string())
         }
@@ -154,13 +154,13 @@ pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Endin
     Ending::Failed { kind, reason, detail: lines }
 }
 
-/// Says that a signal ended a process.
+/// Describes the signal that ended a process.
 pub fn killed_by(signal: i32) -> String {
     let why = if signal == libc::SIGKILL { ", perhaps for lack of memory" } else { "" };
     format!("killed by signal {signal}{why}")
 }
 
-/// The last lines of a file, of those from byte `begin` on; nothing if it cannot be read.
+/// Returns the last lines of a file behind byte `begin`; empty if the file cannot be read.
 pub fn last_lines(path: &Path, begin: u64, count: usize) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
     let begin = usize::try_from(begin).map_or(bytes.len(), |begin| begin.min(bytes.len()));
@@ -179,7 +179,7 @@ mod tests {
         let program = folder.path().join("ablate");
         let error = check_there(&program).unwrap_err().to_string();
         assert!(error.starts_with(&format!("{} is not there any more", program.display())), "{error}");
-        // Another file in its place is another build, or the same one again.
+        // Another file at this path is another build, or the same one again.
         std::fs::write(&program, "").unwrap();
         check_there(&program).unwrap();
         assert_eq!(this_program().unwrap(), std::env::current_exe().unwrap());

@@ -1,14 +1,14 @@
-//! What earlier runs on this machine took: the `timing.json` of every run below the results directory.
+//! Time and memory of earlier runs on this machine: the `timing.json` of every run below the results directory.
 
 use crate::experiment::attempts::{Effort, TIMING_JSON, host, load};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Run directories lie so deep at most: `.superseded/<sweep>/<row>/seed-<n>`.
+/// Largest depth of run directories: `.superseded/<sweep>/<row>/seed-<n>`.
 const DEPTH: usize = 4;
 
-/// What must be equal for the time and memory of one run to tell those of another on the same machine.
+/// The properties that two runs on one machine must share for similar time and memory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     /// See `config::shape_hash`.
@@ -17,22 +17,22 @@ pub struct Key {
     pub threads: usize,
 }
 
-/// How fast a shape trains.
+/// The training speed of a shape.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Rate {
     pub source: RateSource,
-    /// A target token without padding.
+    /// Seconds for each target token, without padding.
     pub seconds_per_token: f64,
-    /// What an update takes beside its tokens.
+    /// Seconds of an update beside those for its tokens.
     pub seconds_per_update: f64,
-    /// Perplexities and BLEU between updates, spread over the updates; absent if never measured.
+    /// Seconds of perplexities and BLEU between updates, divided by the updates; None if never measured.
     pub evaluation_seconds_per_update: Option<f64>,
-    /// The final scores, once a trial; absent if never measured.
+    /// Seconds of the final scores of a trial; None if never measured.
     pub scoring_seconds: Option<f64>,
     pub peak_memory_bytes: Option<u64>,
 }
 
-/// Where a rate comes from.
+/// The source of a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RateSource {
@@ -41,7 +41,7 @@ pub enum RateSource {
 }
 
 impl Rate {
-    /// Seconds of `updates` updates with so many target tokens each, and of the final scores, as far as known.
+    /// Returns the seconds of `updates` updates with `target_tokens` each, and of the final scores, as far as known.
     pub fn seconds(&self, updates: u64, target_tokens: f64) -> f64 {
         let update = target_tokens * self.seconds_per_token
             + self.seconds_per_update
@@ -57,7 +57,7 @@ pub struct History {
 }
 
 impl History {
-    /// Reads every run below `results`. What cannot be read tells nothing and is passed over.
+    /// Reads every run below `results`. Runs that cannot be read are skipped.
     pub fn scan(results: &Path) -> Self {
         let mut history = History::default();
         history.visit(results, &host(), DEPTH);
@@ -67,7 +67,7 @@ impl History {
     fn visit(&mut self, folder: &Path, host: &str, depth: usize) {
         if folder.join(TIMING_JSON).is_file() {
             let here = load(folder).into_iter().filter(|attempt| attempt.host == host);
-            // Trials of a sweep are one process each.
+            // Only runs of one process, as trials of a sweep are.
             let alone = here.filter_map(|attempt| attempt.effort).filter(|effort| effort.processes == 1);
             for effort in alone {
                 let Effort { shape, device, threads, .. } = effort.clone();
@@ -81,19 +81,19 @@ impl History {
         }
     }
 
-    /// The most that a run of this shape held on a card; none if nobody measured it.
+    /// Returns the largest number of bytes that a run of this shape held on a card; None if it was not measured.
     pub fn peak_on_card(&self, shape: &str) -> Option<u64> {
         let same = self.efforts.iter().filter(|(key, _)| key.shape == shape);
         same.flat_map(|(_, efforts)| efforts).filter_map(|effort| effort.peak_device_bytes).max()
     }
 
-    /// The mean over all that was measured of this shape; none if nothing was trained of it.
+    /// Returns the mean rate of all measured runs of this key; None if there are none.
     pub fn rate(&self, key: &Key) -> Option<Rate> {
         let efforts = self.efforts.get(key)?;
         let sum = |of: fn(&Effort) -> f64| efforts.iter().map(of).sum::<f64>();
         let (tokens, updates) = (sum(|e| e.target_tokens as f64), sum(|e| e.updates as f64));
         let scoring: Vec<f64> = efforts.iter().filter_map(|effort| effort.scoring_seconds).collect();
-        // One that was stopped before it evaluated has not seen the peak.
+        // A run that was stopped before it evaluated has not reached the peak.
         let evaluated = efforts.iter().filter(|e| e.evaluation_seconds > 0.0 || e.scoring_seconds.is_some());
         (tokens > 0.0).then(|| Rate {
             source: RateSource::EarlierRuns,

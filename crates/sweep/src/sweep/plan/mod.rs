@@ -1,5 +1,5 @@
-//! What a sweep would do and what that costs, before anything starts (`ablate sweep --plan`). Needs no corpus
-//! and writes nothing.
+//! The plan of a sweep: what it would run and what that costs (`ablate sweep --plan`). Needs no corpus and writes
+//! nothing.
 //!
 //! The types of `planned` are the JSON of `--plan --json`.
 
@@ -34,19 +34,19 @@ use price::CostEstimator;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What is to be planned.
+/// The input of a plan.
 pub struct Request<'a> {
     pub trials: &'a [Trial],
-    /// Directory of all runs; earlier ones tell times.
+    /// Directory of all runs; earlier runs tell times.
     pub results: &'a Path,
     pub sweep_dir: &'a Path,
     pub data_root: &'a Path,
     /// Records that stand for trials.
     pub committed: &'a CommittedRecords,
-    /// The trials that were asked for; others are left out.
+    /// The selected trials; others are left out.
     pub only: &'a Selection,
     pub workers: usize,
-    /// Measure, in processes of their own, the shapes of which no earlier run tells.
+    /// Whether to measure, in separate processes, the shapes that no earlier run had.
     pub probe: bool,
     /// The search that will draw further trials.
     pub search: Option<&'a Drawing>,
@@ -55,7 +55,7 @@ pub struct Request<'a> {
 /// Plans a sweep from its trials.
 ///
 /// # Errors
-/// A corpus that is there and damaged; a run directory that cannot be read.
+/// A corpus that exists and is damaged; a run directory that cannot be read.
 pub fn plan(request: &Request) -> Result<Plan> {
     let workers = request.workers.max(1);
     let threads = (available_threads() / workers).max(1);
@@ -101,23 +101,23 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let totals = totals(request, workers, &rows, &trials);
     let (settings, values) = varied(&first_trials);
     rows.iter_mut().zip(values).for_each(|(row, values)| row.settings = values);
-    // Nothing is measured for draws that may never come.
+    // Draws that may never be made are not measured.
     estimator.probe = false;
     let search = |drawing: &Drawing| search::planned(drawing, &mut estimator, workers);
     let search = request.search.filter(|_| request.only.is_all()).map(search).transpose()?;
     Ok(Plan { rows, trials, totals, search, unprepared, settings })
 }
 
-/// What each trial takes of a card's memory, as earlier runs of its shape measured it or else as estimated.
+/// Returns each trial's need of a card's memory, as measured in earlier runs of its shape, else as estimated.
 ///
 /// # Errors
-/// A corpus that is there and damaged.
+/// A corpus that exists and is damaged.
 pub fn card_needs(trials: &[Trial], results: &Path, data_root: &Path) -> Result<Vec<Need>> {
     let mut estimator = CostEstimator::new(data_root, History::scan(results), 1, false);
     trials.iter().map(|trial| estimator.need(&trial.experiment)).collect()
 }
 
-/// What other trials have done for one, or will have.
+/// The work of other trials, done or still to be done, that a trial can use.
 struct Shared {
     index: Index,
     /// The first trial of each training that is not finished, by training identity.
@@ -125,7 +125,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// The state of a trial, given that finished runs and trainings are reused.
+    /// Returns the state of a trial, given that finished runs and trainings are reused.
     fn state_with_reuse(
         &mut self,
         trial: &Trial,
@@ -152,7 +152,7 @@ impl Shared {
                 return state;
             }
         };
-        // Why a run is to be moved away is told in any case.
+        // The reason why a run is to be moved away is stated in any case.
         let why = [state.why.filter(|_| state.state == StateKind::Changed), Some(why)];
         TrialState::new(state.state, steps, why.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
@@ -181,7 +181,7 @@ fn planned(
     price: &Price,
 ) -> PlannedTrial {
     let finished = state.state.is_done();
-    // What stands in the way of a changed or damaged run does not help the new one.
+    // Files of a changed or damaged run do not help the new one.
     let there = match state.state {
         StateKind::Stopped | StateKind::Running | StateKind::Failed => {
             folder_bytes(&run_dir.join(CHECKPOINTS)) as f64
@@ -205,7 +205,7 @@ fn totals(request: &Request, workers: usize, rows: &[PlannedRow], trials: &[Plan
     let left: Vec<&PlannedTrial> = trials.iter().filter(|trial| !trial.state.state.is_done()).collect();
     let price = |trial: &PlannedTrial| rows.iter().find(|row| row.row == trial.row).map(|row| &row.price);
     let known: Vec<f64> = left.iter().filter_map(|trial| trial.seconds_left).collect();
-    // The largest trials may well meet.
+    // The largest trials may run at the same time.
     let at_once = |of: fn(&Price) -> f64| {
         let mut all: Vec<f64> = left.iter().filter_map(|trial| price(trial)).map(of).collect();
         all.sort_by(|a, b| b.total_cmp(a));

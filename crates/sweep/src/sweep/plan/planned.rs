@@ -7,39 +7,39 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Rows, trials, and what is left to do.
+/// A plan: rows, trials, and the work that is left.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
     pub rows: Vec<PlannedRow>,
     pub trials: Vec<PlannedTrial>,
     pub totals: Totals,
-    /// Of a sweep with a search: what it will draw. Its trials to come are not among the others.
+    /// The plan of the search, if the sweep has one. `trials` does not contain the trials that are still to be drawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub search: Option<PlannedSearch>,
-    /// Corpora that are not prepared, and how to get them.
+    /// Corpora that are not prepared, and how to prepare them.
     pub unprepared: Vec<String>,
     /// The settings that differ among rows.
     #[serde(skip)]
     pub settings: Vec<VariedSetting>,
 }
 
-/// A search, and what its draws to come take at most.
+/// A search, and the largest cost of its draws to come.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedSearch {
     pub objective: String,
     pub seed: u64,
-    /// Draws of the whole search.
+    /// Number of draws of the whole search.
     pub count: usize,
-    /// The first so many are random.
+    /// Number of first draws that are random.
     pub startup: usize,
-    /// Draws that are rows of the plan: those of the ledger, and the random ones at the start.
+    /// Number of draws that are rows of the plan: those of the ledger, and the random ones at the start.
     pub known: usize,
     pub space: Vec<PlannedKey>,
-    /// Trials of the draws that are not known. 0 with fewer than `count` known: the space has no others.
+    /// Number of trials of further draws. If it is 0 with fewer than `count` known, there are no other draws.
     pub trials_to_come: usize,
-    /// If each of these trials is as large as the largest of some random draws.
+    /// Operations, if each of these trials is as large as the largest of some random draws.
     pub flops_to_come: f64,
-    /// The same; absent if the time of that draw is not known.
+    /// Seconds under the same assumption; absent if the time of that draw is not known.
     pub seconds_to_come: Option<f64>,
 }
 
@@ -47,41 +47,41 @@ pub struct PlannedSearch {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedKey {
     pub key: String,
-    /// As a file states it: `uniform = [0.0, 0.3]`.
+    /// The distribution as a file states it: `uniform = [0.0, 0.3]`.
     pub distribution: String,
-    /// On what it hangs.
+    /// The condition on which the key is drawn.
     pub when: Option<String>,
 }
 
-/// One row, its seeds together.
+/// A row with all its seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedRow {
     pub row: String,
-    /// The part of the label that is no setting.
+    /// The part of the label that is not made of settings.
     #[serde(skip)]
     pub name: Option<String>,
-    /// Its values of [`Plan::settings`].
+    /// The row's values of [`Plan::settings`].
     #[serde(skip)]
     pub settings: RowSettings,
     pub group: Option<String>,
-    /// The row of the published table that it repeats.
+    /// The row of the published table that this row repeats.
     pub paper: Option<String>,
     pub seeds: Vec<u64>,
-    /// How many of its trials are in which state.
+    /// Number of trials in each state.
     pub states: BTreeMap<StateKind, usize>,
     pub changes: Vec<Change>,
-    /// Of one trial, from its first update to its last.
+    /// Cost of one trial, from its first update to its last.
     pub price: Price,
 }
 
-/// A setting that sets a row apart, its value in TOML.
+/// A setting that distinguishes a row, with its value in TOML.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Change {
     pub key: String,
     pub value: String,
 }
 
-/// One row with one seed.
+/// A trial: one row with one seed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedTrial {
     pub row: String,
@@ -91,27 +91,27 @@ pub struct PlannedTrial {
     pub identity: Option<String>,
     #[serde(flatten)]
     pub state: TrialState,
-    /// What is left to do; all of it 0 once finished.
+    /// Work that is left; this and the following are 0 once the trial is finished.
     pub updates_left: u64,
     pub flops_left: f64,
     /// Absent if not known.
     pub seconds_left: Option<f64>,
-    /// Beyond what its checkpoints take already.
+    /// Bytes beyond those that its checkpoints already take.
     pub disk_bytes_left: f64,
 }
 
-/// What is left of the whole sweep.
+/// The work that is left of the whole sweep.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Totals {
     pub trials: usize,
     pub finished: usize,
     pub workers: usize,
     pub flops_left: f64,
-    /// Until the last trial ends, with `workers` at once; only of the trials whose time is known.
+    /// Seconds until the last trial ends, with `workers` at once; only of the trials whose time is known.
     pub seconds_left: f64,
-    /// Trials left whose time is not known.
+    /// Number of trials left whose time is not known.
     pub unknown_times: usize,
-    /// Of the trials that run at once, the most.
+    /// Largest sum of the memory of trials that run at once.
     pub memory_bytes: f64,
     pub memory_available_bytes: Option<u64>,
     pub disk_bytes_left: f64,

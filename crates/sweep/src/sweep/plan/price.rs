@@ -1,4 +1,4 @@
-//! What a trial costs: parameters, operations, memory, disk, time.
+//! The cost of a trial: parameters, operations, memory, disk, time.
 
 use super::history::{History, Key, Rate, RateSource};
 use super::probe_process;
@@ -26,61 +26,61 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 
-/// What one trial of a row costs from its first update to its last.
+/// The cost of one trial of a row, from its first update to its last.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Price {
-    /// Rows of the embedding matrices.
+    /// Number of rows of the embedding matrices.
     pub embedding_rows: i64,
-    /// The vocabulary is not known before the corpus is prepared: `embedding_rows` and all that follows
-    /// from it are upper bounds.
+    /// Whether the vocabulary is unknown because the corpus is not prepared: `embedding_rows` and all numbers that
+    /// follow from it are then upper bounds.
     pub bound: bool,
     pub parameters: u64,
     pub updates: u64,
-    /// Of an update, without padding, on average.
+    /// Mean number of target tokens of an update, without padding.
     pub target_tokens: f64,
-    /// The corpus is not prepared: lengths of sentences are assumed.
+    /// Whether lengths of sentences are assumed because the corpus is not prepared.
     pub assumed: bool,
-    /// The operations of all updates are counted forward and backward, with padding; see `model/cost`.
+    /// Operations of all updates, forward and backward, with padding; see `model/cost`.
     pub training_flops: f64,
     pub memory_estimate: MemoryEstimate,
-    /// Peak memory: of earlier runs; of a probe, with the estimate's part that a probe does not see; else
-    /// the estimate's sum.
+    /// Peak memory: from earlier runs; or from a probe plus the estimate of what a probe does not measure; else the sum
+    /// of the estimate.
     pub memory_bytes: f64,
     pub memory_measured: bool,
-    /// Of the run directory when the trial is finished.
+    /// Size of the run directory when the trial is finished.
     pub disk_bytes: f64,
-    /// More, while a checkpoint is written.
+    /// Additional bytes while a checkpoint is written.
     pub disk_passing_bytes: f64,
-    /// Absent if no such trial ran here and none was probed.
+    /// None if no such trial ran here and none was probed.
     pub rate: Option<Rate>,
-    /// Why the probe found no rate.
+    /// The reason why the probe found no rate.
     pub probe_failure: Option<String>,
 }
 
 impl Price {
-    /// Seconds of what is left after `step` updates; absent without a rate.
+    /// Returns the seconds of the work after `step` updates; None without a rate.
     pub fn seconds_after(&self, step: u64) -> Option<f64> {
         let rate = self.rate.as_ref()?;
         Some(rate.seconds(self.updates.saturating_sub(step), self.target_tokens))
     }
 
-    /// Operations of what is left after `step` updates.
+    /// Returns the operations of the work after `step` updates.
     pub fn flops_after(&self, step: u64) -> f64 {
         let left = self.updates.saturating_sub(step) as f64 / self.updates as f64;
         self.training_flops * left
     }
 }
 
-/// What metrics.csv, timing.csv and TensorBoard's file grow by with every report.
+/// Bytes that each report adds to metrics.csv, timing.csv and TensorBoard's file.
 const LOG_BYTES: f64 = 750.0;
 
-/// Estimates what trials cost. Measures every shape once.
+/// Estimates the costs of trials. Measures every shape once.
 pub struct CostEstimator<'a> {
     pub corpora: Corpora<'a>,
     pub history: History,
-    /// Threads of a worker where the experiment states none.
+    /// Number of threads of a worker if the experiment states none.
     pub threads: usize,
-    /// Measure what no earlier run tells.
+    /// Whether to measure shapes that no earlier run had.
     pub probe: bool,
     workloads: BTreeMap<String, Rc<Workload>>,
     probes: BTreeMap<Key, std::result::Result<Rate, String>>,
@@ -98,7 +98,7 @@ impl<'a> CostEstimator<'a> {
         }
     }
 
-    /// What a trial costs.
+    /// Returns the cost of a trial.
     pub fn price(&mut self, experiment: &Experiment) -> Result<Price> {
         let Experiment { model, training, .. } = experiment;
         let corpus = self.corpora.of(experiment)?;
@@ -145,7 +145,7 @@ impl<'a> CostEstimator<'a> {
         })
     }
 
-    /// What a trial takes of a card's memory.
+    /// Returns the need of a trial for a card's memory.
     pub fn need(&mut self, experiment: &Experiment) -> Result<Need> {
         let corpus = self.corpora.of(experiment)?;
         let text = text_key(experiment, corpus.as_deref())?;
@@ -155,7 +155,7 @@ impl<'a> CostEstimator<'a> {
         }
     }
 
-    /// The same for all that trains on one corpus in batches of one size.
+    /// Returns the workload, which is computed once for all trials on one corpus with batches of the same sizes.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
         let training = &experiment.training;
         let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
@@ -245,7 +245,7 @@ impl<'a> CostEstimator<'a> {
     }
 }
 
-/// What trials on one text share: the fingerprint of its corpus, or its settings while nothing is prepared.
+/// Returns the key of a text: the fingerprint of its corpus, or its settings while it is not prepared.
 fn text_key(experiment: &Experiment, corpus: Option<&Prepared>) -> Result<String> {
     match corpus {
         Some(corpus) => Ok(corpus.fingerprint().to_string()),
@@ -253,7 +253,7 @@ fn text_key(experiment: &Experiment, corpus: Option<&Prepared>) -> Result<String
     }
 }
 
-/// Seconds until the last of `trials` is done when each of `workers` takes the next one as it gets free.
+/// Returns the seconds until the last of `trials` is done, if each of `workers` takes the next one when it is free.
 pub fn makespan(trials: &[f64], workers: usize) -> f64 {
     let mut free = vec![0.0f64; workers.clamp(1, trials.len().max(1))];
     for seconds in trials {

@@ -1,4 +1,4 @@
-//! Starts `ablate probe` for a trial's shape: in a process of its own, so that running out of memory ends only that.
+//! Starts `ablate probe` for a trial's shape as a separate process, so that running out of memory ends only this.
 
 use super::history::{Rate, RateSource};
 use crate::config::{Experiment, to_toml};
@@ -10,7 +10,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Measures the shape of `experiment` on this machine; `Err` inside is why it cannot be trained here.
+/// Measures the shape of `experiment` on this machine; the inner `Err` is the reason why it cannot be trained here.
 ///
 /// # Errors
 /// If the process cannot be started.
@@ -29,7 +29,7 @@ pub fn measure(experiment: &Experiment, data_root: &Path) -> Result<std::result:
     let configuration = to_toml(experiment)?;
     let mut child = command.spawn().map_err(Error::io("start", program))?;
     if let Some(mut input) = child.stdin.take() {
-        // A probe that ended early says why on standard error.
+        // A probe that ended early states the reason on standard error.
         let _ = input.write_all(configuration.as_bytes());
     }
     Ok(read(&child.wait_with_output().map_err(Error::io("wait for", program))?))

@@ -1,4 +1,4 @@
-//! A plan as a table for people.
+//! A plan as a table for the terminal.
 
 use super::planned::{Change, Plan, PlannedKey, PlannedRow, PlannedSearch, PlannedTrial};
 use super::price::Price;
@@ -9,13 +9,13 @@ use crate::sweep::state::StateKind;
 use crate::telemetry::format::{bytes, counted, duration, scientific, thousands};
 use std::collections::BTreeMap;
 
-/// Trials of which the text says why they are not finished; `--json` has them all.
+/// Largest number of trials whose unfinished state is explained; `--json` has them all.
 const EXPLAINED: usize = 12;
 
 /// The columns of numbers.
 const NUMBERS: [&str; 6] = ["done", "parameters", "FLOPs", "memory", "time", "disk"];
 
-/// The plan as text for a terminal of `width` columns.
+/// Returns the plan as text for a terminal of `width` columns.
 pub fn render(plan: &Plan, width: u16) -> String {
     let (sheet, constants) = table(plan);
     let mut text = grid(&sheet, Screen { width, bold: false });
@@ -33,7 +33,7 @@ pub fn render(plan: &Plan, width: u16) -> String {
     text
 }
 
-/// The rows, what tells them apart and what they take; and what all of them share, in words, which has no column.
+/// Returns the table of rows with settings and costs, and, as texts, the values that all rows share.
 fn table(plan: &Plan) -> (Sheet, Vec<String>) {
     let names: Vec<RowNames> = plan
         .rows
@@ -49,7 +49,7 @@ fn table(plan: &Plan) -> (Sheet, Vec<String>) {
     };
     let with_other = plan.rows.iter().any(|row| !other(row).is_empty());
     let rows: Vec<[String; 6]> = plan.rows.iter().map(cells).collect();
-    // How much is done is a column of any plan.
+    // The progress is a column of every plan.
     let is_constant = |at: usize| at > 0 && rows.len() > 1 && rows.iter().all(|row| row[at] == rows[0][at]);
     let (constant, shown): (Vec<usize>, Vec<usize>) = (0..NUMBERS.len()).partition(|&at| is_constant(at));
     let mut headings: Vec<Heading> = identity.headings().collect();
@@ -68,7 +68,7 @@ fn table(plan: &Plan) -> (Sheet, Vec<String>) {
     (Sheet { title: String::new(), headings, keys, lines }, constants)
 }
 
-/// The texts of [`NUMBERS`].
+/// Returns the texts of the columns [`NUMBERS`].
 fn cells(row: &PlannedRow) -> [String; 6] {
     let price = &row.price;
     let count = |state| row.states.get(&state).copied().unwrap_or(0);
@@ -98,12 +98,12 @@ fn cells(row: &PlannedRow) -> [String; 6] {
     ]
 }
 
-/// A key without the sections that rows change most. Keys of other sections keep theirs, so none is ambiguous.
+/// Returns a key without `model.` or `training.`. Keys of other sections keep theirs, so that no key is ambiguous.
 fn short(key: &str) -> &str {
     key.strip_prefix("model.").or_else(|| key.strip_prefix("training.")).unwrap_or(key)
 }
 
-/// What is to be done, and what it takes beside what there is.
+/// Returns the totals: the work to do, and its costs beside the available resources.
 fn summary(plan: &Plan) -> String {
     let totals = &plan.totals;
     let (rows, trials) = (plan.rows.len(), totals.trials);
@@ -141,7 +141,7 @@ fn summary(plan: &Plan) -> String {
     text
 }
 
-/// What a search will draw beside the rows of the plan.
+/// Returns a description of the search and its draws to come.
 fn searched(search: &PlannedSearch) -> String {
     let PlannedSearch { objective, count, startup, known, space, trials_to_come, .. } = search;
     let mut text = format!(
@@ -199,7 +199,7 @@ fn total_time(plan: &Plan, left: usize) -> String {
     }
 }
 
-/// What to do where the trials that run at once need more memory than there is.
+/// Returns advice for trials that together need more memory than there is.
 fn memory_advice(plan: &Plan) -> &'static str {
     let available = plan.totals.memory_available_bytes.map_or(f64::INFINITY, |bytes| bytes as f64);
     let is_left = |row: &&PlannedRow| row.states.keys().any(|state| !state.is_done());
@@ -221,7 +221,7 @@ fn too_much(wanted: f64, there: Option<u64>, advice: &str) -> String {
     }
 }
 
-/// Why trials are not finished, and what the marks mean.
+/// Returns explanations of unfinished trials and of the marks in the table.
 fn notes(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     let explained: Vec<String> = plan.trials.iter().filter_map(explanation).collect();
@@ -259,7 +259,7 @@ fn notes(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// One line on a trial of which there is more to say than that it is finished or not begun.
+/// Returns a line that explains a trial, if it has a reason to state and is not finished.
 fn explanation(trial: &PlannedTrial) -> Option<String> {
     let why = trial.state.why.as_ref()?;
     let name = match trial.state.state {

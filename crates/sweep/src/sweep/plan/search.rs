@@ -1,4 +1,4 @@
-//! What a search will draw, and what that takes at most.
+//! The plan of a search: its draws to come, and their largest cost.
 
 use super::planned::{PlannedKey, PlannedSearch};
 use super::price::{CostEstimator, Price, makespan};
@@ -6,19 +6,19 @@ use crate::error::Result;
 use crate::search::STARTUP_DRAWS;
 use crate::sweep::drawing::Drawing;
 
-/// Random draws of which the largest stands for those to come.
+/// Number of random draws of which the largest stands for the draws to come.
 const PRICED: u64 = 30;
 
-/// The plan of a search, whose trials to come run on `workers` at once.
+/// Returns the plan of a search, whose trials to come run on `workers` at once.
 ///
 /// # Errors
-/// A corpus that is there and damaged.
+/// A corpus that exists and is damaged.
 pub fn planned(drawing: &Drawing, estimator: &mut CostEstimator, workers: usize) -> Result<PlannedSearch> {
     let drawer = &drawing.drawer;
     let trials_to_come = drawing.to_come() * drawer.seeds().len();
     let mut largest: Option<Price> = None;
     for attempt in 0..if trials_to_come > 0 { PRICED } else { 0 } {
-        // What is refused is not drawn either.
+        // Refused draws are not made later either.
         let Ok(Some((_, row))) =
             drawer.row(drawing.draws.len(), &drawer.random(drawing.draws.len(), attempt))
         else {

@@ -1,4 +1,4 @@
-//! The next draw of a search, whose trials join those that wait.
+//! The next draw of a search, whose trials join the queue.
 
 use super::{ActiveSweep, Scheduler, Work};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::sweep::record_file;
 use crate::sweep::searching::NewDraw;
 
 impl ActiveSweep<'_, '_> {
-    /// Has the search make its next draw, and adds its trials to those that wait. Some may be finished already.
+    /// Lets the search make its next draw, and queues its trials. Some may be finished already.
     pub(super) fn draw(&mut self) -> Result<()> {
         let Scheduler { sweep_dir, progress, .. } = *self.scheduler;
         let Work { trials, identities, reused, search: Some(search) } = &mut *self.work else {
@@ -23,7 +23,7 @@ impl ActiveSweep<'_, '_> {
             progress.add(&[], 0);
             return Ok(());
         };
-        // Before its trials leave anything behind.
+        // Written before the draw's trials leave any files.
         self.ledger.note_draw(&entry)?;
         progress.tell(&SweepEvent::Drawn { row: &entry.row, values: &entry.values });
         progress.add(&new, search.to_come());
@@ -47,7 +47,7 @@ impl ActiveSweep<'_, '_> {
         self.tally.finished += records.len();
         record_file::add(sweep_dir, trials, &records)?;
         reused.extend(stand_ins);
-        // What would fail again is left alone, as at the start of a call.
+        // Trials that would fail again are not run, as at the start of a call.
         let mut pending = survey.pending;
         for (number, failure) in survey.failures.into_iter().filter(|(_, failure)| failure.kind.repeats()) {
             pending.retain(|pending| pending.trial != number);

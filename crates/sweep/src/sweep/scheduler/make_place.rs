@@ -10,7 +10,7 @@ use crate::sweep::trial::Trial;
 use crate::sweep::trial_queue::Turn;
 
 impl ActiveSweep<'_, '_> {
-    /// Makes the run directory the trial's, and takes over what another run did. True if nothing is left to do.
+    /// Prepares the trial's run directory, and reuses the work of another run. Returns whether nothing is left to do.
     pub(super) fn make_place(&mut self, turn: &Turn, trial: &Trial, order: &Order) -> Result<bool> {
         let Scheduler { results, sweep_dir, .. } = *self.scheduler;
         let Order { name, run_dir, .. } = order;

@@ -19,30 +19,30 @@ pub fn charted(metrics: &[Metric]) -> Vec<(String, String)> {
 /// The group of all rows in a sweep without groups.
 const ALL: &str = "all rows";
 
-/// The tag of a row's mean in the charts of a group, or of a bound of its spread.
+/// Returns the tag of a row's mean, or of a bound of its spread, in the charts of a group.
 pub fn tag(group: &str, metric: &str, curve: &str) -> String {
     format!("seeds/{group}/{metric}/{curve}")
 }
 
-/// The groups of the table, in its order.
+/// Returns the groups of the table, in its order.
 pub fn groups(trials: &[Trial]) -> Vec<&str> {
     let groups = distinct(trials.iter().filter_map(|trial| trial.group.as_deref()));
     if groups.is_empty() { vec![ALL] } else { groups }
 }
 
-/// The groups in whose charts a row is: its own, or all if it has none.
+/// Returns the groups whose charts have a row: its own group, or all groups if it has none.
 pub fn groups_of<'a>(trial: &'a Trial, trials: &'a [Trial]) -> Vec<&'a str> {
     trial.group.as_deref().map_or_else(|| groups(trials), |group| vec![group])
 }
 
-/// Whether some row has several seeds. Where none has, there are no means: the mean of one value would stand beside it
-/// as a second run.
+/// Whether some row has several seeds. Otherwise there are no means: the mean of one value would appear beside it as a
+/// second run.
 pub fn has_means(trials: &[Trial]) -> bool {
     let mut seen = BTreeSet::new();
     !trials.iter().all(|trial| seen.insert(trial.row.as_str()))
 }
 
-/// The page.
+/// Returns the categories of the page.
 pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
     let charted = charted(&of_tasks(metrics, &tasks(trials)));
     let of_group = |group: &str| {
@@ -54,7 +54,7 @@ pub fn layout(metrics: &[Metric], trials: &[Trial]) -> Vec<Category> {
         let title = format!("{name}: mean ± standard deviation over seeds");
         Category { title, charts: charted.iter().map(chart).collect() }
     };
-    // Charts of this kind are shown in their order.
+    // Charts of this kind are shown in their order, unlike bands.
     let every = charted.iter().rev().map(|(metric, title)| Chart {
         title: title.clone(),
         curves: Curves::Tags(format!("^{}$", regex::escape(metric))),

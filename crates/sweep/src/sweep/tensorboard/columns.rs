@@ -12,7 +12,7 @@ use crate::telemetry::format::counted;
 use crate::telemetry::hparams::{ExperimentSummary, HParamColumn, HParamDomain, HParamValue, MetricColumn};
 use std::collections::BTreeSet;
 
-/// The page of a sweep.
+/// Returns the page of a sweep.
 pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> ExperimentSummary {
     let drawn = drawn_keys(spec);
     let all: Vec<_> = trials.iter().map(|trial| hparams(&trial.experiment)).collect();
@@ -20,7 +20,7 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
         trials.chunk_by(|one, next| one.row == next.row).map(|seeds| &seeds[0]).collect();
     let (varying, _) = varied(&by_row);
     let keys: BTreeSet<&String> = all.iter().flat_map(|settings| settings.keys()).collect();
-    // Those that the sweep states come first, in its order and as its table calls them.
+    // Settings that the sweep states come first, in its order and with the names in its table.
     let place = |key: &String| varying.iter().position(|setting| setting.key == *key).unwrap_or(usize::MAX);
     let mut keys: Vec<&String> = keys.into_iter().collect();
     keys.sort_by_key(|key| place(key));
@@ -49,7 +49,7 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
     }
     let column = |(metric, set): (&Metric, &str)| {
         let tag = metric.tag(set);
-        // The best of a training is written under its own tag, which has one value alone.
+        // The best value during training has its own tag, which has only this value.
         MetricColumn { tag: if set == BEST { tag } else { final_tag(&tag) }, title: metric.of_set(set) }
     };
     ExperimentSummary {
@@ -64,7 +64,7 @@ pub fn summary(metrics: &[Metric], spec: &SweepSpec, trials: &[Trial]) -> Experi
     }
 }
 
-/// The keys that `[random]` or `[search]` draws: any value of a range could have come.
+/// Returns the keys that `[random]` or `[search]` draws: any value of a range is possible.
 fn drawn_keys(spec: &SweepSpec) -> BTreeSet<String> {
     let factors = spec.sections.iter().flat_map(|section| &section.factors);
     let choices = factors.filter(|factor| factor.drawn).flat_map(|factor| &factor.choices);
@@ -73,7 +73,7 @@ fn drawn_keys(spec: &SweepSpec) -> BTreeSet<String> {
     at_random.chain(searched).cloned().collect()
 }
 
-/// The bounds of a number that `[search]` draws, which later draws keep to as well.
+/// Returns the bounds of a number that `[search]` draws, which also limit later draws.
 fn searched_bounds(spec: &SweepSpec, key: &str) -> Option<(f64, f64)> {
     let drawn = spec.search.as_ref()?.keys.iter().find(|drawn| drawn.key == key)?;
     match drawn.distribution {
@@ -83,7 +83,7 @@ fn searched_bounds(spec: &SweepSpec, key: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// The trials, those that a search will draw included.
+/// Returns the number of trials, with those that a search will draw.
 fn count(spec: &SweepSpec, trials: &[Trial]) -> usize {
     let of_search = |search: &Search| {
         search.count * spec.sections.iter().map(|section| section.seeds.len()).sum::<usize>()
@@ -91,7 +91,7 @@ fn count(spec: &SweepSpec, trials: &[Trial]) -> usize {
     spec.search.as_ref().map_or(trials.len(), of_search)
 }
 
-/// From the least to the greatest of the numbers; unchanged if there are other values.
+/// Turns discrete numbers into the interval from the least to the greatest; other domains stay as they are.
 fn interval(domain: HParamDomain) -> HParamDomain {
     let HParamDomain::Discrete(values) = &domain else { return domain };
     let numbers: Option<Vec<f64>> = values

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// The directory of a row's mean, beside those of its seeds.
 pub const MEAN: &str = "mean";
 
-/// Removes the mean of a row that has no runs any more. What else lies there stays.
+/// Removes the mean of a row that has no runs any more. Other files in the directory stay.
 pub fn remove_mean(row: &Path) -> Result<()> {
     let mean = row.join(MEAN);
     let own = |path: &PathBuf| {

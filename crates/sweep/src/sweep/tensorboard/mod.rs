@@ -1,8 +1,8 @@
 //! A sweep as a whole in TensorBoard: the columns of the HParams page, the charts of the Custom Scalars page, the
 //! table, and for each row the mean over its seeds with its spread.
 //!
-//! The columns, charts and table are in the sweep's own directory, the means in `<row>/mean`. All of it follows
-//! from the run directories, and TensorBoard's files are a view: what cannot be written is said, once.
+//! The columns, charts and table are in the sweep's own directory, the means in `<row>/mean`. All of this follows from
+//! the run directories: if a file cannot be written, a warning is printed and the sweep continues.
 
 mod charts;
 mod columns;
@@ -26,22 +26,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// At least this long, and [`SHARE`] times as long as it takes, lies between two rewrites of means and table: with
-/// many trials they take a while, and the trials must not wait for them.
+/// Shortest time between two rewrites of means and table, which is also at least [`SHARE`] times the duration of a
+/// rewrite: with many trials a rewrite takes a while, and the trials must not wait for it.
 const INTERVAL: Duration = Duration::from_secs(2);
 const SHARE: u32 = 100;
 
-/// Writes what TensorBoard shows of a sweep.
+/// Writes TensorBoard's view of a sweep.
 pub struct SweepView<'a> {
     spec: &'a SweepSpec,
     sweep_dir: &'a Path,
-    /// The columns as the sweep's own file has them.
+    /// The columns in the sweep's own file.
     columns: ExperimentSummary,
-    /// Absent after an error.
+    /// None after an error.
     root: Option<Root>,
     /// Rows with trials that ended since their mean was written.
     behind: BTreeSet<String>,
-    /// When to write again at the earliest.
+    /// The earliest time of the next rewrite.
     due: Instant,
 }
 
@@ -53,7 +53,7 @@ struct Root {
 }
 
 impl<'a> SweepView<'a> {
-    /// Begins the sweep's own file anew, with columns and charts.
+    /// Starts the sweep's own file again, with columns and charts.
     pub fn open(spec: &'a SweepSpec, sweep_dir: &'a Path, trials: &[Trial]) -> Self {
         let columns = columns::summary(&METRICS, spec, trials);
         let begin = || {
@@ -71,7 +71,7 @@ impl<'a> SweepView<'a> {
         SweepView { spec, sweep_dir, columns, root, behind: BTreeSet::new(), due: Instant::now() }
     }
 
-    /// A search has drawn further trials: begins the sweep's own file anew if they bring a column or a value of one.
+    /// Called after a draw of a search. Starts the sweep's own file again if it adds a column or a value of one.
     pub fn extend(&mut self, trials: &[Trial]) {
         if self.root.is_some() && columns::summary(&METRICS, self.spec, trials) != self.columns {
             let behind = std::mem::take(&mut self.behind);
@@ -79,18 +79,18 @@ impl<'a> SweepView<'a> {
         }
     }
 
-    /// A trial is about to start: what sets it apart from the base row of all `trials` is for its own page to tell.
+    /// Called before a trial starts. Writes its differences from the base row of `trials` for the trial's own page.
     pub fn begin(&self, trials: &[Trial], trial: &Trial, run_dir: &Path) {
         let base = base(self.spec, trials);
         warn_on_error(write_difference(run_dir, &trial.experiment, &base.experiment, &base.row));
     }
 
-    /// A trial is over, which changes the mean of its row and the table: [`refresh`](Self::refresh) shows them.
+    /// Called when a trial is over. The mean of its row and the table change with the next [`refresh`](Self::refresh).
     pub fn end(&mut self, trial: &Trial) {
         self.behind.insert(trial.row.clone());
     }
 
-    /// Writes the means and the table that have changed, unless that was done a moment ago.
+    /// Writes the means and the table that have changed, unless this was done a moment ago.
     pub fn refresh(&mut self, trials: &[Trial]) {
         let begun = Instant::now();
         if self.behind.is_empty() || begun < self.due {
@@ -102,17 +102,17 @@ impl<'a> SweepView<'a> {
         self.due = Instant::now() + INTERVAL.max(begun.elapsed() * SHARE);
     }
 
-    /// The sweep is over, as far as it goes: the table with its comparisons.
+    /// Called at the end of the sweep. Writes the means and the table with its comparisons.
     pub fn conclude(&mut self, trials: &[Trial], table: &ResultTable) {
         self.write_means(trials);
         self.write(|root| {
-            // An earlier text of as many ended trials has no comparisons.
+            // The last table may be of the same number of ended trials, but has no comparisons.
             root.ended = None;
             root.show(table)
         });
     }
 
-    /// Writes to the sweep's own file, which is given up after an error.
+    /// Writes to the sweep's own file, which is not written any more after an error.
     fn write(&mut self, write: impl FnOnce(&mut Root) -> Result<()>) {
         if let Some(root) = &mut self.root
             && warn_on_error(write(root)).is_none()
@@ -127,7 +127,7 @@ impl<'a> SweepView<'a> {
         }
     }
 
-    /// Writes a run's own file anew from its directory, as after a crash that left no end.
+    /// Writes a run's own file again from its directory, for example after a crash.
     pub fn rewrite(&self, trial: &Trial, run_dir: &Path) {
         if trial.experiment.run.tensorboard {
             warn_on_error(is_run(run_dir).and_then(|is_run| match is_run {
@@ -138,7 +138,7 @@ impl<'a> SweepView<'a> {
     }
 }
 
-/// The values so far. The last table comes from [`SweepView::conclude`].
+/// Writes the table of the values so far. The last table comes from [`SweepView::conclude`].
 fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut Root) -> Result<()> {
     let records = collect::records_of_settings(sweep_dir, trials);
     let reused = &BTreeMap::new();
@@ -147,8 +147,8 @@ fn write_table(spec: &SweepSpec, sweep_dir: &Path, trials: &[Trial], root: &mut 
 }
 
 impl Root {
-    /// Writes the table if other trials have ended since the last one: step by step there are more, and TensorBoard shows
-    /// the latest table first.
+    /// Writes the table if further trials have ended since the last one. Their number is the step, because TensorBoard
+    /// shows the highest step first.
     fn show(&mut self, table: &ResultTable) -> Result<()> {
         let ended = ended(table);
         if self.ended.replace(ended) != Some(ended) {
@@ -158,12 +158,12 @@ impl Root {
     }
 }
 
-/// How many trials have ended, well or badly.
+/// Returns the number of trials that have finished or failed.
 fn ended(table: &ResultTable) -> u64 {
     (table.rows.iter().map(|row| row.finished).sum::<usize>() + table.failures.len()) as u64
 }
 
-/// A trial of the row that the others are compared with: the table's base row, else the first.
+/// Returns a trial of the row with which others are compared: the table's base row, else the first row.
 fn base<'t>(spec: &SweepSpec, trials: &'t [Trial]) -> &'t Trial {
     let label = table_section::base(spec, trials);
     let named = trials.iter().find(|trial| Some(trial.row.as_str()) == label);

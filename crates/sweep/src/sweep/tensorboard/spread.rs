@@ -1,4 +1,4 @@
-//! A row's mean over its seeds, with one standard deviation to both sides, as a run of TensorBoard's.
+//! A row's mean over its seeds, with one standard deviation to both sides, as a run of TensorBoard.
 
 use super::charts::{charted, groups_of, has_means, tag};
 use super::mean_directory::MEAN;
@@ -14,7 +14,7 @@ use crate::telemetry::tensorboard_file::EventWriter;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Writes the row's mean anew from its finished seeds; nothing if there is none, or the sweep has means of no row.
+/// Writes the row's mean again from its finished seeds; nothing without such seeds, or if no row has several seeds.
 ///
 /// # Errors
 /// If the curves of a seed are not as recorded, or a file cannot be read or written.
@@ -36,7 +36,7 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
     let (groups, charted) = (groups_of(first, trials), charted(&METRICS));
     let mut events = EventWriter::create(&sweep_dir.join(row).join(MEAN))?;
     for (step, metric, summary) in means(&curves) {
-        // The mean of one would only hide its seed: it is for the charts of its group alone.
+        // The mean of a row with one seed would only hide the seed: it is written only for the charts of its group.
         if seeds.len() > 1 {
             events.scalar(&metric, step, summary.mean)?;
         }
@@ -54,7 +54,7 @@ pub fn write(sweep_dir: &Path, trials: &[Trial], row: &str) -> Result<()> {
     events.sync()
 }
 
-/// Step, tag and summary of the values that every seed has, by step.
+/// Returns step, tag and summary of the values that every seed has, by step.
 fn means(seeds: &[Vec<Row>]) -> Vec<(u64, String, Summary)> {
     let mut values: BTreeMap<(u64, &str), Vec<f64>> = BTreeMap::new();
     for row in seeds.iter().flatten() {

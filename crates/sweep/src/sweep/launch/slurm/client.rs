@@ -1,4 +1,4 @@
-//! Slurm's programs: sbatch, squeue, scontrol, scancel. No accounting database is asked.
+//! Calls Slurm's programs: sbatch, squeue, scontrol, scancel. Needs no accounting database.
 
 use crate::error::{Error, Result};
 use crate::subprocess::output_within;
@@ -8,21 +8,21 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// One element of a job array, as squeue tells of it.
+/// One element of a job array, as squeue reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub name: String,
-    /// Number of the array.
+    /// The number of the array.
     pub array: u64,
-    /// Number in the array.
+    /// The index in the array.
     pub element: usize,
-    /// In Slurm's words: `PENDING`, `RUNNING`, `TIMEOUT`, …
+    /// The state in Slurm's words: `PENDING`, `RUNNING`, `TIMEOUT`, …
     pub state: String,
-    /// Why it waits, or what ended it.
+    /// The reason why it waits or ended.
     pub reason: String,
 }
 
-/// How long one of Slurm's programs is waited for; a busy controller lets them wait for minutes.
+/// Longest time to wait for one of Slurm's programs; with a busy controller they take minutes.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// States of jobs that do not come back by themselves.
@@ -41,39 +41,39 @@ const OVER: [&str; 11] = [
 ];
 
 impl Job {
-    /// Its number in Slurm's commands.
+    /// Returns the job's number in Slurm's commands.
     pub fn id(&self) -> String {
         id(self.array, self.element)
     }
 
-    /// Whether it waits, runs or is about to leave.
+    /// Whether the job waits, runs or is about to end.
     pub fn is_live(&self) -> bool {
         !OVER.contains(&self.state.as_str())
     }
 
-    /// Whether it waits for its start or next start.
+    /// Whether the job waits for its start or restart.
     pub fn is_queued(&self) -> bool {
         ["PENDING", "REQUEUED", "REQUEUE_HOLD", "SPECIAL_EXIT"].contains(&self.state.as_str())
     }
 }
 
-/// The number of an element of an array in Slurm's commands.
+/// Returns the number of an array's element in Slurm's commands.
 pub fn id(array: u64, element: usize) -> String {
     format!("{array}_{element}")
 }
 
-/// Whether Slurm's programs are there.
+/// Checks that Slurm's programs exist.
 ///
 /// # Errors
-/// A user error that says what to do.
+/// A user error with advice.
 pub fn find() -> Result<()> {
     output("squeue", ["--version"]).map(|_| ())
 }
 
-/// Gives a script to sbatch; the number of the job.
+/// Submits a script by sbatch, and returns the number of the job.
 ///
 /// # Errors
-/// With what sbatch said. The job may have been taken on all the same, if the answer was lost.
+/// The message of sbatch. If only the answer was lost, the job may have been accepted all the same.
 pub fn submit(options: &[String], script: &Path) -> Result<u64> {
     let options = options.iter().map(OsStr::new);
     let answer = output("sbatch", options.chain([OsStr::new("--parsable"), script.as_os_str()]))?;
@@ -84,10 +84,10 @@ pub fn submit(options: &[String], script: &Path) -> Result<u64> {
     })
 }
 
-/// The elements of the arrays of these names, those included that ended a few minutes ago.
+/// Returns the elements of the arrays with these names, including those that ended a few minutes ago.
 ///
 /// # Errors
-/// If squeue cannot tell: nothing then follows about the jobs.
+/// If squeue fails: the state of the jobs is then unknown.
 pub fn jobs(names: &[String]) -> Result<Vec<Job>> {
     if names.is_empty() {
         return Ok(Vec::new());
@@ -109,12 +109,12 @@ fn job(line: &str) -> Option<Job> {
     })
 }
 
-/// Elements that an array may have.
+/// Returns the largest number of elements of an array.
 pub fn largest_array() -> usize {
     let told = output("scontrol", ["show", "config"]).unwrap_or_default();
     let stated =
         told.lines().find_map(|line| line.strip_prefix("MaxArraySize")?.trim_start().strip_prefix('='));
-    // Numbers go from 0 to one less. Slurm's own default, where it does not tell.
+    // Indices go from 0 to one less. 1001 is Slurm's own default.
     stated.and_then(|number| number.trim().parse().ok()).unwrap_or(1001).max(1)
 }
 
@@ -123,7 +123,7 @@ pub fn requeue(job: &str) -> Result<()> {
     output("scontrol", ["requeue", job]).map(|_| ())
 }
 
-/// Cancels jobs. Running ones get SIGTERM first; those that are over are let be.
+/// Cancels jobs. Running ones get SIGTERM first; jobs that have ended are ignored.
 pub fn cancel(jobs: &[String]) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
@@ -131,7 +131,7 @@ pub fn cancel(jobs: &[String]) -> Result<()> {
     output("scancel", ["--quiet"].into_iter().chain(jobs.iter().map(String::as_str))).map(|_| ())
 }
 
-/// What a program of Slurm's prints.
+/// Runs one of Slurm's programs and returns its standard output.
 fn output<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) -> Result<String> {
     let output = output_within(Command::new(program).args(words), LIMIT).map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::user(format!(
@@ -160,7 +160,7 @@ mod tests {
         assert!(read.is_live() && read.is_queued());
         let over = job("n|12|0|TIMEOUT|TimeLimit").unwrap();
         assert!(!over.is_live());
-        // What leaves may come back.
+        // A job that is about to leave may come back.
         assert!(job("n|12|0|COMPLETING|None").unwrap().is_live());
         assert_eq!(job("n|12|N/A|RUNNING|None"), None, "no array");
     }

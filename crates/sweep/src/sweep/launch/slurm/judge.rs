@@ -1,4 +1,4 @@
-//! What to make of a job: what squeue says of it and what it left in its trial's directory, together.
+//! Judges the state of a job from squeue's report and the ending that it left in its trial's directory.
 
 use super::client::Job;
 use super::keeper::Left;
@@ -6,22 +6,22 @@ use crate::error::Result;
 use crate::results::record::FailureKind;
 use crate::sweep::launch::launcher::Ending;
 
-/// How often in a row a job must be over without having told how before that is believed: squeue and the file system
-/// of a node need not know the same at the same instant.
+/// Number of times in a row that a job must be over without a known ending before it counts as lost: squeue and the
+/// file system of a node may differ for a moment.
 const PATIENCE: u32 = 2;
 
-/// What is to be made of a job.
+/// The judgement on a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     Queued,
     Running,
-    /// It seems to be over, and nothing says how it ended: look again.
+    /// The job seems to be over, but its ending is unknown: look again.
     Unclear,
     Over(Ending),
 }
 
-/// Judges a job that has been unclear `misses` times before. `got_further` tells whether the trial has saved more than
-/// it had when it was submitted, and still has some way to go.
+/// Judges a job that was unclear `misses` times before. `got_further` tells whether the trial has saved more than it
+/// had when it was submitted, and has not reached its end.
 pub fn judge(
     job: Option<&Job>,
     left: Option<&Left>,
@@ -50,7 +50,7 @@ pub fn judge(
             "PREEMPTED" => format!("{id} was preempted"),
             _ => format!("{id} had to stop"),
         }),
-        // Nothing was gained: that counts.
+        // No progress: this counts as an attempt.
         _ if ending == Some(&Ending::Stopped) => Ending::Stopped,
         "OUT_OF_MEMORY" => failed(FailureKind::OutOfMemory, format!("{id} ran out of memory")),
         "NODE_FAIL" | "BOOT_FAIL" => failed(FailureKind::Lost, format!("{id} lost its node")),
@@ -88,7 +88,7 @@ mod tests {
         }
         assert_eq!(verdict(Some("PENDING"), None, 0, false), Verdict::Queued);
         assert_eq!(verdict(Some("RUNNING"), None, 9, false), Verdict::Running);
-        // It stopped and may come back: after a preemption Slurm itself sees to that.
+        // The job stopped and may come back: Slurm itself restarts it after a preemption.
         assert_eq!(verdict(Some("COMPLETING"), Some(Ending::Stopped), 9, true), Verdict::Running);
         assert_eq!(verdict(Some("PENDING"), Some(Ending::Stopped), 9, true), Verdict::Queued);
     }

@@ -1,9 +1,9 @@
-//! What a job of an array runs: one trial, looked after as the local driver would.
+//! The process that a job of an array runs: it trains one trial and supervises it as the local driver would.
 //!
-//! The keeper has the place of the batch shell, and so gets the signals that Slurm sends there: SIGUSR2 before the time
-//! limit and, where the cluster is set up so, before preemption. The trial saves its state, and the job goes back into
-//! the queue. SIGTERM comes when Slurm itself ends the job: the trial saves its state, and the rest is Slurm's and the
-//! driver's. How the trial ended is left in its directory, because nobody else keeps it.
+//! The keeper replaces the batch shell, and so gets the signals that Slurm sends there: SIGUSR2 before the time limit
+//! and, if the cluster is configured so, before preemption. The trial saves its state, and the job goes back into the
+//! queue. SIGTERM comes when Slurm itself ends the job: the trial saves its state, and Slurm and the driver decide the
+//! rest. The ending of the trial is written into its directory, because it is stored nowhere else.
 
 use super::client;
 use super::submission::{Submission, saved_step, sweep_dir};
@@ -22,29 +22,29 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// How often the keeper looks after its trial.
+/// Interval between two checks of the trial.
 const TICK: Duration = Duration::from_millis(20);
 
-/// How a job left its trial.
+/// The ending of a trial, as its job wrote it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Left {
-    /// Whose job: the submission's name and the element in it.
+    /// The submission's name and the job's index in it.
     pub submission: String,
     pub element: usize,
     pub ending: Ending,
-    /// The job puts itself back into the queue.
+    /// Whether the job puts itself back into the queue.
     pub requeued: bool,
 }
 
 impl Left {
-    /// What the job of this submission and element left; none if it left nothing that can be read.
+    /// Reads the ending that the job of this submission and element wrote; None if there is none that can be read.
     pub fn load(run_dir: &Path, submission: &Submission, element: usize) -> Option<Left> {
         let bytes = std::fs::read(run_dir.join(ENDING_FILE)).ok()?;
         let left: Left = serde_json::from_slice(&bytes).ok()?;
         (left.submission == submission.name && left.element == element).then_some(left)
     }
 
-    /// Removes what a job left, once it is known.
+    /// Removes the ending once the driver has read it.
     pub fn forget(run_dir: &Path) -> Result<()> {
         files::remove(&run_dir.join(ENDING_FILE))
     }
@@ -55,11 +55,11 @@ impl Left {
     }
 }
 
-/// The job that this process is, by Slurm's variables.
+/// The job that runs this process, from Slurm's environment variables.
 struct Job {
     array: u64,
     element: usize,
-    /// Times that it was put back into the queue.
+    /// Number of times that it was put back into the queue.
     restarts: u32,
 }
 
@@ -82,12 +82,12 @@ impl Job {
 /// Runs the trial that the submission's file has for this job.
 ///
 /// # Errors
-/// If the job is no job, if files cannot be read or written, or if the trial fails.
+/// If this process is no such job, if files cannot be read or written, or if the trial fails.
 pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<()> {
-    // First of all: until then the script ignores the one, and the other ends the process.
+    // Done first: until now the script ignores SIGUSR2, and SIGTERM ends the process.
     let listen = |signals: &[i32]| StopFlag::on(signals).map_err(Error::io("listen to", "signals"));
     let warned = listen(&[libc::SIGUSR2])?;
-    // People may send the others: `scancel --signal=INT --batch`.
+    // Users may send the others: `scancel --signal=INT --batch`.
     let told = listen(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
     let job = Job::of_environment()?;
     let id = client::id(job.array, job.element);
@@ -118,7 +118,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
             break status;
         }
         if !passed_on && (warned.is_raised() || told.is_raised()) {
-            // Where Slurm sends SIGTERM to all of a job, a second one from here would end the trial at once.
+            // If Slurm sends SIGTERM to all processes of a job, a second one from here would end the trial at once.
             process::signal(child.id(), libc::SIGUSR2);
             log(
                 &run_dir,
@@ -136,7 +136,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let requeue = stopped && !told.is_raised() && saved_step(&run_dir)? > before;
     let mut left =
         Left { submission: submission.name.clone(), element: job.element, ending, requeued: requeue };
-    // Before the call: Slurm ends this process amid it.
+    // Saved before the call, during which Slurm ends this process.
     left.save(&run_dir)?;
     if requeue {
         log(&run_dir, &format!("job {id} goes back into the queue"));
@@ -147,7 +147,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
         }
     }
     match left.ending {
-        // So that Slurm, too, counts the job as failed.
+        // So that Slurm also counts the job as failed.
         Ending::Failed { reason, .. } => {
             Err(Error::failed(format!("job {id}: {}: {reason}", run_dir.display())))
         }
@@ -155,7 +155,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     }
 }
 
-/// Adds a line to a run's log. One that cannot be written is left out: a full disk must not end a trial for its log.
+/// Adds a line to a run's log. A line that cannot be written is left out: a full disk must not end a trial for its log.
 fn log(run_dir: &Path, line: &str) {
     _ = process::log(run_dir, line);
 }

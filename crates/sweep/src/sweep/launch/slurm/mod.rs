@@ -1,8 +1,8 @@
 //! Trials as elements of Slurm's job arrays.
 //!
-//! What starts together becomes one array. Slurm decides when and where a job runs; the run directories say how trials
-//! ended, squeue says which jobs are still to come, and [`submission`] says which job is whose. A driver may go away at
-//! any time: jobs go on without it, and the next driver finds them.
+//! Trials that start together become one array. Slurm decides when and where a job runs; the run directories tell how
+//! trials ended, squeue tells which jobs are still to come, and [`submission`] tells which job belongs to which trial.
+//! A driver may end at any time: the jobs continue, and the next driver finds them.
 
 mod client;
 mod judge;
@@ -40,21 +40,21 @@ pub struct Slurm {
     sweep_dir: PathBuf,
     data_root: PathBuf,
     results: PathBuf,
-    /// To be submitted at the next opportunity.
+    /// Orders to submit at the next opportunity.
     waiting: Vec<Order>,
-    /// Submissions whose jobs may be there, by number.
+    /// Submissions that may still have jobs, by number.
     submissions: BTreeMap<u32, Submission>,
-    /// Jobs of earlier drivers that nobody has asked for yet.
+    /// Jobs of earlier drivers that were not taken over yet.
     found: Vec<Place>,
-    /// The trials that were asked for and have a job, by number.
+    /// The ordered trials that have a job, by number.
     submitted: BTreeMap<usize, SubmittedTrial>,
-    /// When to ask squeue again.
+    /// The time of the next call of squeue.
     poll_at: Instant,
-    /// To be told with the next updates.
+    /// Updates to return with the next ones.
     pending_updates: Vec<Update>,
-    /// The last call of squeue failed, and the user was told.
+    /// Whether the last call of squeue failed, and the user was told.
     squeue_failing: bool,
-    /// Elements that an array may have, once it is known.
+    /// Largest number of elements of an array, once it is known.
     largest_array: Option<usize>,
 }
 
@@ -62,19 +62,19 @@ pub struct Slurm {
 struct SubmittedTrial {
     order: Order,
     place: Place,
-    /// Whether it ran when it was last looked at.
+    /// Whether it was running at the last check.
     running: bool,
-    /// How often in a row squeue knew nothing of it, or that it is over, and no file said how it ended.
+    /// Number of checks in a row at which squeue did not know the job, or called it ended, and no ending was written.
     misses: u32,
-    /// Bytes of its file of events that were read.
+    /// Number of bytes of its file of events that were read.
     events_read: u64,
 }
 
 impl Slurm {
-    /// Checks the settings, whether jobs can be told where everything is, and whether Slurm's programs are there.
+    /// Checks the settings, whether the paths can be passed to jobs, and whether Slurm's programs exist.
     ///
     /// # Errors
-    /// A user error that says what to do.
+    /// A user error with advice.
     pub fn check(spec: &SlurmSpec, sweep_dir: &Path, data_root: &Path) -> Result<()> {
         spec.check(&|_| None)?;
         script::log_name(&absolute(sweep_dir)?)?;
@@ -83,7 +83,7 @@ impl Slurm {
         client::find()
     }
 
-    /// For a sweep whose earlier jobs are looked for.
+    /// Opens the launcher for a sweep, and looks for the sweep's earlier jobs.
     ///
     /// # Errors
     /// If squeue fails: nothing was written.
@@ -108,8 +108,8 @@ impl Slurm {
         Ok(slurm)
     }
 
-    /// Finds the jobs of earlier drivers. Submissions that have none left are settled, so that a job which comes late,
-    /// because its driver was killed amid sbatch, does nothing.
+    /// Finds the jobs of earlier drivers. Submissions without any are settled, so that a job which starts late, because
+    /// its driver was killed during sbatch, does nothing.
     fn find_jobs(&mut self) -> Result<()> {
         let open = Submission::open(&self.sweep_dir)?;
         let jobs = jobs(&open)?;
@@ -120,7 +120,7 @@ impl Slurm {
             for (at, element) in submission.elements.iter().enumerate() {
                 let live = jobs.get(&(number, at)).is_some_and(Job::is_live);
                 let run_dir = self.sweep_dir.join(&element.run);
-                // One that failed without a driver is yet to be told, unless the directory is another trial's by now.
+                // A failure without a driver is still to be reported, unless another trial has the directory by now.
                 let failed = Left::load(&run_dir, &submission, at)
                     .is_some_and(|left| matches!(left.ending, Ending::Failed { .. }))
                     && claimed_identity(&run_dir)?.as_deref() == Some(&element.identity);
@@ -138,7 +138,7 @@ impl Slurm {
         Ok(())
     }
 
-    /// The latest job of an earlier driver for this trial.
+    /// Returns the latest job of an earlier driver for this trial.
     fn found(&self, run_dir: &Path, identity: &str) -> Option<Place> {
         let is_it = |(number, at): &&Place| {
             let element = &self.submissions[number].elements[*at];
@@ -147,8 +147,8 @@ impl Slurm {
         self.found.iter().rev().find(is_it).copied()
     }
 
-    /// Trials that may be submitted now, so that no more than `max_running` run at once: an array keeps to that by
-    /// itself, and further ones wait until none of its jobs does.
+    /// Returns the number of trials that may be submitted now, so that no more than `max_running` run at once: an array
+    /// respects the limit by itself, and further ones wait until all of its jobs have started.
     fn room(&self) -> usize {
         let running = self.submitted.values().filter(|submitted| submitted.running).count();
         match self.spec.max_running {
@@ -159,7 +159,7 @@ impl Slurm {
         }
     }
 
-    /// Submits what waits.
+    /// Submits the waiting orders, as far as there is room.
     fn submit(&mut self) -> Result<Vec<Update>> {
         let mut updates = Vec::new();
         while !self.waiting.is_empty() && self.room() > 0 {
@@ -184,7 +184,7 @@ impl Slurm {
         Ok(updates)
     }
 
-    /// One array for these trials.
+    /// Submits these trials as one array.
     fn submit_array(&self, orders: &[Order]) -> Result<Submission> {
         let element = |order| Element::new(&self.sweep_dir, order);
         let elements = orders.iter().map(element).collect::<Result<Vec<_>>>()?;
@@ -223,14 +223,14 @@ impl Slurm {
         Ok(submission)
     }
 
-    /// Looks after every job.
+    /// Checks every job, and returns the updates.
     fn poll(&mut self) -> Result<Vec<Update>> {
         if self.submitted.is_empty() {
             return Ok(Vec::new());
         }
         let jobs = match jobs(self.submissions.values()) {
             Ok(jobs) => jobs,
-            // Nothing follows from a controller that does not answer.
+            // If the controller does not answer, the jobs' states are unknown.
             Err(error) if !std::mem::replace(&mut self.squeue_failing, true) => {
                 return Ok(vec![Update::Message(format!("warning: {error}; asking again until it answers"))]);
             }
@@ -245,7 +245,7 @@ impl Slurm {
             let element = &submission.elements[at];
             let job = jobs.get(place);
             let left = Left::load(&order.run_dir, submission, at);
-            // One that paused where it was to pause has done all that its job was for.
+            // A trial that paused at its `until` has completed its job.
             let got_further = || {
                 let saved = saved_step(&order.run_dir)?;
                 Ok(saved > element.from && element.until != Some(saved))
@@ -285,7 +285,7 @@ impl Slurm {
         Ok(updates)
     }
 
-    /// A trial's job is over and its ending told.
+    /// Forgets a trial whose job is over and reported.
     fn settle(&mut self, trial: usize) -> Result<()> {
         let Some(submitted) = self.submitted.remove(&trial) else { return Ok(()) };
         Left::forget(&submitted.order.run_dir)?;
@@ -301,7 +301,7 @@ impl Slurm {
         Ok(())
     }
 
-    /// The numbers of the trials' jobs.
+    /// Returns the numbers of the trials' jobs.
     fn ids(&self) -> Vec<String> {
         let array = |place: &Place| Some(client::id(self.submissions.get(&place.0)?.array?, place.1));
         self.submitted.values().filter_map(|submitted| array(&submitted.place)).collect()
@@ -376,8 +376,8 @@ impl Launcher for Slurm {
     }
 }
 
-/// A failure of which nothing is known, with the last lines of the first log that has any: what jobs print before they
-/// come to a trial and what Slurm says when it ends them, or the trial's own.
+/// Adds details to a failure without any: the last lines of the first log that has some. The first log has the output
+/// of jobs before their trial starts and Slurm's messages; the second is the trial's own.
 fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
     if let Ending::Failed { detail, .. } = &mut ending
         && detail.is_empty()
@@ -388,11 +388,11 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
     ending
 }
 
-/// The events that a trial has written since the last call. `events_read` counts the bytes of the file that were read.
+/// Returns the events that a trial has written since the last call. `events_read` is the number of bytes read.
 fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
     let mut bytes = Vec::new();
     let read = File::open(events).and_then(|mut file| {
-        // A trial that starts again begins its file anew.
+        // A trial that starts again also starts its file again.
         if file.metadata()?.len() < *events_read {
             *events_read = 0;
         }
@@ -402,14 +402,14 @@ fn new_events(events: &Path, events_read: &mut u64) -> Vec<TrialEvent> {
     if read.is_err() {
         return Vec::new();
     }
-    // The last line may be half there.
+    // The last line may be incomplete.
     let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
     *events_read += whole as u64;
-    // A file that was begun anew and is longer already is read from the middle of a line, which is no event.
+    // If the file was started again and is already longer, reading begins in the middle of a line, which is no event.
     bytes[..whole].split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// A path that means the same where a job starts.
+/// Returns an absolute path, which is also valid where a job starts.
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }

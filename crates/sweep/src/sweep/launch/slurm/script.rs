@@ -1,18 +1,17 @@
 //! The batch script of a job array, and the paths that Slurm and a shell read.
 //!
-//! Both read more into a text than a path: a shell runs what stands behind the end of a line, and sbatch fills in
-//! patterns (`%j`) in the name of the log. Paths are quoted for the one and for the other, or refused before anything is
-//! written.
+//! Both interpret more than a path: a shell runs text behind the end of a line, and sbatch expands patterns (`%j`) in
+//! the name of the log. Paths are quoted for either, or refused before anything is written.
 
 use crate::error::{Error, Result};
 use crate::printable::quoted;
 use std::path::Path;
 
-/// The text of a batch script that becomes the keeper of one job of the array that `submission` describes. The options of
-/// sbatch stand in it for people.
+/// Returns a batch script that execs the keeper of one job of the array that `submission` describes. A comment in it
+/// shows the options of sbatch.
 ///
 /// # Errors
-/// As for [`shell_word`].
+/// The errors of [`shell_word`].
 pub fn text(
     options: &[String],
     program: &Path,
@@ -21,7 +20,7 @@ pub fn text(
     submission: &Path,
 ) -> Result<String> {
     let [program, data, results, submission] = [program, data_root, results, submission].map(shell_word);
-    // SIGUSR2 must not end the job before the program is there to hear it.
+    // SIGUSR2 must not end the job before the program listens to it.
     Ok(format!(
         "#!/bin/sh\n# sbatch {}\ntrap '' USR2\nexec {} --data {} --results {} keep {}\n",
         options.join(" "),
@@ -32,7 +31,7 @@ pub fn text(
     ))
 }
 
-/// A path as one word of a shell's.
+/// Quotes a path as one word of a shell.
 ///
 /// # Errors
 /// A user error if it is not UTF-8 or holds a control character, such as the end of a line.
@@ -40,10 +39,10 @@ pub fn shell_word(path: &Path) -> Result<String> {
     Ok(quoted(plain(path)?))
 }
 
-/// A path as sbatch takes the name of a log, of which it fills in patterns.
+/// Quotes a path as the name of a log for sbatch, which expands patterns in it.
 ///
 /// # Errors
-/// As for [`shell_word`], and for a backslash, which switches patterns off and is then left out.
+/// The errors of [`shell_word`], and a backslash, which disables patterns and is then removed.
 pub fn log_name(path: &Path) -> Result<String> {
     let text = plain(path)?;
     match text.contains('\\') {

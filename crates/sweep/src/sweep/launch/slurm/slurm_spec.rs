@@ -1,4 +1,4 @@
-//! The `[slurm]` table of a sweep file: what each trial asks the cluster for.
+//! The `[slurm]` table of a sweep file: the resources that each trial requests from the cluster.
 
 use crate::error::{Diagnostic, Place};
 use schemars::JsonSchema;
@@ -49,20 +49,20 @@ impl Default for SlurmSpec {
             gpus: 0,
             options: Vec::new(),
             max_running: None,
-            // For one update and a checkpoint.
+            // Enough for one update and a checkpoint.
             warn_seconds: 120,
-            // Often enough for people, seldom enough for a controller that thousands share.
+            // Often enough for users, and seldom enough for a controller that thousands share.
             poll_seconds: 15.0,
         }
     }
 }
 
-/// Most processors, and most graphics processors, of one job.
+/// Largest number of processors, and of GPUs, of one job.
 const MOST_CPUS: usize = 1 << 12;
 const MOST_GPUS: u32 = 1 << 10;
-/// Most jobs that run at once.
+/// Largest number of jobs that run at once.
 const MOST_RUNNING: usize = 1_000_000;
-/// From what a controller can bear to a day.
+/// From a rate that a controller tolerates to one day.
 const POLL_SECONDS: RangeInclusive<f64> = 0.01..=86_400.0;
 
 /// Options of sbatch that the launcher sets itself.
@@ -82,10 +82,10 @@ const OWN: [&str; 12] = [
 ];
 
 impl SlurmSpec {
-    /// Checks the values; `place` gives where a key of the table was written.
+    /// Checks the values; `place` returns the place of a key in the file.
     ///
     /// # Errors
-    /// The first that is not accepted.
+    /// The first value that is not accepted.
     pub fn check(&self, place: &dyn Fn(&str) -> Option<Place>) -> std::result::Result<(), Diagnostic> {
         let refuse = |key: &str, message: String, help: &str| {
             Err(Diagnostic::new(format!("slurm.{message}")).at(place(key)).help(help))
@@ -144,7 +144,7 @@ impl SlurmSpec {
         Ok(())
     }
 
-    /// The options of sbatch that stand for the table.
+    /// Returns the options of sbatch for the table.
     pub fn options(&self) -> Vec<String> {
         let stated = [
             ("partition", self.partition.clone()),
@@ -156,7 +156,7 @@ impl SlurmSpec {
         ];
         let mut options = vec!["--nodes=1".to_string(), "--ntasks=1".to_string()];
         options.extend(stated.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?))));
-        // To the batch shell alone, which the trial's keeper has taken the place of.
+        // Only to the batch shell, which the trial's keeper has replaced.
         options.push(format!("--signal=B:USR2@{}", self.warn_seconds));
         options.extend(self.options.iter().cloned());
         options

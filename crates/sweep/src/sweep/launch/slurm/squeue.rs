@@ -1,4 +1,4 @@
-//! What squeue knows of a sweep's jobs.
+//! The state of a sweep's jobs according to squeue.
 
 use super::client::{self, Job};
 use super::submission::Submission;
@@ -7,10 +7,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A job's place: the number of its submission, and its own in there.
+/// The place of a job: the number of its submission, and its index in it.
 pub(super) type Place = (u32, usize);
 
-/// The jobs of these submissions that squeue knows, by place.
+/// Returns the jobs of these submissions that squeue knows, by place.
 pub(super) fn jobs<'a>(
     submissions: impl IntoIterator<Item = &'a Submission>,
 ) -> Result<BTreeMap<Place, Job>> {
@@ -21,11 +21,11 @@ pub(super) fn jobs<'a>(
     Ok(jobs.filter_map(|job| Some(((*numbers.get(&job.name)?, job.element), job))).collect())
 }
 
-/// The jobs of a sweep that wait, run or are about to leave, by run directory. Empty, without asking Slurm, for a sweep
-/// that has never been there.
+/// Returns the jobs of a sweep that wait, run or are about to end, by run directory. Empty, without calling Slurm, for
+/// a sweep without submissions.
 ///
 /// # Errors
-/// If squeue cannot tell.
+/// If squeue fails.
 pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<PathBuf, Queued>> {
     let open = Submission::open(sweep_dir)?;
     let jobs = jobs(&open)?;
@@ -43,16 +43,16 @@ pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<PathBuf, Queued>> {
 /// A trial's job in Slurm's queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Queued {
-    /// Its number in Slurm's commands: `12_3`.
+    /// The job's number in Slurm's commands: `12_3`.
     pub job: String,
-    /// In Slurm's words: `PENDING`, `RUNNING`, `COMPLETING`, …
+    /// The state in Slurm's words: `PENDING`, `RUNNING`, `COMPLETING`, …
     pub state: String,
-    /// Why it waits.
+    /// The reason why it waits.
     pub reason: String,
 }
 
 impl Queued {
-    /// `job 12_3 is pending (Priority)`; Slurm writes `None` where it has no reason.
+    /// Returns `job 12_3 is pending (Priority)`. Slurm writes `None` if it has no reason.
     pub fn describe(&self) -> String {
         let reason = match self.reason.as_str() {
             "" | "None" => String::new(),

@@ -1,8 +1,8 @@
-//! `.slurm/N.json` in a sweep's directory: what the N-th job array of the sweep runs. Beside it the batch script,
-//! `N.sh`, and what jobs print before they come to a trial, `N.log`.
+//! `.slurm/N.json` in a sweep's directory: the trials of the sweep's N-th job array. Beside it are the batch script
+//! `N.sh` and the log `N.log`, with what jobs print before their trial starts.
 //!
-//! The file is written before sbatch is called and names the array, so that a driver that is killed at any instant
-//! finds its jobs again. A job whose file is missing or settled does nothing: what nobody counts on must not run.
+//! The file is written before sbatch is called and names the array, so that a driver that was killed at any moment
+//! finds its jobs again. A job whose file is missing or settled does nothing: no driver expects its result.
 
 use crate::error::{Error, Result};
 use crate::experiment::CHECKPOINTS;
@@ -13,31 +13,31 @@ use crate::train::checkpoint_files;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Folder in a sweep's directory.
+/// The folder in a sweep's directory.
 const FOLDER: &str = ".slurm";
 
-/// One job array.
+/// A job array of a sweep.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Submission {
     pub number: u32,
-    /// The jobs' name, which no other array of the cluster has.
+    /// The name of the jobs, which no other array of the cluster has.
     pub name: String,
-    /// The array's number; absent until sbatch has told it.
+    /// The number of the array; None until sbatch has returned it.
     pub array: Option<u64>,
-    /// Nobody waits for its jobs any more.
+    /// Whether no driver waits for its jobs any more.
     pub settled: bool,
     pub elements: Vec<Element>,
 }
 
-/// What one job of an array does.
+/// The trial of one job of an array.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Element {
     /// The run directory below the sweep's: `row/seed-1`.
     pub run: PathBuf,
     pub identity: String,
-    /// Pause after this update; absent: finish.
+    /// The update after which it pauses; None: it finishes.
     pub until: Option<u64>,
-    /// The update whose state was saved when it was submitted.
+    /// The update of the state that was saved before it was submitted.
     pub from: u64,
 }
 
@@ -50,7 +50,7 @@ impl Element {
 }
 
 impl Submission {
-    /// The next submission of a sweep, saved.
+    /// Creates and saves the next submission of a sweep.
     pub fn create(sweep_dir: &Path, elements: Vec<Element>) -> Result<Self> {
         files::create_dir(&folder(sweep_dir))?;
         let number = numbers(sweep_dir)?.last().map_or(1, |last| last + 1);
@@ -60,14 +60,14 @@ impl Submission {
         Ok(submission)
     }
 
-    /// All submissions of a sweep that are not settled, the first one first.
+    /// Reads all submissions of a sweep that are not settled, the first one first.
     pub fn open(sweep_dir: &Path) -> Result<Vec<Submission>> {
         let load = |number| Submission::load(&path(sweep_dir, number, "json"));
         let all: Vec<_> = numbers(sweep_dir)?.into_iter().map(load).collect::<Result<_>>()?;
         Ok(all.into_iter().flatten().filter(|submission| !submission.settled).collect())
     }
 
-    /// The submission in a file; none if there is none.
+    /// Reads a submission's file; None if it does not exist.
     pub fn load(path: &Path) -> Result<Option<Submission>> {
         let Some(bytes) = files::read_if_exists(path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
@@ -84,14 +84,14 @@ impl Submission {
         files::write_atomically(&self.path(sweep_dir, "json"), text.as_bytes())
     }
 
-    /// The file of this submission with this ending.
+    /// Returns the path of this submission's file with this ending.
     pub fn path(&self, sweep_dir: &Path, ending: &str) -> PathBuf {
         path(sweep_dir, self.number, ending)
     }
 }
 
-/// The files of a sweep's settled submissions, which only people may still want to read. The last submission stays,
-/// because numbers count on from it and are never given twice.
+/// Returns the files of a sweep's settled submissions, which only users may still want to read. The last submission is
+/// kept, because the next number follows from it and no number is used twice.
 ///
 /// # Errors
 /// If a submission's file is damaged or cannot be read.
@@ -109,12 +109,12 @@ pub fn settled_files(sweep_dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The folder of a sweep's submissions.
+/// Returns the folder of a sweep's submissions.
 pub fn folder(sweep_dir: &Path) -> PathBuf {
     sweep_dir.join(FOLDER)
 }
 
-/// The sweep's directory of a submission's file.
+/// Returns the sweep's directory for the file of a submission.
 pub fn sweep_dir(submission: &Path) -> Result<PathBuf> {
     let folder = submission.parent().and_then(Path::parent);
     folder.map(Path::to_path_buf).ok_or_else(|| {
@@ -129,7 +129,7 @@ fn path(sweep_dir: &Path, number: u32, ending: &str) -> PathBuf {
     folder(sweep_dir).join(format!("{number}.{ending}"))
 }
 
-/// The numbers of a sweep's submissions, ascending.
+/// Returns the numbers of a sweep's submissions, ascending.
 fn numbers(sweep_dir: &Path) -> Result<Vec<u32>> {
     let folder = folder(sweep_dir);
     if !folder.exists() {
@@ -146,7 +146,7 @@ fn numbers(sweep_dir: &Path) -> Result<Vec<u32>> {
     Ok(numbers)
 }
 
-/// `ablate-<sweep>-<where it is>.<number>`.
+/// Returns the name `ablate-<sweep>-<hash of its path>.<number>`.
 fn name(sweep_dir: &Path, number: u32) -> Result<String> {
     let absolute = sweep_dir.canonicalize().map_err(Error::io("find", sweep_dir))?;
     let hash = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex();
@@ -156,7 +156,7 @@ fn name(sweep_dir: &Path, number: u32) -> Result<String> {
     Ok(format!("ablate-{plain}-{}.{number}", &hash[..8]))
 }
 
-/// The update of the newest state that a run has saved; 0 if it has none.
+/// Returns the update of the newest state that a run has saved; 0 if it has none.
 pub fn saved_step(run_dir: &Path) -> Result<u64> {
     Ok(checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
 }
@@ -197,7 +197,7 @@ mod tests {
         let files = settled_files(&sweep_dir).unwrap();
         assert_eq!(files, [first.path(&sweep_dir, "json")]);
         std::fs::remove_file(&files[0]).unwrap();
-        // Names are never given twice.
+        // No name is used twice.
         let mut third = Submission::create(&sweep_dir, element()).unwrap();
         assert_eq!(third.number, 3);
         third.settled = true;
