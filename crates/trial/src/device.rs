@@ -129,8 +129,8 @@ pub fn peak_memory() -> Option<u64> {
 /// Memory that a process on a GPU holds before the first tensor: context, kernels, cuBLAS's workspace.
 pub const CONTEXT_BYTES: u64 = 600 << 20;
 
-/// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
-/// what is left of a control group's limit if that is less.
+/// The memory that this process and its children can still take, in bytes: the amount that the kernel reports as
+/// available, or the rest of a control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {
     let left = control_groups().into_iter().map(|group| group.limit.saturating_sub(group.used));
     Some(left.fold(stated_bytes("/proc/meminfo", "MemAvailable")?, u64::min))

@@ -213,7 +213,7 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
     })
 }
 
-/// Lists of layers and heads to record that contain none that the model has.
+/// Lists of layers and heads to record that name none of the model's.
 fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
     let [own_layers, own_heads] = [("layers", model.layers), ("heads", heads)]

@@ -161,7 +161,7 @@ pub fn load_experiment(path: &Path, sets: &[String]) -> Result<Experiment> {
 /// [`load_experiment`] up to the merged tree, before its keys and values are checked.
 ///
 /// # Errors
-/// A file that cannot be read, or is no TOML; the schema is not checked.
+/// The same as for [`load_experiment`], except mistakes that the schema finds.
 pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     let (text, name) = read(path)?;
     let start = Place { file: name, text: text.as_str().into(), span: 0..0 };

@@ -28,7 +28,7 @@ pub(super) const MOST_LAYERS: usize = 1 << 10;
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most bounds of classes of sentence lengths.
 const MOST_BUCKETS: usize = 100;
-/// Most segmentations of a text, each of which is stored.
+/// Most segmentations of a text; each is stored.
 const MOST_SEGMENTATIONS: u64 = 1_000;
 /// Most tokens of a batch: far more than any real training uses, and small enough that sums and products do not overflow.
 pub(super) const MOST_TOKENS: u64 = 1 << 40;

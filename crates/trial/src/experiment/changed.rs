@@ -5,14 +5,14 @@ use crate::config::{Change, Experiment, changes, identity};
 use crate::results::record::Record;
 use std::path::Path;
 
-/// The settings by which `experiment` differs from the trial that the run in `run_dir` was begun for; empty if the
+/// The settings by which `experiment` differs from the trial for which the run in `run_dir` was started; empty if the
 /// settings of the run cannot be read.
 pub fn settings_since(run_dir: &Path, experiment: &Experiment) -> Vec<Change> {
     let record = Record::readable(run_dir);
     settings_before(run_dir, record.as_ref()).map_or(Vec::new(), |before| changes(&before, experiment))
 }
 
-/// The settings of a run: those in its record, else those with which it was begun.
+/// The settings of a run: those in its record, else those with which it was started.
 fn settings_before(run_dir: &Path, record: Option<&Record>) -> Option<Experiment> {
     match record {
         Some(record) => serde_json::from_value(record.configuration.clone()).ok(),
@@ -20,7 +20,7 @@ fn settings_before(run_dir: &Path, record: Option<&Record>) -> Option<Experiment
     }
 }
 
-/// Describes the changes from the trial that the run in `run_dir` was begun for to `experiment`, in words:
+/// Describes, in words, the changes to `experiment` since the run in `run_dir` was started:
 /// `training.steps changed from 40 to 60`.
 ///
 /// If the settings are the same, the reason is that the corpus was prepared differently, or that results of that

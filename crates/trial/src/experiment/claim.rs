@@ -22,8 +22,8 @@ pub fn claim(run_dir: &Path, experiment: &Experiment, identity: &str) -> Result<
     files::write_atomically(&run_dir.join(CONFIG_FILE), text.as_bytes())
 }
 
-/// The identity of the trial that a run directory was begun for; `None` if nothing was begun there. If `config.toml` is
-/// missing or damaged, the identity comes from the record or the checkpoints.
+/// The identity of the trial for which a run directory was started; `None` if nothing was started there. If
+/// `config.toml` is missing or damaged, the identity comes from the record or the checkpoints.
 ///
 /// # Errors
 /// If there are checkpoints, but no undamaged file states whose.

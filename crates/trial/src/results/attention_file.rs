@@ -43,7 +43,7 @@ pub struct AttentionMap {
     pub weights: Vec<Vec<f32>>,
 }
 
-/// The texts of queries and keys.
+/// The kind of attention: the texts that queries and keys come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionKind {

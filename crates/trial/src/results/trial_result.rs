@@ -32,7 +32,7 @@ impl TrialResult {
 pub struct TrainingTime {
     /// Seconds of all GPUs, or of all threads of a processor, added up. Evaluations are not included.
     pub unit_seconds: f64,
-    /// Whether the times of some updates are unknown: their attempt was killed before recording them, or another run
-    /// did them.
+    /// Whether the times of some updates are unknown: an attempt was killed before recording them, or another run did
+    /// them.
     pub incomplete: bool,
 }

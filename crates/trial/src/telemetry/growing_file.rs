@@ -63,7 +63,7 @@ impl<L: Line> GrowingFile<L> {
         Ok((Self::start(path, lines, step)?, damaged))
     }
 
-    /// Writes those of `lines` that are not beyond `step`. The file is replaced atomically, so an interruption here
+    /// Writes `lines` up to `step`. The file is replaced atomically, so an interruption here
     /// loses nothing.
     pub(super) fn start(path: &Path, lines: Vec<L>, step: u64) -> Result<Self> {
         let mut text = L::HEADER.to_string();

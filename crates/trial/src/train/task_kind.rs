@@ -11,7 +11,7 @@ pub enum TaskKind {
     LanguageModelling,
     /// Finding hidden tokens of running text from the tokens around them.
     MaskedLanguageModelling,
-    /// Learning vectors that tell words that stand near each other in running text from other words.
+    /// Learning word vectors that distinguish neighbours in running text from other words.
     WordVectors,
 }
 

@@ -131,7 +131,7 @@ fn note(Note { text, verbatim }: &Note) -> String {
     }
 }
 
-/// A text whose long names may be broken behind the signs that join their parts.
+/// Allows line breaks in long names, after the signs that join their parts.
 fn breakable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -144,7 +144,7 @@ fn breakable(text: &str) -> String {
     out
 }
 
-/// Text that LaTeX sets as it reads, whatever characters it holds; those without a command are shown by their code.
+/// Escapes a text so that LaTeX prints it unchanged; characters without a command are shown by their code.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -183,7 +183,7 @@ pub fn escape(text: &str) -> String {
             _ => "",
         };
         match command {
-            // Of what LaTeX's own UTF-8 knows, the letters that its oldest font encoding has.
+            // Of the letters in LaTeX's own UTF-8 support, only those that its oldest font encoding has.
             "" if character.is_ascii_graphic() || character == ' ' => out.push(character),
             "" if ('À'..='ÿ').contains(&character) && !"ÐðÞþ÷".contains(character) => {
                 out.push(character)
