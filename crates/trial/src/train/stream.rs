@@ -76,7 +76,7 @@ pub const EMPTY: &str = "the training text is empty: there is nothing to train o
 /// mistake, and would keep one update running for hours.
 const MOST_EPOCHS: u64 = 100;
 
-/// Checks that an update ends within [`MOST_EPOCHS`] epochs of `epoch` tokens each.
+/// Checks that an update does not take too many epochs of `epoch` tokens each.
 ///
 /// # Errors
 /// A user error with the tokens of an epoch.
