@@ -1,4 +1,4 @@
-//! What this machine has, found out without libtorch: cores, memory, cards.
+//! The hardware of this machine, read without libtorch: cores, memory, GPUs.
 
 use crate::config::experiment::DeviceChoice;
 use std::path::{Component, Path, PathBuf};
@@ -11,8 +11,8 @@ pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What the device that a trial would open is called, found out without libtorch. A card that cannot be
-/// used shows only there.
+/// Returns the name of the device that a trial would open (`cpu`, `cuda:0`), without libtorch. Whether a GPU really
+/// works shows only when libtorch opens it.
 pub fn expected_name(choice: DeviceChoice) -> String {
     match choice {
         DeviceChoice::Cuda(index) => format!("cuda:{index}"),
@@ -26,8 +26,8 @@ pub fn has_nvidia_driver() -> bool {
     nvidia_driver().is_some()
 }
 
-/// What the NVIDIA driver says of itself; absent if none is loaded. Under WSL 2 and in some containers it says nothing,
-/// and only its device files show.
+/// Returns the version line of the NVIDIA driver; `None` if no driver is loaded. Under WSL 2 and in some containers
+/// only its device files exist, and the line says that the version is unknown.
 pub fn nvidia_driver() -> Option<String> {
     let Ok(text) = std::fs::read_to_string("/proc/driver/nvidia/version") else {
         let device = ["/dev/nvidiactl", "/dev/dxg"].into_iter().find(|file| Path::new(file).exists())?;
@@ -66,14 +66,14 @@ pub fn processor() -> String {
     stated("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_string())
 }
 
-/// What a file of the kernel or of a driver, of lines `name: value`, says first under a name.
+/// Reads the first value under `name` in a file of the kernel or of a driver with lines `name: value`.
 fn stated(file: impl AsRef<Path>, name: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
     lines.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim().to_string())
 }
 
-/// The bytes that such a file states in kB.
+/// Reads a value that such a file states in kB, and returns it in bytes.
 fn stated_bytes(file: &str, name: &str) -> Option<u64> {
     Some(stated(file, name)?.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
 }
@@ -91,14 +91,14 @@ pub fn card_of_uuid<'a, T>(
     found.next().filter(|_| found.next().is_none())
 }
 
-/// The name of the GPU that CUDA gives this index, as NVIDIA's driver states it; none where there is no such driver, or
-/// where it cannot be told which of different cards it is.
+/// The name of the GPU that CUDA gives this index, as NVIDIA's driver states it; `None` without such a driver, or if
+/// the machine has different GPUs and the index does not tell which one is meant.
 pub fn gpu_name(index: usize) -> Option<String> {
     let visible = std::env::var("CUDA_VISIBLE_DEVICES").ok();
     name_of_card(Path::new("/proc/driver/nvidia/gpus"), visible.as_deref(), index)
 }
 
-/// The same of the cards in a folder like the driver's, of which CUDA sees those that `visible` lists by number or UUID.
+/// [`gpu_name`] for a folder like the driver's, of whose cards CUDA sees those that `visible` lists by number or UUID.
 ///
 /// The driver lists its cards in PCI order, which is also CUDA's where CUDA_DEVICE_ORDER=PCI_BUS_ID; with one kind of card
 /// the order does not matter.
@@ -126,19 +126,19 @@ pub fn peak_memory() -> Option<u64> {
     stated_bytes("/proc/self/status", "VmHWM")
 }
 
-/// A process that uses a card holds so much of it before the first tensor: context, kernels, cuBLAS's workspace.
+/// Memory that a process on a GPU holds before the first tensor: context, kernels, cuBLAS's workspace.
 pub const CONTEXT_BYTES: u64 = 600 << 20;
 
-/// The memory that this process and its children can still take, in bytes: what the kernel deems available, or
-/// what is left of a control group's limit if that is less.
+/// The memory that this process and its children can still take, in bytes: the amount that the kernel reports as
+/// available, or the rest of a control group's limit if that is less.
 pub fn available_memory() -> Option<u64> {
     let left = control_groups().into_iter().map(|group| group.limit.saturating_sub(group.used));
     Some(left.fold(stated_bytes("/proc/meminfo", "MemAvailable")?, u64::min))
 }
 
-/// The most memory that this process could come to hold while other processes keep theirs, in bytes. More than
-/// [`available_memory`]: pages can be swapped out, and of what counts against a control group's limit much is copies of
-/// files, which the kernel drops.
+/// The most memory that this process could come to hold while other processes keep theirs, in bytes. It is more than
+/// [`available_memory`]: pages can be swapped out, and much of the memory that counts against a control group's limit
+/// is copies of files, which the kernel drops.
 pub fn reachable_memory() -> Option<u64> {
     let swap = stated_bytes("/proc/meminfo", "SwapFree").unwrap_or(0);
     let reachable = stated_bytes("/proc/meminfo", "MemAvailable")?.saturating_add(swap);
@@ -159,9 +159,9 @@ fn control_groups() -> Vec<MemoryLimit> {
     memory_limits(&groups, Path::new("/sys/fs/cgroup"))
 }
 
-/// The same of the lines of /proc/self/cgroup and a folder like that of the control groups. Each group lies within those of
-/// its path up to the root, and the limits of all hold. In a container the root may be the process's own group, and no
-/// folder has the path.
+/// [`control_groups`] for the lines of /proc/self/cgroup and a folder like that of the control groups. Each group lies
+/// within the groups of its path up to the root, and the limits of all apply. In a container the root may be the
+/// process's own group, and no folder has the path.
 fn memory_limits(groups: &str, folder: &Path) -> Vec<MemoryLimit> {
     let mut found = Vec::new();
     for line in groups.lines() {
@@ -176,10 +176,10 @@ fn memory_limits(groups: &str, folder: &Path) -> Vec<MemoryLimit> {
         let bytes = |group: &Path, file: &str| -> Option<u64> {
             std::fs::read_to_string(root.join(group).join(file)).ok()?.trim().parse().ok()
         };
-        // A path that leads out of what this process sees is no folder below the root.
+        // A path that leads out of the part that this process sees is no folder below the root.
         let inside = path.components().all(|part| matches!(part, Component::Normal(_)));
         for group in if inside { path } else { Path::new("") }.ancestors() {
-            // Where there is no limit the file says so in a word.
+            // A group without a limit has a word in this file, not a number.
             if let Some(limit) = bytes(group, limit) {
                 found.push(MemoryLimit { limit, used: bytes(group, used).unwrap_or(0) });
             }
@@ -216,7 +216,7 @@ mod tests {
             (Some("GPU-1a2bff"), 0, Some("H100")),
             (Some("GPU-1a2bf"), 0, Some("H100")),
             (Some("0,GPU-1a2bff"), 1, Some("H100")),
-            // Of these it cannot be told which card they are.
+            // These entries do not tell which card is meant.
             (Some("GPU-1a2b"), 0, None),
             (Some("GPU-77"), 0, None),
             (Some("MIG-1a2bff"), 0, None),

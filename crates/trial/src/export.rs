@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-/// What can be written.
+/// A file format for exported models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// The weights under ablate's own names, for any code that reads safetensors. Holds every model.
@@ -27,7 +27,7 @@ impl Format {
         Format::value_variants()
     }
 
-    /// As `--format` takes it.
+    /// Returns the word that `--format` takes.
     pub fn name(self) -> String {
         self.to_possible_value().expect("every format can be chosen").get_name().to_string()
     }

@@ -1,7 +1,7 @@
 //! This crate describes trials, their costs and their results: settings and identity, the run directory, the record,
 //! telemetry and tables. Nothing here computes, so nothing here needs libtorch.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic if the stream is closed: `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod complexity;

@@ -13,7 +13,7 @@ pub struct Drawn {
     pub svg: Svg,
 }
 
-/// What is drawn for each width: the name of the file, the words above the picture and beside its axis, and the unit.
+/// The charts drawn for each width: file name, quantity, title, unit of the vertical axis, and factor to that unit.
 const OF_WIDTH: [(&str, Quantity, &str, &str, f64); 3] = [
     ("time", Quantity::TrainingSeconds, "Time of a pass forward and backward", "milliseconds", 1e3),
     ("memory", Quantity::PeakBytes, "Memory of a pass forward and backward", "MiB", 1.0 / (1 << 20) as f64),
@@ -42,7 +42,7 @@ pub fn charts(report: &Report) -> Vec<Drawn> {
     drawn
 }
 
-/// Both axes are logarithmic, so that a power is a straight line. None without a point.
+/// Draws one chart. Both axes are logarithmic, so that a power is a straight line. `None` without a point.
 fn picture(
     report: &Report,
     name: &str,
@@ -101,7 +101,7 @@ mod tests {
             "paths",
         ];
         assert_eq!(names, wanted);
-        // Of the layer that is only counted, operations alone are drawn.
+        // For the layer that is only counted, only operations are drawn.
         let named = |index: usize| drawn[index].svg.inline().contains("Extended Neural GPU");
         assert!(!named(0) && named(4) && !named(6));
         assert!(drawn[0].svg.to_png(1.0).unwrap().width > 100);

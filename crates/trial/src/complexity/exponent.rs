@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-/// b of y = a · x^b, fitted to points.
+/// The exponent b of y = a · x^b, fitted to points.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Exponent {
     pub value: f64,
-    /// Its standard error, which two points do not tell.
+    /// Its standard error; `None` for two points, through which every line fits.
     pub standard_error: Option<f64>,
     /// The smallest and the greatest x, and the number of points between them, both counted.
     pub from: f64,
@@ -14,8 +14,8 @@ pub struct Exponent {
     pub points: usize,
 }
 
-/// Fits log y = log a + b · log x by least squares. None of fewer than two different x, or of values that have no
-/// logarithm.
+/// Fits log y = log a + b · log x by least squares. `None` if there are fewer than two different x, or if a value has
+/// no logarithm.
 pub fn exponent(points: &[(f64, f64)]) -> Option<Exponent> {
     let has_logarithm = |&(x, y): &(f64, f64)| x > 0.0 && y > 0.0 && x.is_finite() && y.is_finite();
     if points.is_empty() || !points.iter().all(has_logarithm) {

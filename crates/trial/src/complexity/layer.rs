@@ -1,5 +1,5 @@
-//! The kinds of layers of Table 1 and its successors: the configuration that builds each of them, what is stated of it, and
-//! its operations by count.
+//! The kinds of layers of Table 1 and its successors: the configuration that builds each of them, the published
+//! complexity, and the number of operations.
 
 use crate::model::convolutional::{Block, ConvolutionalConfig};
 use crate::model::cost::{BatchShape, Cost, ForwardFlops};
@@ -57,7 +57,7 @@ impl Default for Sizes {
 /// appendix E, "base").
 const BIG_BIRD: (i64, i64) = (3, 2);
 
-/// What publications state of a kind of layer, as they print it.
+/// The complexity that publications state for a kind of layer, as they print it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Stated {
     /// Work of a layer.
@@ -74,9 +74,9 @@ pub struct Stated {
 /// Operations of one layer on one sequence, forward, as [`Cost`] counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct LayerFlops {
-    /// Those of the term that Table 1 names: of attention, the products of queries with keys and of weights with values.
+    /// Operations of the term that Table 1 names: for attention, products of queries with keys and of weights with values.
     pub term: f64,
-    /// With those of the projections, n · d², which Table 1 leaves out.
+    /// `term` and the operations of the projections, n · d², which Table 1 leaves out.
     pub total: f64,
 }
 
@@ -166,9 +166,9 @@ impl Layer {
         }
     }
 
-    /// The encoder of one layer, the number `index` of a stack from 0, without norms, dropout, positions or, but for the one
-    /// inside of a gated convolution, residual connections. It takes sequences of up to `longest` tokens. None of a kind that
-    /// is only counted.
+    /// The encoder of one layer, number `index` of a stack from 0, without norms, dropout, positions or residual
+    /// connections, except the one inside a gated convolution. It takes sequences of up to `longest` tokens. `None` for
+    /// a kind that is only counted.
     pub fn config(self, sizes: &Sizes, (width, longest): (i64, i64), index: usize) -> Option<ModelConfig> {
         let bare = ModelConfig {
             layers: 1,
@@ -228,7 +228,7 @@ impl Layer {
     /// Operations of one layer on one sequence of `length` tokens.
     ///
     /// # Source
-    /// Of the Extended Neural GPU: Kaiser and Bengio 2016, §2. Each of n steps has three convolutions, from d to d channels,
+    /// Extended Neural GPU: Kaiser and Bengio 2016, §2. Each of n steps has three convolutions, from d to d channels,
     /// over the whole state of n positions; kernels are k positions long and one wide, as in tensor2tensor's `neural_gpu`.
     pub fn flops(self, sizes: &Sizes, width: i64, length: i64) -> LayerFlops {
         let Some(config) = self.config(sizes, (width, length), 0) else {
@@ -264,9 +264,9 @@ impl Layer {
         }
     }
 
-    /// The length from which on the operations of a layer grow as they do at any greater length: where it computes in its
-    /// [final form](Self::form_from), and at or behind the smallest power of two from which the exponent from n to 2n is at
-    /// most 0.5 from its limit. Of self-attention that is n = 2d, where the products of queries and keys outweigh the
+    /// The length from which the operations of a layer grow as they do at any greater length: at least its [final
+    /// form](Self::form_from), and at least the smallest power of two from which the exponent from n to 2n is at most
+    /// 0.5 from its limit. For self-attention this is n = 2d, where the products of queries and keys outweigh the
     /// projections.
     pub fn asymptotic_from(self, sizes: &Sizes, width: i64) -> i64 {
         const FURTHEST: u32 = 30;

@@ -1,8 +1,8 @@
 //! Table 1 of the paper, measured: what a layer of each kind costs by the length n of a sequence and the width d, how many
 //! operations follow on each other, and how many layers lie between two positions.
 //!
-//! Here is what needs no libtorch: the layers with what is stated of them, the request of the command line, and the report
-//! with its exponents, tables and charts. `experiment/complexity` of the crate `compute` measures.
+//! The parts here need no libtorch: the layers with their published complexity, the request of the command line, and
+//! the report with its exponents, tables and charts. `experiment/complexity` of the crate `compute` measures.
 
 mod charts;
 mod exponent;

@@ -1,4 +1,4 @@
-//! What was measured, and the exponents that follow from it.
+//! The report: all measurements, and the exponents that follow from them.
 
 use super::exponent::{Exponent, exponent};
 use super::layer::{Layer, LayerFlops, Stated};
@@ -7,14 +7,14 @@ use crate::results::record::Provenance;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Everything that was found.
+/// The measurements of one command, with everything derived from them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Which command made this, for those who find the file.
+    /// The command that made the file, for its readers.
     pub command: &'static str,
     pub provenance: Provenance,
     pub request: Request,
-    /// What publications state of each layer.
+    /// The published complexity of each layer.
     pub stated: BTreeMap<Layer, Stated>,
     pub points: Vec<Point>,
     pub left_out: Vec<LeftOut>,
@@ -23,24 +23,24 @@ pub struct Report {
     pub exponents: Vec<Fit>,
 }
 
-/// One layer of one width on one sequence.
+/// The counts and measurements of one layer of one width on one sequence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Point {
     pub layer: Layer,
     pub width: i64,
     pub length: i64,
-    /// Forward; forward and backward are three times as many.
+    /// Operations of the pass forward; forward and backward are three times as many.
     pub flops: LayerFlops,
-    /// Absent of a layer that is only counted.
+    /// `None` for a layer that is only counted.
     pub measured: Option<Measured>,
 }
 
-/// What one pass through a layer took.
+/// Time and memory of one pass through a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Measured {
-    /// Of the fastest pass forward, which keeps what the pass backward needs.
+    /// Time of the fastest pass forward, which keeps the tensors that the pass backward needs.
     pub forward_seconds: f64,
-    /// Of the fastest pass forward and backward, to the gradients of the weights and of the input.
+    /// Time of the fastest pass forward and backward, to the gradients of the weights and of the input.
     pub training_seconds: f64,
     /// Passes that were timed.
     pub passes: usize,
@@ -49,7 +49,7 @@ pub struct Measured {
     pub peak_bytes: u64,
 }
 
-/// What was not measured, and why.
+/// A point that was not measured, and the reason.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LeftOut {
     pub layer: Layer,
@@ -58,13 +58,13 @@ pub struct LeftOut {
     pub reason: String,
 }
 
-/// How many operations of a layer's pass forward follow on each other.
+/// The longest chain of dependent operations in a layer's pass forward.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Depth {
     pub layer: Layer,
-    /// Length of a sequence, and operations of the longest chain.
+    /// Pairs of the length of a sequence and the number of operations in its longest chain.
     pub found: Vec<(i64, i64)>,
-    /// Operations whatever the length, and further ones for each position, where all that was found lies on one line.
+    /// Operations at any length, and further ones for each position; `None` unless all of `found` lies on one line.
     pub line: Option<(f64, f64)>,
 }
 
@@ -83,8 +83,7 @@ impl Depth {
         Depth { layer, found, line }
     }
 
-    /// Steps of one layer over `length` positions: as many as there are positions where each position adds operations to
-    /// the chain, else one.
+    /// Steps of one layer over `length` positions: `length` if each position adds operations to the chain, else 1.
     pub fn steps(&self, length: i64) -> i64 {
         match self.line {
             Some((_, for_each)) if for_each > 0.0 => length,
@@ -93,19 +92,19 @@ impl Depth {
     }
 }
 
-/// How far apart the positions of a sequence are.
+/// The longest path between positions of a sequence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PathLength {
     pub layer: Layer,
     pub length: i64,
-    /// The smallest number of stacked layers with which the first, the middle and the last position of the output have a
-    /// gradient with respect to every position of the input that any number of layers lets them have one of.
+    /// The smallest number of stacked layers with which the first, the middle and the last position of the output have
+    /// a gradient with respect to every position of the input that can reach them through any number of layers.
     pub layers: i64,
     /// Layers times the steps of each.
     pub steps: i64,
 }
 
-/// What an exponent is of.
+/// The measured or counted quantity that grows with a power of n or d.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
@@ -149,7 +148,7 @@ impl Quantity {
     }
 }
 
-/// What an exponent belongs to.
+/// The variable of a power law, and the size that stays fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variable {
@@ -159,7 +158,7 @@ pub enum Variable {
     Width { length: i64 },
 }
 
-/// One exponent.
+/// A fitted exponent, and the layer, variable and quantity that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Fit {
     pub layer: Layer,
@@ -168,9 +167,9 @@ pub struct Fit {
     pub exponent: Exponent,
 }
 
-/// Points of a fit over lengths: a factor of eight where lengths double, beyond what calls of functions cost.
+/// Most points of a fit over lengths. If lengths double, they span a factor of eight, more than call overhead hides.
 const LONGEST: usize = 4;
-/// Fewer of them tell no exponent of n.
+/// Fewest points from which an exponent of n is fitted.
 const LEAST: usize = 3;
 
 impl Report {
@@ -216,8 +215,8 @@ impl Report {
     }
 }
 
-/// All exponents: of n over the longest lengths of each width, from where the leading term leads; of d over all widths at
-/// the longest length that all of them have.
+/// Fits all exponents: of n over the longest lengths of each width, from the length where the leading term dominates;
+/// of d over all widths at the longest length that all of them have.
 fn fits(request: &Request, points: &[Point]) -> Vec<Fit> {
     let mut fits = Vec::new();
     for &layer in &request.layers {
@@ -263,7 +262,7 @@ pub mod examples {
     use super::super::layer::Sizes;
     use super::*;
 
-    /// Times of `(layer, width, length)` that follow the stated powers.
+    /// A report with times of `(layer, width, length)` that follow the stated powers.
     pub fn report(layers: &[Layer], widths: &[i64], lengths: &[i64]) -> Report {
         let sizes = Sizes::default();
         let request = Request {
@@ -354,7 +353,7 @@ mod tests {
         assert_eq!(range(Layer::SelfAttention, 256), (512.0, 2_048.0, 3));
         assert_eq!(range(Layer::SelfAttention, 64), (256.0, 2_048.0, 4));
         assert_eq!(range(Layer::Recurrent, 256), (256.0, 2_048.0, 4));
-        // What is only counted has exponents of counts alone.
+        // A layer that is only counted has exponents of counts alone.
         let variable = Variable::Length { width: 64 };
         assert!(found.exponent(Layer::NeuralGpu, variable, Quantity::ForwardSeconds).is_none());
         let counted = found.exponent(Layer::NeuralGpu, variable, Quantity::Flops).unwrap();

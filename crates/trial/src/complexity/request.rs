@@ -1,10 +1,10 @@
-//! What is to be measured, and whether it can be.
+//! The request: layers, widths, lengths and sizes to measure, with a check of the options.
 
 use super::layer::{Layer, Sizes};
 use crate::error::{Error, Result};
 use serde::Serialize;
 
-/// What is to be measured.
+/// The layers and sizes to measure.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Request {
     pub layers: Vec<Layer>,
@@ -13,9 +13,9 @@ pub struct Request {
     /// Lengths n, ascending.
     pub lengths: Vec<i64>,
     pub sizes: Sizes,
-    /// Passes of which the fastest counts, after two that do not.
+    /// Timed passes per sequence, of which the fastest counts; two untimed ones come first.
     pub repeat: usize,
-    /// After so many seconds no further pass over the same sequence begins.
+    /// Seconds after which no further pass over the same sequence begins.
     pub seconds: f64,
 }
 
@@ -59,7 +59,7 @@ pub struct Options {
     pub seconds: f64,
 }
 
-/// Beyond these, numbers of elements are no numbers that libtorch takes.
+/// Limits of the sizes: beyond them tensors have more elements than libtorch accepts.
 const WIDEST: i64 = 16_384;
 const LONGEST: i64 = 1 << 20;
 const MOST_REPETITIONS: usize = 10_000;
@@ -96,7 +96,7 @@ impl Request {
 }
 
 impl Options {
-    /// The sizes, of which each that is stated must have a layer that reads it.
+    /// Returns the sizes. Each stated size must have a layer that reads it.
     fn sizes(&self) -> Result<Sizes> {
         let defaults = Sizes::default();
         let size = |option: &str, stated: Option<i64>, default: i64, least: i64, readers: &[Layer]| {
@@ -117,7 +117,7 @@ impl Options {
         let convolving = [Layer::Convolutional, Layer::Dilated, Layer::NeuralGpu];
         let attending = [Layer::SelfAttention, Layer::Restricted, Layer::Linformer, Layer::BigBird];
         Ok(Sizes {
-            // A kernel of one position and a neighbourhood of one connect no position to another.
+            // A kernel of one position, or a neighbourhood of one, connects no two positions.
             kernel: size("--kernel", self.kernel, defaults.kernel, 2, &convolving)?,
             radius: size("--radius", self.radius, defaults.radius, 2, &[Layer::Restricted])?,
             heads: size("--heads", self.heads, defaults.heads, 1, &attending)?,
@@ -127,13 +127,13 @@ impl Options {
     }
 }
 
-/// What the command line calls a layer.
+/// Returns the name of a layer on the command line.
 fn word(layer: Layer) -> String {
     use clap::ValueEnum;
     layer.to_possible_value().map_or_else(String::new, |value| value.get_name().to_string())
 }
 
-/// The numbers of a list, ascending.
+/// Returns the numbers of a list in ascending order.
 fn numbers(option: &str, list: &[i64], least: i64, most: i64) -> Result<Vec<i64>> {
     distinct(option, list)?;
     if let Some(wrong) = list.iter().find(|number| !(least..=most).contains(*number)) {

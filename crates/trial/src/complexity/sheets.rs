@@ -30,11 +30,11 @@ pub fn terminal(report: &Report, screen: Screen) -> String {
     blocks.join("\n")
 }
 
-/// CSV: a line for each layer, width and length, at full precision. Seconds and bytes are of one pass; what was not measured
-/// is empty.
+/// CSV: a line for each layer, width and length, at full precision. Seconds and bytes are per pass; cells without a
+/// measurement are empty.
 ///
 /// # Errors
-/// None that a report can cause.
+/// None occurs for any report.
 pub fn csv(report: &Report) -> Result<String> {
     let header = [
         "layer",
@@ -68,7 +68,7 @@ pub fn csv(report: &Report) -> Result<String> {
 /// CSV: a line for each exponent, at full precision.
 ///
 /// # Errors
-/// None that a report can cause.
+/// None occurs for any report.
 pub fn exponents_csv(report: &Report) -> Result<String> {
     let header = [
         "layer",
@@ -103,7 +103,7 @@ pub fn exponents_csv(report: &Report) -> Result<String> {
             Variable::Length { width } => ("n", format!("d = {width}"), of_n),
             Variable::Width { length } => ("d", format!("n = {length}"), of_d),
         };
-        // Memory is in no publication's table.
+        // No publication states memory.
         let stated = (fit.quantity != Quantity::PeakBytes).then_some(stated);
         add(fit.layer, fit.quantity.name(), variable, at, stated, &fit.exponent);
     }
@@ -115,7 +115,7 @@ pub fn exponents_csv(report: &Report) -> Result<String> {
     text(&records)
 }
 
-/// All tables: what is stated beside what was found, exponents of n and of d, paths, and the measurements.
+/// All tables: published beside measured complexity, exponents of n and of d, paths, and the measurements.
 fn sheets(report: &Report) -> Vec<Sheet> {
     let sheets = [
         overview(report),
@@ -138,7 +138,7 @@ fn sheets(report: &Report) -> Vec<Sheet> {
     sheets.into_iter().filter(|sheet| !sheet.lines.is_empty()).collect()
 }
 
-/// Layer by layer: work, sequential operations and paths, as stated and as found.
+/// Layer by layer: work, sequential operations and paths, as published and as measured.
 fn overview(report: &Report) -> Sheet {
     let longest = report.paths.iter().map(|path| path.length).max();
     let mut headings = vec![
@@ -211,7 +211,7 @@ fn exponents_of_width(report: &Report) -> Sheet {
     exponents("Exponents of the width d", "n", each, 1, report)
 }
 
-/// A line for each fit; those without an exponent are left out.
+/// A line for each fit; layers without an exponent are left out.
 fn exponents(
     title: &str,
     other: &str,
@@ -291,7 +291,7 @@ fn by_length(report: &Report, title: &str, cell: impl Fn(&Point) -> Option<Strin
     Sheet { title: title.into(), headings, keys: 2, lines }
 }
 
-/// What stands below the tables.
+/// Returns the notes below the tables: machine, sizes and how the numbers were found.
 fn notes(report: &Report) -> Vec<Note> {
     let Report { provenance, request, .. } = report;
     let sizes = &request.sizes;
@@ -348,10 +348,10 @@ fn line(cells: Vec<String>) -> Line {
     Line { rule: false, cells: cells.into_iter().map(Text::plain).collect(), across: None }
 }
 
-/// `1.98`, with its standard error where that is not small: `1.42 ± 0.11`.
+/// `1.98`, with its standard error if that is at least 0.005: `1.42 ± 0.11`.
 fn shown(found: Option<&Exponent>) -> String {
     let Some(Exponent { value, standard_error, .. }) = found else { return EMPTY.to_string() };
-    // Nothing is no negative number.
+    // Avoids "-0.00".
     let value = if value.abs() < 0.005 { 0.0 } else { *value };
     match standard_error {
         Some(error) if *error >= 0.005 => format!("{value:.2} ± {error:.2}"),

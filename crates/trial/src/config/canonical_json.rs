@@ -1,4 +1,4 @@
-//! The form of JSON that equal trees have in common, and its hash.
+//! The canonical JSON of a tree, the same for all equal trees, and its hash.
 
 use serde_json::Value;
 
@@ -36,7 +36,7 @@ fn write_canonical(value: &Value, out: &mut String) {
             }
             out.push(']');
         }
-        // -0.0 and 0.0 are one dropout.
+        // -0.0 and 0.0 are the same value.
         Value::Number(number) if number.as_f64() == Some(0.0) => out.push('0'),
         plain => out.push_str(&plain.to_string()),
     }

@@ -1,4 +1,4 @@
-//! What makes two trials differ: the settings that changed, with both values.
+//! The settings in which two trials differ, with both values.
 
 use super::experiment::Experiment;
 use super::identity::{json, normalised};
@@ -12,7 +12,7 @@ use std::fmt;
 pub struct Change {
     /// `section.key`, as far as tables are nested.
     pub key: String,
-    /// The value that it had, as JSON; none where it was not set.
+    /// The value before, as JSON; `None` if it was not set.
     pub before: Option<Value>,
     pub now: Option<Value>,
 }
@@ -44,8 +44,8 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
     });
     let mut keys = Vec::new();
     add_changed_keys("", Some(&old), Some(&new), &mut keys);
-    // The values as they hold: a setting that another one switches on did not change itself, and one that is left out has
-    // its default.
+    // The values in effect: a setting that another one switches on did not change itself, and a setting that is left
+    // out has its default.
     let stated = [all_settings(before), all_settings(now)];
     let change = |key: String| {
         let [before, now] = stated.each_ref().map(|tree| at_key(tree, &key).cloned());
@@ -54,7 +54,7 @@ pub fn changes(before: &Experiment, now: &Experiment) -> Vec<Change> {
     keys.into_iter().map(change).filter(|change| change.before != change.now).collect()
 }
 
-/// The value at `section.key` in an experiment as JSON; none where it is not set.
+/// The value at `section.key` in an experiment as JSON; `None` if it is not set.
 pub(super) fn at_key<'a>(tree: &'a Value, key: &str) -> Option<&'a Value> {
     tree.pointer(&format!("/{}", key.replace('.', "/")))
 }
@@ -68,7 +68,7 @@ fn add_changed_keys(key: &str, before: Option<&Value>, now: Option<&Value>, foun
                 add_changed_keys(&key, old.get(name), new.get(name), found);
             }
         }
-        // -0.0 and 0.0 are one dropout, and 1 and 1.0 one number.
+        // -0.0 and 0.0 are the same value, as are 1 and 1.0.
         (Some(Value::Number(old)), Some(Value::Number(new))) if old.as_f64() == new.as_f64() => {}
         (before, now) if before == now => {}
         _ => found.push(key.to_string()),
@@ -94,12 +94,12 @@ mod tests {
             of(|e| (e.training.clip_norm, e.model.position) = (Some(1.0), Position::Learned)),
             "model.position changed from \"sinusoidal\" to \"learned\"; training.clip_norm changed from not set to 1.0"
         );
-        // What files leave out has its default.
+        // Settings that files leave out have their defaults.
         assert_eq!(
             of(|e| e.model.activation = Activation::Swiglu),
             "model.activation changed from \"relu\" to \"swiglu\""
         );
-        // What the identity leaves out is no reason.
+        // Settings that the identity leaves out are no change.
         assert_eq!(of(|e| (e.label, e.run.threads) = (Some("x".into()), 3)), "");
         assert_eq!(of(|e| (e.model.d_k, e.model.learned_positions) = (Some(64), 9)), "");
         assert_eq!(of(|e| e.model.attention_dropout = -0.0), "");

@@ -1,4 +1,4 @@
-//! Which settings of a model contradict each other.
+//! Settings of a model that contradict each other.
 
 use super::experiment::setting_text;
 use super::unread_keys::without_unread;
@@ -9,7 +9,7 @@ use crate::model::{
     Tying,
 };
 
-/// Settings that contradict each other, as an error tells them.
+/// Settings that contradict each other, as the parts of an error message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The key to point at.
@@ -61,7 +61,7 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
         }
     }
     let position = config.position;
-    // What the encoding of positions does with the products of queries and keys, if the score has to consist of them.
+    // The position encoding's operation on the products of queries and keys, if it needs the score to have them.
     let on_products = match position {
         Position::Rotary => Some("turns them so that their product tells how far apart they stand"),
         Position::Relative(_) => Some("adds a vector for the distance to the key in that product"),
@@ -110,8 +110,8 @@ fn of_attention(config: &ModelConfig) -> Option<Conflict> {
     None
 }
 
-/// An encoder whose states are not as wide as the embedding that is to score tokens by them, or whose first state knows
-/// nothing of what is to be told by it.
+/// Refuses an encoder whose states and embedding differ in width although the embedding is tied to the softmax, or
+/// whose first state has read no other token although it has to predict the next sentence.
 fn of_masked(config: &ModelConfig) -> Option<Conflict> {
     let reads_forward =
         config.encoder == EncoderKind::Recurrent && config.recurrent.bidirectional == Bidirectional::None;

@@ -8,7 +8,7 @@ use serde::de::{self, IntoDeserializer, Visitor};
 
 /// Reads `table` as a `T`.
 ///
-/// `place` is where a missing key is reported: the file's start, usually.
+/// `place` is the place at which a missing key is reported, usually the start of the file.
 ///
 /// # Errors
 /// All keys and values that do not fit, as one [`Diagnostic`].
@@ -20,20 +20,20 @@ pub fn from_table<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Resu
 pub struct Unfit<T> {
     /// The mistakes, one at least.
     pub mistakes: Mistakes,
-    /// The keys that are left out of `rest` for them, each as a path.
+    /// The keys that the mistakes remove from `rest`, each as a path.
     pub left_out: Vec<Vec<String>>,
-    /// The table without these keys, and what it is read as; none where a key is missing, or one that is wrong cannot be
-    /// left out.
+    /// The table without these keys, and the value read from it; `None` if a key is missing, or if a wrong key cannot
+    /// be left out.
     pub rest: Option<(Table, T)>,
 }
 
-/// As [`from_table`], but gives what can be read beside the mistakes.
+/// [`from_table`] that also gives the part that can be read despite mistakes.
 pub fn read_in_part<T: de::DeserializeOwned>(table: &Table, place: &Place) -> Result<T, Box<Unfit<T>>> {
     let mut mismatch = match T::deserialize(Root { table, place }) {
         Ok(found) => return Ok(found),
         Err(mismatch) => mismatch,
     };
-    // Without what was wrong, the next mistake comes to light. What is missing then may be missing for that reason.
+    // Without the wrong key, the next mistake shows. A key that is missing then may be missing for that reason.
     let (mut rest, mut mistakes, mut left_out) = (table.clone(), Mistakes::default(), Vec::new());
     let found = loop {
         let keys = mismatch.keys();
@@ -129,7 +129,7 @@ impl<'de> de::Deserializer<'de> for At<'_> {
         chosen.map_err(|error| error.at(self.0))
     }
 
-    /// A table, and no array of values in the order of fields, which serde would take too: `model = []` for defaults.
+    /// A table. Serde would also take an array of values in the order of fields: `model = []` for defaults.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -142,7 +142,7 @@ impl<'de> de::Deserializer<'de> for At<'_> {
         self.deserialize_any(visitor)
     }
 
-    /// A value that is read elsewhere.
+    /// A value that nothing reads here.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mismatch> {
         visitor.visit_unit()
     }
@@ -334,9 +334,9 @@ mod tests {
                 "kind = \"plane\" is not known"
             ]
         );
-        // What is missing once a mistake is left out is no mistake of its own.
+        // A key that is missing only because a mistake was left out is no mistake of its own.
         assert!(from_text("rate = true").unwrap_err().more.is_empty());
-        // Where the rest is left out, the last one says so.
+        // If further mistakes are left out, the last one says so.
         let many: String = (0..30).map(|n| format!("x{n} = 1\n")).collect();
         let error = from_text(&many).unwrap_err();
         assert_eq!(error.more.len(), MOST_MISTAKES - 1);

@@ -33,7 +33,7 @@ pub struct Experiment {
 }
 
 impl Experiment {
-    /// What the model learns to do.
+    /// Returns the task that the model learns.
     pub fn task(&self) -> TaskKind {
         let recipe = &self.data.recipe;
         match () {

@@ -1,4 +1,4 @@
-//! What makes two trials the same: a hash of everything that decides their results.
+//! The identity of a trial: a hash of everything that decides its results.
 //!
 //! Settings at their defaults are left out, so that an option added later leaves the identities of
 //! earlier records as they were. A default that changes is a change of results: [`RESULT_VERSION`].
@@ -18,8 +18,8 @@ use crate::train::TrainingConfig;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Raised by hand when a change of the code changes what a configuration produces; results
-/// of another version are then never taken for those of this one. `tests/golden.rs` pins the results of each version.
+/// Version of the results, raised by hand when a change of the code changes what a configuration produces. Results of
+/// another version are then never reused for this one. `tests/golden.rs` pins the results of each version.
 ///
 /// - 2: identities leave out settings at their defaults.
 /// - 3: weights and dropout masks are drawn by the path of their variable or layer, no longer by its number.
@@ -36,8 +36,8 @@ pub fn identity(experiment: &Experiment, fingerprint: &str) -> String {
     hash(&tree)
 }
 
-/// The identity of a trial's training: equal for trials that only decode differently, whose weights
-/// and curves are the same. Where BLEU is measured during training, decoding is a part of the curves.
+/// The identity of a trial's training: equal for trials that only decode differently, whose weights and curves are the
+/// same. If BLEU is measured during training, decoding is a part of the curves.
 pub fn training_identity(experiment: &Experiment, fingerprint: &str) -> String {
     let mut tree = canonical_tree(experiment);
     tree["fingerprint"] = fingerprint.into();
@@ -58,8 +58,8 @@ pub fn configuration_hash(experiment: &Experiment) -> String {
     hash(&tree)
 }
 
-/// What decides how long a target token takes and how much memory: equal for trials that differ in
-/// nothing but seeds, lengths of training, optimizer and decoding.
+/// A hash of everything that decides the time per target token and the memory: equal for trials that differ only in
+/// seeds, lengths of training, optimizer and decoding.
 pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     let tree = canonical_tree(experiment);
     let training = &tree["training"];
@@ -73,7 +73,7 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
     if let Some(limit) = tree["data"].get("max_train_length") {
         shape["max_train_length"] = limit.clone();
     }
-    // Of these, a share of the tokens or more of them than the target's are predicted.
+    // These settings decide how many tokens are predicted: a share of the text, or more tokens than the target has.
     let stated = [
         ("words", training.get("words")),
         ("masking_rate", training["masking"].get("rate")),
@@ -84,7 +84,7 @@ pub fn shape_hash(experiment: &Experiment, fingerprint: &str) -> String {
             shape[key] = value.clone();
         }
     }
-    // How much the distance of two passes weighs costs nothing.
+    // The weight of the distance between two passes costs nothing.
     if training.get("r_drop").is_some() {
         shape["passes"] = experiment.training.passes().into();
     }
@@ -101,7 +101,7 @@ pub fn to_toml(experiment: &Experiment) -> Result<String> {
     })
 }
 
-/// The configuration with everything that cannot change a result set to one form.
+/// The configuration with every setting that cannot change a result set to a canonical value.
 pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     same.label = None;
@@ -124,7 +124,7 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     same.training = without_unread_by_task(&same);
     same.data = same.data.without_unread();
     same.data.max_train_length = same.data.limit_of_training();
-    // To end with 0 is what happens where nothing is stated.
+    // An absent lowest rate means 0.
     let lowest = same.training.lowest_learning_rate.filter(|&rate| rate > 0.0);
     same.training.lowest_learning_rate = lowest.filter(|_| same.training.schedule.has_stated_end());
     match same.training.schedule.has_stated_peak() {
@@ -139,8 +139,8 @@ pub(super) fn normalised(experiment: &Experiment) -> Experiment {
     same
 }
 
-/// The choice that starts a model without self-attention alike: it has no projections that count as one matrix, and no
-/// sub-layers whose last matrix starts smaller.
+/// Maps choices that start a model without self-attention alike to one of them: such a model has no projections that
+/// count as one matrix, and no sub-layers whose last matrix starts smaller.
 fn without_self_attention(initialisation: Initialisation) -> Initialisation {
     match initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => Initialisation::Tensor2tensor,
@@ -148,7 +148,7 @@ fn without_self_attention(initialisation: Initialisation) -> Initialisation {
     }
 }
 
-/// Line counts and addresses are checks and hints, and a file may be compressed or not.
+/// Removes line counts and addresses, which are checks and hints, and endings of compression.
 fn keep_text_only(pair: &mut FilePair) {
     let plain = |name: &str| plain_name(name).to_string();
     *pair = FilePair {
@@ -164,10 +164,10 @@ fn keep_text_only(pair: &mut FilePair) {
 fn canonical_tree(experiment: &Experiment) -> Value {
     let same = normalised(experiment);
     let mut tree = json(&same);
-    // Where and how a trial runs, and what is shown of it, is no part of it.
+    // The place, the manner and the display of a run do not belong to a trial's identity.
     tree["run"].take();
     tree["model"] = stated(&same.model).unwrap_or_default();
-    // Which numbers a trial draws is never left unsaid.
+    // The seed is always stated.
     tree["training"] = stated(&same.training).unwrap_or_default();
     tree["training"]["seed"] = same.training.seed.into();
     tree["decoding"] = stated(&same.decoding).unwrap_or_default();
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!(hash(|e| (e.model.heads, e.model.d_k, e.model.layers) = (2, Some(3), 1)), hash(|_| ()));
         assert_ne!(hash(|e| e.model.recurrent.hidden = 9), hash(|_| ()));
         assert_ne!(hash(|_| ()), configuration_hash(&generated()));
-        // Embeddings start as `initialisation` says in every model; projections are the business of self-attention.
+        // Embeddings start as `initialisation` says in every model; projections exist in self-attention alone.
         assert_ne!(hash(|e| e.model.initialisation = Initialisation::Normal), hash(|_| ()));
         assert_eq!(hash(|e| e.model.initialisation = Initialisation::Glorot), hash(|_| ()));
         assert_eq!(
@@ -360,7 +360,7 @@ mod tests {
         assert_eq!(masked(|e| e.training.masking.copies = Some(10)), masked(|_| ()));
     }
 
-    /// A change here loses every record: raise RESULT_VERSION if results change, else mend the change.
+    /// A change here invalidates every record: raise RESULT_VERSION if results change, else repair the change.
     #[test]
     fn the_identity_is_pinned() {
         let pinned = changed(|e| (e.model.layers, e.training.steps) = (2, 7));
@@ -370,7 +370,7 @@ mod tests {
         );
     }
 
-    /// A key that is added to a section inside of a section leaves identities alone as any other key does.
+    /// A key that is added to a section inside a section changes no identity, like any other key.
     #[test]
     fn defaults_are_left_out_of_sections_inside_of_sections() {
         let tree = canonical_tree(&changed(|e| e.model.attention.score = Score::Dot));
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(training(|e| e.decoding.length_buckets = vec![10]), original);
         assert_ne!(training(|e| e.training.seed = 9), original);
         assert_ne!(training_identity(&generated(), "g"), original);
-        // The curve of BLEU on the dev set is decoded.
+        // The curve of BLEU on the dev set depends on decoding.
         let with_curve = training(|e| e.training.dev_bleu_interval_steps = 5);
         let other_beam = |e: &mut Experiment| {
             e.training.dev_bleu_interval_steps = 5;

@@ -1,5 +1,5 @@
-//! Settings that cannot change anything, given the others: a row that states one would be another row's model under a
-//! name of its own.
+//! Settings that cannot change anything, given the others: a row that states one has the same model as another row,
+//! under a different name.
 
 use super::changes::at_key;
 use super::experiment::{Experiment, RunConfig, setting_text};
@@ -26,11 +26,11 @@ pub struct Idle {
     pub message: String,
     /// The advice: a change of the settings with which the key has an effect.
     pub help: String,
-    /// Another key switches it off, as a position encoding without a table does `learned_positions`. Unlike a value that
-    /// is out of the others' range, an experiment may state such a key for the sake of sweeps that switch it on.
+    /// Whether another key switches this one off, as a position encoding without a table does `learned_positions`.
+    /// Unlike a value outside the range of others, an experiment may state such a key for sweeps that switch it on.
     pub off: bool,
-    /// The keys that choose what is read, where the key depends on such a choice; else none. An experiment may state the
-    /// key in another file than its switches: in one that it inherits from, or in one that inherits from it.
+    /// The keys of the choice that decides whether the key is read; empty if there is no such choice. An experiment may
+    /// state the key in another file than its switches: in one that it inherits from, or in one that inherits from it.
     pub switches: Vec<&'static str>,
 }
 
@@ -41,7 +41,7 @@ impl Idle {
     }
 }
 
-/// The settings of an experiment that cannot have an effect with the others, whether a file states them or not.
+/// The settings of an experiment that cannot have an effect with the others, including those that no file states.
 pub fn idle(experiment: &Experiment) -> Vec<Idle> {
     let Experiment { data, model, training, decoding, run, .. } = experiment;
     let mut found = idle_data(data);
@@ -111,7 +111,7 @@ fn not_read(Unread { key, because }: Unread) -> Idle {
     Idle { switches, ..Idle::new(key, message, help) }
 }
 
-/// The same of a key that another one switches off.
+/// [`not_read`] for a key that another one switches off.
 fn off(unread: Unread) -> Idle {
     Idle { off: true, switches: Vec::new(), ..not_read(unread) }
 }
@@ -123,7 +123,7 @@ fn of_beam(decoding: &DecodingConfig) -> Vec<Unread> {
     all_unread(greedy, &[("decoding.beam", setting_text(&decoding.beam))])
 }
 
-/// A limit of the training pairs that preparing keeps already.
+/// A limit of the training pairs that leaves none out, because preparing already applies one as strict.
 fn max_train_length(data: &DataConfig) -> Option<Idle> {
     let limit = data.max_train_length.filter(|_| data.limit_of_training().is_none())?;
     let longest = data.max_length;
@@ -133,7 +133,7 @@ fn max_train_length(data: &DataConfig) -> Option<Idle> {
     Some(Idle::new("data.max_train_length", message, format!("use less than {longest}, or leave it out")))
 }
 
-/// What the schedule of the learning rate does not read, or does not come to.
+/// Settings of the learning rate that the schedule does not read, or does not reach.
 fn rate(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { schedule, steps, warmup_steps, learning_rate_scale, .. } = *training;
     let name = setting_text(&schedule);
@@ -181,7 +181,7 @@ fn rate(training: &TrainingConfig) -> Option<Idle> {
     None
 }
 
-/// More checkpoints in the average than the schedule saves.
+/// A number of checkpoints to average that exceeds those that the schedule saves.
 fn average(training: &TrainingConfig) -> Option<Idle> {
     let TrainingConfig { average_checkpoints: asked, steps, checkpoint_interval_steps: interval, .. } =
         *training;
@@ -196,11 +196,11 @@ fn average(training: &TrainingConfig) -> Option<Idle> {
     })
 }
 
-/// Training that ends before its patience could.
+/// A patience that training always ends before.
 fn patience(training: &TrainingConfig) -> Option<Idle> {
     let patience = training.early_stopping_patience?;
     let interval = training.dev_interval_steps;
-    // The first measurement is a new best, and so many more have to follow.
+    // The first measurement is a new best, and `patience` more have to follow.
     let earliest = u128::from(interval) * (u128::from(patience) + 1);
     (interval > 0 && earliest >= u128::from(training.steps)).then(|| {
         let message = format!(
@@ -213,7 +213,7 @@ fn patience(training: &TrainingConfig) -> Option<Idle> {
     })
 }
 
-/// Lists of layers and heads to record that name none that the model has.
+/// Lists of layers and heads to record that name none of the model's.
 fn maps(model: &ModelConfig, run: &RunConfig) -> Vec<Idle> {
     let heads = usize::try_from(model.heads).unwrap_or(usize::MAX);
     let [own_layers, own_heads] = [("layers", model.layers), ("heads", heads)]
@@ -280,12 +280,12 @@ pub fn is_default(experiment: &Experiment, key: &str) -> bool {
     value(experiment) == value(&defaults)
 }
 
-/// A hash that two experiments share if they differ in nothing that could have an effect, seeds aside.
+/// A hash that is equal for two experiments whose differences cannot have an effect; seeds do not count.
 pub fn effect_hash(experiment: &Experiment) -> String {
     configuration_hash(&effective(experiment))
 }
 
-/// The experiment with every setting that has no effect on its results set to one form.
+/// The experiment with every setting that has no effect on its results set to a canonical value.
 fn effective(experiment: &Experiment) -> Experiment {
     let mut same = experiment.clone();
     let training = &mut same.training;
@@ -309,7 +309,7 @@ fn effective(experiment: &Experiment) -> Experiment {
     same
 }
 
-/// The keys in which two experiments differ, `[run]` and the label aside.
+/// The keys in which two experiments differ, without `[run]` and the label.
 pub fn differences(one: &Experiment, other: &Experiment) -> Vec<String> {
     let [one, other] = [one, other].map(|experiment| serde_json::to_value(experiment).unwrap_or_default());
     let mut keys = Vec::new();

@@ -1,11 +1,12 @@
-//! Spans of self-attention that cover every sequence, so that they compute what full attention does.
+//! Spans of self-attention that cover every sequence, so that they compute the same as full attention.
 
 use super::experiment::{Experiment, setting_text};
 use crate::model::{CausalSpan, DecoderKind, EncoderKind, Span, local_sides};
 use crate::train::masked_blocks::around;
 
-/// Returns the keys of spans that hide nothing of any sequence that is trained on, each with a message that says why. Sentences of dev and test sets may be longer, so that their
-/// losses and scores can differ, but the weights do not, unless the dev loss ends a training early.
+/// Returns the keys of spans that hide nothing in any training sequence, each with a message that says why. Sentences
+/// of dev and test sets may be longer, so that losses and scores differ; weights differ only if the dev loss ends a
+/// training early.
 pub fn idle_spans(experiment: &Experiment) -> Vec<(&'static str, String)> {
     let Experiment { data, model, decoding, .. } = experiment;
     let (span, decoder_span) = (model.attention.span, model.attention.decoder_span);
@@ -45,7 +46,7 @@ pub fn idle_spans(experiment: &Experiment) -> Vec<(&'static str, String)> {
         Span::BigBird { block, random, global } => {
             let block = block.max(1);
             let blocks = read / block + i64::from(read % block > 0);
-            // The first block behind the global ones sees itself, the next one, and so many others.
+            // The first block after the global ones sees itself, the next one, `global` and `random` others.
             encodes && blocks <= global.saturating_add(random).saturating_add(2)
         }
         Span::Full | Span::Linformer(_) => false,
@@ -54,7 +55,7 @@ pub fn idle_spans(experiment: &Experiment) -> Vec<(&'static str, String)> {
         let of_decoder = inherits && matches!(span, Span::Local(_));
         found.push(hides_nothing("model.attention.span", setting_text(&span), of_decoder));
     }
-    // Beside a local span of the encoder it says that the decoder sees more.
+    // Beside a local span of the encoder, this key says that the decoder sees more.
     if let Some(CausalSpan::Local(width)) = decoder_span
         && decodes
         && width >= written

@@ -28,7 +28,7 @@ pub fn experiment() -> Schema {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("base".into(), base);
     }
-    // A base may state what this file leaves out.
+    // A base may state the keys that this file leaves out.
     schema.remove("required");
     if let Some(data) = schema.pointer_mut("/definitions/DataConfig").and_then(Value::as_object_mut) {
         data.remove("required");
@@ -52,7 +52,7 @@ fn add_unwritten_defaults(schema: &mut Schema) {
     }
 }
 
-/// The place of the definition of a section, or of a section inside of another, in the schema of experiments.
+/// The place of the definition of a section, or of a section inside another, in the schema of experiments.
 fn definition_of(schema: &Schema, section: &str) -> Option<String> {
     section.split('.').try_fold(String::new(), |place, name| {
         let definition = definition_name(schema.pointer(&format!("{place}/properties/{name}"))?)?;
@@ -60,7 +60,7 @@ fn definition_of(schema: &Schema, section: &str) -> Option<String> {
     })
 }
 
-/// The default that the schema of a key states; none of a key whose absence has a meaning of its own.
+/// The default that the schema of a key states; `None` for a key whose absence has a meaning of its own.
 pub(super) fn stated_default(schema: &Value) -> Option<&Value> {
     schema.get("default").filter(|default| !default.is_null())
 }
@@ -93,7 +93,7 @@ pub fn root<T: JsonSchema>(description: &str) -> Schema {
     schema
 }
 
-/// The sections of an experiment and those inside of them (after the one that they are in), and the schema of each of
+/// The sections of an experiment and the sections inside them (each after its outer section), and the schema of each of
 /// their keys.
 pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, Value>); 11] {
     [
@@ -111,11 +111,11 @@ pub fn sections(generator: &mut SchemaGenerator) -> [(&'static str, Map<String, 
     ]
 }
 
-/// The same for those who only ask what there is.
+/// [`sections`], made once, for uses without a generator.
 pub static SECTIONS_WITH_KEYS: LazyLock<[(&str, Map<String, Value>); 11]> =
     LazyLock::new(|| sections(&mut SchemaSettings::draft07().into_generator()));
 
-/// A `[data]` section of defaults, beside a recipe, for which there is no default.
+/// A `[data]` section of defaults and some recipe, which has no default.
 fn some_data() -> DataConfig {
     let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
     DataConfig::new(Recipe::new("any", "en", "de", corpus))
@@ -139,8 +139,8 @@ fn properties<T: JsonSchema + Serialize + DeserializeOwned + PartialEq>(
     keys
 }
 
-/// The default of a key that a configuration does not write while it has its default, so that schemars cannot see it:
-/// the value that makes no difference. The candidates are the values of a choice, both truth values, 0, 1, and an empty
+/// The default of a key that a configuration leaves out while it has its default, so that schemars cannot see it: the
+/// value that makes no difference. The candidates are the values of a choice, both truth values, 0, 1, and an empty
 /// list.
 fn unwritten_default<T: Serialize + DeserializeOwned + PartialEq>(
     key: &str,
@@ -169,7 +169,7 @@ fn unwritten_default<T: Serialize + DeserializeOwned + PartialEq>(
     })
 }
 
-/// Drops what TOML does not have: null, and Rust's names of number formats.
+/// Drops schema parts that TOML does not have: null, and Rust's names of number formats.
 struct ForToml;
 
 impl Transform for ForToml {
@@ -192,7 +192,7 @@ impl Transform for ForToml {
             if let [only] = forms.as_slice() {
                 let only = only.clone();
                 schema.remove("anyOf");
-                // A reference allows nothing beside itself.
+                // In draft 7 a reference allows no other key beside it.
                 schema.insert("allOf".into(), json!([only]));
             }
         }
@@ -230,7 +230,7 @@ mod tests {
         );
     }
 
-    /// Otherwise no reader could tell what a file without the key means.
+    /// Otherwise no reader could tell the meaning of a file without the key.
     #[test]
     fn every_key_states_its_default_or_what_its_absence_means() {
         let mut generator = SchemaSettings::draft07().into_generator();

@@ -1,4 +1,4 @@
-//! The reference of keys: pages of Markdown about what each kind of file may hold, made from the JSON Schemas.
+//! The reference of keys: pages of Markdown about the keys of each kind of file, made from the JSON Schemas.
 //!
 //! A page has one table of keys for each table of the file, and one table of values for each key that is a choice.
 //! Headings are the paths of the keys, so `model.md#modelnorm` is the place of `model.norm`. Definitions that several
@@ -43,16 +43,16 @@ pub struct FileKind {
     pub page_per_section: bool,
 }
 
-/// One page.
+/// A page of the reference.
 pub struct Page {
     /// Name of its file, without ending.
     pub name: String,
-    /// The kind of file that it is about; none for the index.
+    /// The kind of file that the page is about; `None` for the index.
     pub kind: Option<&'static str>,
     pub text: String,
 }
 
-/// The pages of all kinds, and last `README`, their index.
+/// Returns the pages of all kinds, and last `README`, their index.
 pub fn pages(kinds: &[FileKind]) -> Vec<Page> {
     let whole = |kind: &FileKind| {
         let name = kind.schema["title"].as_str()?.to_string();
@@ -80,7 +80,7 @@ pub fn pages(kinds: &[FileKind]) -> Vec<Page> {
     pages
 }
 
-/// Where a definition is described.
+/// The place of a definition's description: page, anchor and label.
 struct Place {
     page: String,
     /// Its anchor without `#`; empty for a page as a whole.
@@ -101,17 +101,17 @@ impl Place {
     }
 }
 
-/// Something that gets a heading or a page of its own.
+/// A part of the reference with a heading or a page of its own.
 struct Section<'a> {
     /// The heading without back quotes: `[model]`, `[[row]]` or `model.norm`.
     heading: String,
-    /// The path of the keys in it: `model`.
+    /// The path of the section's keys: `model`.
     path: String,
     node: &'a Value,
     is_choice: bool,
 }
 
-/// Writes one page.
+/// The writer of one page.
 struct Writer<'a, 'p> {
     kind: &'a FileKind,
     places: &'p mut BTreeMap<String, Place>,
@@ -158,7 +158,7 @@ impl<'a, 'p> Writer<'a, 'p> {
         }
     }
 
-    /// Writes the table of the keys of `node`, which is a table at `path`. Returns what is to be described below it.
+    /// Writes the table of the keys of `node`, which is a table at `path`. Returns the sections to be described below it.
     fn keys(&mut self, node: &'a Value, path: &str) -> Vec<Section<'a>> {
         let mut below = Vec::new();
         let required: Vec<&str> =
@@ -187,7 +187,7 @@ impl<'a, 'p> Writer<'a, 'p> {
         below
     }
 
-    /// Writes the table of the values of a choice. Returns what is to be described below it.
+    /// Writes the table of the values of a choice. Returns the sections to be described below it.
     fn values(&mut self, node: &'a Value, path: &str) -> Vec<Section<'a>> {
         let mut below = Vec::new();
         self.text += "\n| value | meaning |\n| --- | --- |\n";
@@ -204,7 +204,7 @@ impl<'a, 'p> Writer<'a, 'p> {
         below
     }
 
-    /// The type of a key in words. Adds to `below` the sections that they refer to.
+    /// Returns the type of a key in words, and adds to `below` the sections that the words refer to.
     fn kind(&mut self, node: &'a Value, path: &str, below: &mut Vec<Section<'a>>) -> String {
         let (name, schema) = self.resolve(node);
         // The keys of an experiment, in a sweep.
@@ -276,7 +276,7 @@ impl<'a, 'p> Writer<'a, 'p> {
         }
     }
 
-    /// Leaves a section to be described below the table that is being written. Returns its address.
+    /// Adds a section to `below`, to be described below the table that is being written. Returns its address.
     fn describe_below(
         &mut self,
         name: Option<&str>,

@@ -13,10 +13,10 @@ use crate::folders::is_directory_name;
 use crate::utf8::end_of;
 use std::path::{Component, Path, PathBuf};
 
-/// What a `--set` is called in messages.
+/// The name of a `--set` argument in messages.
 pub const SET: &str = "--set";
 
-/// Most files in a chain of bases, or of includes; what reads them calls itself for each.
+/// Most files in a chain of bases or of includes; the reading functions recurse once for each.
 pub const LONGEST_CHAIN: usize = 32;
 
 impl Tree {
@@ -52,7 +52,7 @@ impl Tree {
         self.with_recipe_settings()?.typed()
     }
 
-    /// The tree with the settings of `[data]` that only the recipe states.
+    /// The tree with the settings of `[data]` that the recipe states and the experiment does not.
     fn with_recipe_settings(&self) -> Result<Tree> {
         let mut tree = self.clone();
         let Some(Node { value: Value::Table(data), .. }) = tree.table.get_mut("data") else {
@@ -87,7 +87,7 @@ impl Tree {
         Ok(from_table(&self.table, &self.start)?)
     }
 
-    /// Refuses what is no experiment at all.
+    /// Refuses a file that is no experiment at all.
     fn check_kind(&self) -> Result<()> {
         // Every sweep states its seeds, and no experiment does.
         if let Some((key, _)) = self.table.iter().find(|(key, _)| key.name == "seeds") {
@@ -133,7 +133,7 @@ impl Tree {
     }
 }
 
-/// A text in quotes, cut where a message would become unreadable.
+/// A text in quotes, cut after 60 characters so that a message stays readable.
 fn excerpt(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
@@ -142,7 +142,7 @@ fn excerpt(text: &str) -> String {
     }
 }
 
-/// What a recipe may state beside the corpus, for messages.
+/// The settings that a recipe may state beside the corpus, for messages.
 const RECIPE_SETTINGS: &str = "[data] in a recipe may set pieces, merges, bpe_dropout, segmentations, vocabulary, lowercase, \
      max_length, max_length_ratio and max_train_length";
 
@@ -161,7 +161,7 @@ pub fn load_experiment(path: &Path, sets: &[String]) -> Result<Experiment> {
 /// [`load_experiment`] up to the merged tree, before its keys and values are checked.
 ///
 /// # Errors
-/// As [`load_experiment`], but for what the schema decides.
+/// The same as for [`load_experiment`], except mistakes that the schema finds.
 pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     let (text, name) = read(path)?;
     let start = Place { file: name, text: text.as_str().into(), span: 0..0 };
@@ -176,16 +176,16 @@ pub fn load_experiment_tree(path: &Path, sets: &[String]) -> Result<Tree> {
     Ok(tree)
 }
 
-/// Returns whether a file states a corpus, and no experiment or sweep.
+/// Returns whether a file states a corpus, so that it is no experiment and no sweep.
 pub fn is_recipe(file: &Table) -> bool {
     ["source_language", "corpus"].iter().any(|key| file.get(key).is_some())
 }
 
-/// The `[data]` section of an experiment file, or that of a recipe file: what the recipe states in its own
-/// `[data]`, else the defaults.
+/// Loads the `[data]` section of an experiment file, or of a recipe file: the settings that the recipe states in its
+/// own `[data]`, else the defaults.
 ///
 /// # Errors
-/// As [`load_experiment`].
+/// The same as for [`load_experiment`].
 pub fn load_data(path: &Path, sets: &[String]) -> Result<DataConfig> {
     let (recipe, start) = load_table(path)?;
     if !is_recipe(&recipe) {
@@ -246,11 +246,10 @@ pub fn load_table(path: &Path) -> Result<(Table, Place)> {
 
 /// The path that a string in a file names: relative to that file.
 ///
-/// The `..` of a relative path are worked out where that leads to the same file, so that
-/// messages stay short.
+/// The `..` of a relative path are resolved if that leads to the same file, so that messages stay short.
 ///
 /// # Errors
-/// The file lies in a directory whose name is not UTF-8: a place has the name as it is shown, with other characters.
+/// The file lies in a directory whose name is not UTF-8: a place holds the name with replacement characters.
 pub fn relative_to(place: &Place, named: &str) -> Result<PathBuf> {
     let directory = Path::new(&place.file).parent().unwrap_or(Path::new(""));
     if place.file.contains(char::REPLACEMENT_CHARACTER) && !directory.is_dir() {
@@ -277,10 +276,10 @@ pub fn relative_to(place: &Place, named: &str) -> Result<PathBuf> {
     }
 }
 
-/// Why the text of a file cannot be had: what to say about it, and what to do.
+/// The reason why a file has no text, as a message, and the advice.
 struct Unreadable {
     message: String,
-    /// None if the file itself is not there, or not what was meant.
+    /// `None` if the file does not exist or is not the intended one.
     help: Option<&'static str>,
 }
 
@@ -315,12 +314,12 @@ fn read_named(path: &Path, key: &str, node: &Node, otherwise: &'static str) -> R
     })
 }
 
-/// What makes two paths the same file.
+/// Returns a form of the path that is equal for paths of the same file.
 fn identity_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// Parses a file and lays it over its bases; `chain` holds the files on the way here.
+/// Parses a file and lays it over its bases; `chain` holds the files that led to it.
 fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<Table> {
     let mut table = parse(&path.display().to_string(), text)?;
     resolve_recipe(&mut table)?;
@@ -344,7 +343,7 @@ fn load_with_base(path: &Path, text: &str, chain: &mut Vec<PathBuf>) -> Result<T
     let text = read_named(&base_path, "base", &base, "the path is relative to the file that names it")?;
     chain.push(identity);
     let mut merged = load_with_base(&base_path, &text, chain)?;
-    // A label names one file's experiment, not those that build on it.
+    // A label names one file's experiment, not the experiments that inherit from it.
     merged.remove("label");
     merged.merge(table);
     Ok(merged)

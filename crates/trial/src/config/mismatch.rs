@@ -1,4 +1,4 @@
-//! What does not fit when a file is read as a type, and how a user is told: the key, the value seen, what is accepted.
+//! A mismatch between a file and the type it is read as, and its message: the key, the value seen, what is accepted.
 
 use super::json_schema::SECTIONS_WITH_KEYS;
 use super::other_names::{hint, section_hint};
@@ -8,7 +8,7 @@ use serde::de;
 use std::fmt;
 use std::num::IntErrorKind;
 
-/// What does not fit, as serde found it.
+/// The kind of a mismatch, as serde found it.
 #[derive(Debug)]
 pub(super) enum Problem {
     UnknownField {
@@ -21,14 +21,14 @@ pub(super) enum Problem {
     WrongType {
         expected: String,
     },
-    /// An integer beyond those that the type holds.
+    /// An integer outside the range of the type.
     OutOfRange {
         accepted: String,
     },
     Other(String),
 }
 
-/// A [`Problem`] and where in the tree it is; the place and path fill as it travels up.
+/// A [`Problem`] and its place in the tree; place and path are filled in on the way up.
 #[derive(Debug)]
 pub(super) struct Mismatch {
     problem: Problem,
@@ -44,7 +44,7 @@ impl Mismatch {
         Mismatch { problem, path: Vec::new(), seen: None, place: None }
     }
 
-    /// The mismatch with the value that it is about, unless it has one from further inside.
+    /// The mismatch with the value that it is about, unless it already has one from further inside.
     pub fn at(mut self, node: &Node) -> Self {
         if self.place.is_none() {
             self.place = Some(node.place.clone());
@@ -53,7 +53,7 @@ impl Mismatch {
         self
     }
 
-    /// The mismatch below one more key.
+    /// The mismatch with one more outer key in its path.
     pub fn under(mut self, key: impl Into<String>) -> Self {
         self.path.push(key.into());
         self
@@ -83,7 +83,7 @@ impl Mismatch {
         let diagnostic = match self.problem {
             Problem::UnknownField { expected } => {
                 let what = if section { format!("section [{path}]") } else { format!("key {path}") };
-                // Words of other programs come before names that are spelled alike.
+                // Words of other programs come before names with a similar spelling.
                 let known = if section { section_hint(last) } else { hint(last, expected) };
                 let of_experiment = names.len() == 1 && expected.contains(&"training");
                 // `base` is read before the keys are.
@@ -110,7 +110,7 @@ impl Mismatch {
                 Diagnostic::new(format!("{path} = {seen} is {kind}")).help(format!("expected {expected}"))
             }
             Problem::OutOfRange { accepted } => {
-                // A `--set` makes a string of what TOML has no integer for.
+                // A `--set` reads a number that is too large for TOML as a string.
                 let seen = seen.trim_matches('"');
                 Diagnostic::new(format!("{path} = {seen} is out of range"))
                     .help(format!("expected {accepted}"))
@@ -121,16 +121,16 @@ impl Mismatch {
     }
 }
 
-/// Tables of a sweep file that may stand there several times.
+/// Tables that a sweep file may contain several times.
 const REPEATED: [&str; 5] = ["row", "section", "point", "zip", "exclude"];
 
-/// The advice for a key that stands outside of any section of an experiment, and is one of a section.
+/// The advice for a key outside of all sections that belongs into one.
 fn key_of_section(word: &str) -> Option<String> {
     let found = SECTIONS_WITH_KEYS.iter().find(|(_, keys)| keys.contains_key(word));
     found.map(|(section, _)| format!("did you mean {section}.{word}? Put it under [{section}]"))
 }
 
-/// The advice for a key with its section that stands in quotes outside of any section, where it is one name with a dot.
+/// The advice for a key in quotes outside of all sections, such as `"model.heads"`, which is one name with a dot.
 fn quoted_key(word: &str) -> Option<String> {
     let (section, key) = word.rsplit_once('.')?;
     let is_key = SECTIONS_WITH_KEYS.iter().any(|(name, keys)| *name == section && keys.contains_key(key));
@@ -144,7 +144,7 @@ fn accepted(word: &str, names: &[&str], quote: bool) -> String {
     format!("{}accepted: {list}", did_you_mean(word, names.iter().copied()))
 }
 
-/// What serde calls an expected value, in TOML's words.
+/// Translates serde's name of an expected value into TOML's words.
 fn expectation(expected: &dyn de::Expected) -> String {
     let rust = expected.to_string();
     match rust.as_str() {
@@ -165,7 +165,7 @@ fn expectation(expected: &dyn de::Expected) -> String {
     }
 }
 
-/// The integers that a file can state for a type, if it is one of integers.
+/// The range of integers that a file can state for a type, if it is a type of integers.
 fn integers(expected: &dyn de::Expected) -> Option<String> {
     let (least, most) = match expected.to_string().as_str() {
         // TOML's own integers end here.
@@ -182,7 +182,7 @@ fn integers(expected: &dyn de::Expected) -> Option<String> {
     Some(format!("an integer from {least} to {most}"))
 }
 
-/// Whether a text is an integer that TOML has no room for.
+/// Whether a text is an integer that is too large for TOML.
 fn is_too_large(text: &str) -> bool {
     let digits = text.replace('_', "");
     let kind = digits.parse::<i64>().map_err(|error| *error.kind());

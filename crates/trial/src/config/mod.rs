@@ -1,11 +1,11 @@
-//! Experiment files: what a TOML file means.
+//! Experiment files: their parsing, their merging, and the meaning of their keys.
 //!
-//! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed
-//! by `--set` ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked
-//! ([`validate`]). [`settings`] lists the values of one, [`identity`] says when two are the same, [`changes`] how they
-//! differ, [`idle_settings`] which settings change nothing, [`unread_keys`] which the parts of a model do not read,
-//! [`switched_off`] which another key switches off, [`task_keys`] which the task does not read, [`conflict`] which contradict each other. [`json_schema`] tells editors what a file
-//! may hold, and [`key_reference`] tells readers.
+//! A file is parsed ([`parse`]) into a [`toml_tree`] that remembers places, laid over its bases and changed by `--set`
+//! ([`load`]), read as the typed [`experiment`] ([`deserialize`]) and checked ([`validate`]). [`settings`] lists the
+//! values of an experiment, [`identity`] decides whether two are the same, [`changes`] lists their differences.
+//! [`idle_settings`] finds settings without effect: [`unread_keys`] for keys that the parts of a model do not read,
+//! [`switched_off`] for keys that another key switches off, [`task_keys`] for keys that the task does not read.
+//! [`conflict`] finds contradictions. [`json_schema`] describes the files to editors, [`key_reference`] to readers.
 
 mod canonical_json;
 mod changes;

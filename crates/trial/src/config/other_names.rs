@@ -1,9 +1,9 @@
-//! What other programs call a setting or a section, for the hints of error messages.
+//! The names that other programs give to a setting or a section, for the hints of error messages.
 
 use super::subsections::SUBSECTIONS;
 
-/// Words of fairseq, JoeyNMT, Hydra, transformers, OpenNMT and sacreBLEU, by the key that has their meaning here. A key
-/// of another section than the word stands in is named with its section.
+/// Words of fairseq, JoeyNMT, Hydra, transformers, OpenNMT and sacreBLEU, by the key that has the same meaning here. A
+/// key in another section than the word is named with its section.
 const KEYS: [(&str, &[&str]); 30] = [
     (
         "model.layers",
@@ -146,7 +146,7 @@ const KEYS: [(&str, &[&str]); 30] = [
     ("data.merges", &["num_merges", "bpe_merges", "vocab_size", "voc_limit", "bpe_codes"]),
 ];
 
-/// Words that stand elsewhere: in the recipe of a corpus, in `[run]`, or nowhere.
+/// Words whose setting is elsewhere here: in the recipe of a corpus, in `[run]`, or nowhere.
 const ELSEWHERE: [(&[&str], &str); 5] = [
     (
         &["source_lang", "src_lang", "src", "source_language"],
@@ -175,7 +175,7 @@ const SECTIONS: [(&str, &[&str]); 4] = [
     ("run", &["logging", "common", "logger"]),
 ];
 
-/// The advice for a word that is no key of a section with the keys `names`: what it is here.
+/// The advice for a word that is not among a section's keys `names`: the name of the same setting here.
 pub(super) fn hint(word: &str, names: &[&str]) -> Option<String> {
     let word = word.to_ascii_lowercase().replace('-', "_");
     if let Some((key, _)) = KEYS.iter().find(|(_, words)| words.contains(&word.as_str())) {
@@ -188,12 +188,12 @@ pub(super) fn hint(word: &str, names: &[&str]) -> Option<String> {
     ELSEWHERE.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, advice)| advice.to_string())
 }
 
-/// The advice for a word that is no section: which section it is here.
+/// The advice for a word that is no section: the name of the same section here.
 pub(super) fn section_hint(word: &str) -> Option<String> {
     let word = word.to_ascii_lowercase();
     let section =
         SECTIONS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(section, _)| *section);
-    // A section inside of another one that is written without it.
+    // The inner section of another one, written without the outer name.
     let inner = || SUBSECTIONS.into_iter().find(|name| name.rsplit('.').next() == Some(word.as_str()));
     section.or_else(inner).map(|section| format!("here it is [{section}]"))
 }

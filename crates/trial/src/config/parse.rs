@@ -1,22 +1,22 @@
-//! From TOML text to a [`tree`](super::toml_tree), and the limits of what is read.
+//! The parser from TOML text to a [`tree`](super::toml_tree), and the limits of its input.
 
 use super::toml_tree::{Key, Node, Table, Value};
 use crate::error::{Diagnostic, Place};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Most parts of a key, and most tables and arrays one inside another. Configurations need ten; what reads them calls
-/// itself for each.
+/// Most parts of a key, and most tables and arrays one inside another. Configurations need ten; the reading functions
+/// recurse once for each.
 pub const DEEPEST: usize = 32;
 
-/// Most keys of one table. An experiment has about a hundred in all, and a table is searched from its start.
+/// Most keys of one table. An experiment has about a hundred in all, and a lookup searches the table from its start.
 pub const MOST_KEYS: usize = 1_000;
 
 /// Parses a TOML document; `file` is its name in messages.
 ///
 /// # Errors
-/// The text is not TOML, at the place where it stops being so; it is nested beyond [`DEEPEST`], or a table has more
-/// than [`MOST_KEYS`] keys.
+/// A text that is not TOML, at the first wrong place; nesting beyond [`DEEPEST`], or a table with more than
+/// [`MOST_KEYS`] keys.
 pub fn parse(file: &str, text: &str) -> Result<Table, Diagnostic> {
     let source = Source { file: file.to_string(), text: text.into() };
     source.check_keys(0..text.len())?;
@@ -28,7 +28,7 @@ pub fn parse(file: &str, text: &str) -> Result<Table, Diagnostic> {
 /// Parses one TOML value that `argument` holds at `span`: the right side of a `--set`.
 ///
 /// # Errors
-/// As for [`parse`]. A bare word (no quotes, brackets or blanks) is a string.
+/// The same as for [`parse`]. A bare word (no quotes, brackets or blanks) is a string.
 pub fn parse_value(file: &str, argument: &str, span: Range<usize>) -> Result<Node, Diagnostic> {
     let source = Source { file: file.to_string(), text: argument.into() };
     source.check_keys(span.clone())?;
@@ -51,7 +51,7 @@ pub fn parse_value(file: &str, argument: &str, span: Range<usize>) -> Result<Nod
     }
 }
 
-/// The text that places point into.
+/// The text that places refer to.
 struct Source {
     file: String,
     text: Arc<str>,
@@ -62,7 +62,7 @@ impl Source {
         Place { file: self.file.clone(), text: self.text.clone(), span }
     }
 
-    /// A span that the parser gives for broken text may cut a character.
+    /// Extends a span to whole characters: the parser may give one that cuts a character.
     fn on_characters(&self, span: Range<usize>) -> Range<usize> {
         let length = self.text.len();
         let boundary = |i: &usize| self.text.is_char_boundary(*i);
@@ -83,8 +83,8 @@ impl Source {
         Key { name: key.get().to_string(), place: self.place(span) }
     }
 
-    /// Refuses a key of too many parts before the parser sees it, which nests a table for each part and has no limit:
-    /// counts the dots of every key outside of strings and comments.
+    /// Refuses a key of too many parts before the parser sees it, because the parser nests a table for each part
+    /// without a limit. Counts the dots of every key outside of strings and comments.
     fn check_keys(&self, span: Range<usize>) -> Result<(), Diagnostic> {
         let bytes = &self.text.as_bytes()[..span.end];
         let (mut at, mut start, mut dots) = (span.start, span.start, 0);
@@ -124,7 +124,7 @@ impl Source {
             .help("no table of a configuration has as many keys"))
     }
 
-    /// `around` is the place of whatever the parser gives none, `depth` the number of tables and arrays around it.
+    /// `around` is the place of items without a place of their own, `depth` the number of enclosing tables and arrays.
     fn table(
         &self,
         table: &toml_edit::Table,
@@ -222,7 +222,7 @@ impl Source {
     }
 }
 
-/// What to do about text that is not TOML, by what the parser says of it.
+/// The advice for text that is not TOML, by the parser's message.
 fn remedy(reason: &str) -> &'static str {
     const REMEDIES: [(&str, &str); 8] = [
         ("duplicate key", "remove one of the two; a section is opened only once, too"),
@@ -238,13 +238,13 @@ fn remedy(reason: &str) -> &'static str {
     found.map_or("a line is `key = value` or `[section]`; strings need quotes", |(_, remedy)| remedy)
 }
 
-/// Where the line at `at` ends: at its line feed, or behind the text.
+/// The end of the line at `at`: its line feed, or the end of the text.
 fn end_of_line(bytes: &[u8], at: usize) -> usize {
     bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |length| at + length)
 }
 
-/// Returns the place behind the string whose opening quote is at `at`. A string that is not closed ends with its line, or
-/// with the text where it may have several lines.
+/// Returns the place after the string whose opening quote is at `at`. A string that is not closed ends with its line,
+/// or with the text if its quotes allow several lines.
 pub fn end_of_string(bytes: &[u8], at: usize) -> usize {
     let quote = bytes[at];
     let closing = if bytes[at..].starts_with(&[quote; 3]) { 3 } else { 1 };
@@ -316,7 +316,7 @@ mod tests {
         assert!(parse("a.toml", &format!("{} = 1", key(32))).is_ok());
         assert_eq!(refused(&format!("x = {}{}", "[".repeat(40), "]".repeat(40))).message, NESTED);
         assert_eq!(refused(&format!("[{}]\n{} = 1", key(20), key(20))).message, NESTED);
-        // Each level of the parser's own limit, with a key of many parts.
+        // Each level up to the parser's own limit, with a key of many parts.
         let deep = format!("x = {}1{}", format!("{{ {} = ", key(32)).repeat(70), " }".repeat(70));
         assert_eq!(refused(&deep).message, NESTED);
         assert!(refused(&format!("x = {}", "[".repeat(100_000))).message.starts_with("not valid TOML"));

@@ -1,4 +1,4 @@
-//! The form of what a JSON Schema describes: a table, a choice of named values, or a plain value.
+//! The shape of a JSON Schema: a table, a choice of named values, or a plain value.
 
 use serde_json::Value;
 
@@ -24,7 +24,7 @@ pub(super) fn is_choice(schema: &Value) -> bool {
         })
 }
 
-/// The alternatives of a schema; of plain named values, the schema itself.
+/// The alternatives of a schema; for plain named values, the schema itself.
 pub(super) fn branches(schema: &Value) -> impl Iterator<Item = &Value> {
     let listed = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
     let own = listed.is_none() && (schema.get("enum").is_some() || schema.get("const").is_some());
@@ -33,7 +33,7 @@ pub(super) fn branches(schema: &Value) -> impl Iterator<Item = &Value> {
     listed.into_iter().flatten().chain(own.then_some(schema))
 }
 
-/// The keys of a table. In a table of settings, which takes every key of an experiment, only the others.
+/// The keys of a table. For a table of settings, which takes every key of an experiment, only the other keys.
 pub(super) fn shown_keys(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let of_settings = any_setting(table).is_some();
     let keys = table["properties"].as_object();

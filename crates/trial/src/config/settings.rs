@@ -1,5 +1,5 @@
-//! The settings of an experiment, each with its value: also those that files and records leave out while they have their
-//! default.
+//! The settings of an experiment, each with its value, including those that files and records leave out while they have
+//! their default.
 
 use super::experiment::Experiment;
 use super::json_schema::{sections, stated_default};
@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 /// Values by `section.key`.
 pub type Settings = BTreeMap<String, Value>;
 
-/// An experiment with every setting that has a value, by section and key: also those that files and records leave out
-/// while they have their default.
+/// An experiment with every setting that has a value, by section and key, including those that files and records leave
+/// out while they have their default.
 pub fn all_settings(experiment: &Experiment) -> Value {
     /// The defaults that the schema states: section, key and value.
     static DEFAULTS: LazyLock<Vec<(&str, String, Value)>> = LazyLock::new(|| {
@@ -37,8 +37,8 @@ pub fn all_settings(experiment: &Experiment) -> Value {
     tree
 }
 
-/// Every setting that has a value and can change a result, by key, but the seed. What the parts of the model do not read is
-/// left out.
+/// Every setting that has a value and can change a result, by key, without the seed and without keys that the parts of
+/// the model do not read.
 pub fn settings_by_key(experiment: &Experiment) -> Settings {
     let mut settings = Settings::new();
     let tree = all_settings(experiment);
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    /// A setting without a value means something else than any value would; every other one is shown.
+    /// A setting without a value has a meaning that no value has; every other setting is shown.
     #[test]
     fn no_setting_that_has_a_value_is_left_out() {
         let tree = all_settings(&Experiment::of_generated_text());

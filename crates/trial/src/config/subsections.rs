@@ -1,6 +1,6 @@
-//! Tables inside of a section that are sections themselves, such as `[model.attention]`: a file, a `--set` or a row
-//! changes their keys one by one, and these are named `section.table.key`. Every other table is the value of a key and
-//! is replaced as a whole.
+//! Tables inside a section that are sections themselves, such as `[model.attention]`: a file, a `--set` or a row
+//! changes their keys one by one, and their keys are named `section.table.key`. Every other table is the value of a key
+//! and is replaced as a whole.
 
 use serde_json::{Map, Value};
 
@@ -17,7 +17,7 @@ pub const SUBSECTIONS: [&str; 6] = [
     "training.words",
 ];
 
-/// Whether the keys below `path` are settings of their own: a section, or one of [`SUBSECTIONS`].
+/// Whether the keys below `path` are separate settings: a section, or one of [`SUBSECTIONS`].
 pub fn is_section(path: &str) -> bool {
     !path.contains('.') || SUBSECTIONS.contains(&path)
 }

@@ -4,8 +4,8 @@ use super::experiment::setting_text;
 use super::unread_keys::{Unread, all_unread};
 use crate::model::{ModelConfig, NormKind, Projections};
 
-/// The keys of `[model]` that are read by a part of the model and have no effect with the value of another key: an
-/// experiment may state them for the sake of sweeps that change the other one.
+/// The keys of `[model]` that a part of the model reads and that have no effect with the value of another key. An
+/// experiment may state them for sweeps that change the other key.
 pub fn switched_off(model: &ModelConfig) -> Vec<Unread> {
     let mut found = Vec::new();
     let mut add = |keys: &[_], because: (_, _)| found.extend(all_unread(keys, &[because]));
@@ -24,7 +24,7 @@ pub fn switched_off(model: &ModelConfig) -> Vec<Unread> {
         }
     }
     if model.attention.projections == Projections::None {
-        // There is nothing that would have biases or first values.
+        // No projections: there is nothing with biases or first values.
         let because = ("model.attention.projections", setting_text(&model.attention.projections));
         add(&["model.attention_biases"], because.clone());
         if model.initialisation.is_of_projections() {

@@ -4,7 +4,7 @@ use super::experiment::{Experiment, setting_text};
 use super::unread_keys::{Because, Unread, all_unread, at_defaults};
 use crate::train::{TaskKind, TrainingConfig};
 
-/// The keys that only a language model reads, one that predicts what follows.
+/// The keys that only a language model that predicts the next token reads.
 const LANGUAGE_MODELLING: [&str; 2] = ["training.direction", "training.first_input"];
 
 /// The keys that only the training of a masked language model reads.
@@ -24,7 +24,7 @@ const WORDS: [&str; 5] = [
     "training.words.subsampling",
 ];
 
-/// The keys that the task of an experiment does not read, with the choices that make it so.
+/// The keys that the task of an experiment does not read, with the settings that are the reason.
 pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
     let task = experiment.task();
     let mut found = Vec::new();
@@ -41,7 +41,7 @@ pub fn unread_by_task(experiment: &Experiment) -> Vec<Unread> {
         TaskKind::WordVectors => {
             add(&LANGUAGE_MODELLING, decoder(experiment));
             add(&MASKING, encoder(experiment));
-            // There is no distribution over the vocabulary to be smoothed.
+            // There is no distribution over the vocabulary that could be smoothed.
             add(
                 &["training.label_smoothing", "training.r_drop"],
                 [encoder(experiment), decoder(experiment)].concat(),
@@ -73,7 +73,7 @@ fn encoder(experiment: &Experiment) -> Because {
     vec![("model.encoder", setting_text(&experiment.model.encoder))]
 }
 
-/// The choice of the decoder, as a reason.
+/// The choice of the decoder, as a [`Because`].
 pub(super) fn decoder(experiment: &Experiment) -> Because {
     vec![("model.decoder", setting_text(&experiment.model.decoder))]
 }

@@ -1,7 +1,7 @@
 //! TOML as a tree in which every key and value remembers where it was written.
 //!
-//! Inheritance, `--set` and a sweep's rows build one tree out of several texts; an error
-//! found after that still points at the line that caused it.
+//! Inheritance, `--set` and a sweep's rows build one tree from several texts; a later error still points at the line
+//! that caused it.
 
 use super::subsections::is_section;
 use crate::error::{Diagnostic, Place};
@@ -13,14 +13,14 @@ pub struct Node {
     pub place: Place,
 }
 
-/// What a [`Node`] holds.
+/// The content of a [`Node`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     String(String),
     Integer(i64),
     Float(f64),
     Boolean(bool),
-    /// A date or time, as written; nothing in our files takes one.
+    /// A date or time, as written; no key accepts one.
     Datetime(String),
     Array(Vec<Node>),
     Table(Table),
@@ -48,7 +48,7 @@ impl Table {
         self.entries.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    /// Puts the value in place of one under the same key, or after the others.
+    /// Replaces the value of an existing key, or appends the entry.
     pub fn insert(&mut self, key: Key, node: Node) {
         match self.entries.iter_mut().find(|(old, _)| old.name == key.name) {
             Some(entry) => *entry = (key, node),
@@ -61,8 +61,8 @@ impl Table {
         Some(self.entries.remove(index).1)
     }
 
-    /// Removes the entry that a path of keys begins with, at most two tables deep: a setting of a section, or, where the
-    /// path goes on in the table `[2]` of an array of tables, one of that table. Returns whether there was one.
+    /// Removes the entry at the beginning of a path of keys, at most two tables deep: a setting of a section, or, after
+    /// `[2]` for a table of an array of tables, a setting of that table. Returns whether there was such an entry.
     pub fn remove_at(&mut self, path: &[String]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };
         match (self.get_mut(first).map(|node| &mut node.value), rest.first()) {
@@ -75,7 +75,7 @@ impl Table {
             }
             (Some(Value::Table(section)), Some(key)) if section.get(key).is_some() => {
                 section.remove(key);
-                // A choice in the form of a table has one key, and is none without it.
+                // A choice in the form of a table has exactly one key; without it the table is no choice.
                 if section.is_empty() {
                     self.remove(first);
                 }
@@ -192,7 +192,7 @@ impl Node {
         }
     }
 
-    /// [`Node::inline`], cut where a message would become unreadable.
+    /// [`Node::inline`], cut after 60 characters so that a message stays readable.
     pub fn excerpt(&self) -> String {
         const LONGEST: usize = 60;
         let text = self.inline();
@@ -207,16 +207,16 @@ fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }
 
-/// A merged configuration and the place that stands for all of it.
+/// A merged configuration and the place that stands for the whole.
 #[derive(Debug, Clone)]
 pub struct Tree {
     pub table: Table,
-    /// The start of the file that was asked for.
+    /// The start of the file that the user named.
     pub start: Place,
 }
 
 impl Tree {
-    /// Where the value at a path of keys was written, if any file states it.
+    /// Returns the place of the value at a path of keys; `None` if no file states it.
     pub fn place(&self, path: &[&str]) -> Option<Place> {
         self.table.at(path).map(|node| node.place.clone())
     }

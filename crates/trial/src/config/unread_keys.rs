@@ -1,6 +1,6 @@
-//! Keys of `[model]` that its parts do not read: those of a stack of self-attention where there is none, those of
-//! `[model.recurrent]` and `[model.convolutional]` where no part is of that kind, and those that another choice of the
-//! section makes idle.
+//! Keys of `[model]` that its parts do not read: the keys of self-attention stacks in a model without them, the keys of
+//! `[model.recurrent]` and `[model.convolutional]` in a model without such parts, and the keys that another choice in
+//! the section makes idle.
 
 use super::experiment::setting_text;
 use crate::model::convolutional::{Block, SourceAttention};
@@ -17,11 +17,11 @@ use serde_json::Value;
 pub struct Unread {
     /// `model.key`
     pub key: &'static str,
-    /// The settings that make it so.
+    /// The settings that are the reason.
     pub because: Because,
 }
 
-/// Settings as a reason, keys and values as in a file.
+/// Settings as a reason, with keys and values as in a file.
 pub type Because = Vec<(&'static str, String)>;
 
 /// The keys that choose the parts.
@@ -47,7 +47,7 @@ const SELF_ATTENTION: [&str; 16] = [
     "model.attention_biases",
 ];
 
-/// The keys that all parts read but recurrent ones.
+/// The keys that all parts except recurrent ones read.
 const POSITIONS: [&str; 2] = ["model.position", "model.learned_positions"];
 
 /// The keys that only a decoder of self-attention reads.
@@ -82,7 +82,7 @@ const MASKED: [&str; 4] = [
     "model.masked.next_sentence",
 ];
 
-/// The keys that every model reads but word vectors, whose two matrices stand alone and begin as those of word2vec.
+/// The keys that every model reads except word vectors, which are only two matrices that start as those of word2vec.
 const BESIDE_WORD_VECTORS: [&str; 6] = [
     "model.dropout",
     "model.tying",
@@ -92,7 +92,7 @@ const BESIDE_WORD_VECTORS: [&str; 6] = [
     "model.softmax_bias",
 ];
 
-/// What both convolutional parts read.
+/// The keys that both convolutional parts read.
 const CONVOLUTIONAL: [&str; 6] = [
     "model.convolutional.block",
     "model.convolutional.channels",
@@ -102,11 +102,11 @@ const CONVOLUTIONAL: [&str; 6] = [
     "model.convolutional.weight_normalisation",
 ];
 
-/// What a convolutional encoder reads alone.
+/// The keys that only a convolutional encoder reads.
 const CONVOLUTIONAL_ENCODER: [&str; 2] =
     ["model.convolutional.encoder_layers", "model.convolutional.scale_encoder_gradients"];
 
-/// What a convolutional decoder reads alone, and of that what its attention does.
+/// The keys that only a convolutional decoder reads; `CONVOLUTIONAL_ATTENTION` are those that its attention reads.
 const CONVOLUTIONAL_DECODER: [&str; 2] =
     ["model.convolutional.decoder_layers", "model.convolutional.attention"];
 const CONVOLUTIONAL_ATTENTION: [&str; 2] =
@@ -128,7 +128,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
         decoder_layers,
         residual_from,
         attention,
-        // The lists above say when these are read.
+        // The lists above say which parts read these.
         hidden: _,
         bidirectional: _,
         attention_width: _,
@@ -159,7 +159,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
             add(&POSITIONS, &parts);
         }
         if has_norm {
-            // The epsilon is read.
+            // These norms read the epsilon.
         } else if !model.has_convolution() {
             add(&["model.layer_norm_epsilon"], &parts);
         } else if convolutional.block != Block::Bottleneck {
@@ -167,7 +167,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
             add(&["model.layer_norm_epsilon"], &[&parts[..], &[block]].concat());
         }
     } else if *encoder != EncoderKind::SelfAttention {
-        // A decoder takes a local span of the encoder's as its own where it has none.
+        // A decoder without a span of its own takes a local span of the encoder.
         let is_the_decoders = match span {
             Span::Full | Span::Local(_) => decoder_span.is_none(),
             Span::Linformer(_) | Span::BigBird { .. } => false,
@@ -229,7 +229,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     found
 }
 
-/// The same of `[model.convolutional]`.
+/// [`unread`] for `[model.convolutional]`.
 fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
     let ModelConfig { encoder, decoder, convolutional, .. } = model;
     let ConvolutionalConfig {
@@ -255,13 +255,13 @@ fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
     if !(encodes || decodes) {
         add(&CONVOLUTIONAL, &[reads.clone(), writes.clone()]);
     } else if *kernel == 1 && further_layers.iter().all(|group| group.kernel == 1) {
-        // One position has no distance to another.
+        // A kernel of one position has no distances.
         add(&["model.convolutional.dilations"], &[("model.convolutional.kernel", "1".into())]);
     }
     if !encodes {
         add(&CONVOLUTIONAL_ENCODER, std::slice::from_ref(&reads));
     } else if model.attending_layers() <= 1 {
-        // A division by 1, or of nothing.
+        // The gradients would be divided by 1, or there is no attention.
         let mut because = vec![writes.clone()];
         if decodes {
             because.push(match (attention, attention_layers) {
@@ -282,17 +282,17 @@ fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
     found
 }
 
-/// These keys, which are not read for one reason.
+/// The keys as [`Unread`], all for the same reason.
 pub(super) fn all_unread(keys: &[&'static str], because: &[(&'static str, String)]) -> Vec<Unread> {
     keys.iter().map(|&key| Unread { key, because: because.to_vec() }).collect()
 }
 
-/// The same model with every key that is not read at its default.
+/// The model with every unread key at its default.
 pub fn without_unread(model: &ModelConfig) -> ModelConfig {
     at_defaults(model, unread(model))
 }
 
-/// The same section with the keys of `unread`, all of which are the section's, at their defaults.
+/// The section with the keys of `unread`, which must all be keys of the section, at their defaults.
 pub(super) fn at_defaults<T>(section: &T, unread: Vec<Unread>) -> T
 where
     T: Clone + Serialize + DeserializeOwned,
@@ -306,7 +306,7 @@ where
             table.remove(*last);
         }
     }
-    // What is absent has its default.
+    // Absent keys get their defaults.
     serde_json::from_value(tree).unwrap_or_else(|_| section.clone())
 }
 
@@ -362,7 +362,7 @@ mod tests {
         }
     }
 
-    /// Without a decoder, a recurrent encoder is followed by a transform that has an activation and a norm.
+    /// Without a decoder, a transform with an activation and a norm follows a recurrent encoder.
     #[test]
     fn a_masked_model_reads_what_its_head_consists_of() {
         let of = |encoder, head, embedding_norm| {
@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(of(recurrent, Head::None, false), [false, false, false]);
     }
 
-    /// Of `[model]`, word vectors read their width and the number of their rows.
+    /// Word vectors read only their width and their number of rows in `[model]`.
     #[test]
     fn word_vectors_read_sizes_alone() {
         let (encoder, decoder) = (EncoderKind::None, DecoderKind::None);
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(without_unread(&other), ModelConfig { d_model: 7, ..words });
     }
 
-    /// A local span of an encoder is the decoder's as well, unless that has its own; other spans are the encoder's alone.
+    /// A local span of an encoder also holds for a decoder without its own span; other spans hold for the encoder alone.
     #[test]
     fn a_decoder_of_self_attention_reads_a_local_span() {
         let read = |encoder, span, decoder_span| {

@@ -1,6 +1,6 @@
 //! Checks of a resolved configuration that types cannot make, before any work is done.
 //!
-//! Each names the key, the value seen, where it was written and what would be accepted.
+//! Each error names the key, the value seen, where it was written and what would be accepted.
 
 use super::conflict::{Conflict, conflicts};
 use super::experiment::{Experiment, RunConfig};
@@ -18,9 +18,9 @@ use std::fmt::Display;
 /// Largest width, length or number of rows: beyond it products of sizes would overflow
 /// long before any machine could hold them.
 pub(super) const LARGEST_SIZE: i64 = 1 << 24;
-/// `embedding_multiple` at most.
+/// Largest `embedding_multiple`.
 const LARGEST_MULTIPLE: i64 = 1 << 16;
-/// Largest distance with a vector of relative positions: every query has a product with each of them.
+/// Largest distance that has its own relative position vector: every query has a product with each vector.
 const FURTHEST_DISTANCE: i64 = 1 << 12;
 /// Most layers of a stack.
 pub(super) const MOST_LAYERS: usize = 1 << 10;
@@ -28,22 +28,22 @@ pub(super) const MOST_LAYERS: usize = 1 << 10;
 const WIDEST_BEAM: usize = 1 << 10;
 /// Most bounds of classes of sentence lengths.
 const MOST_BUCKETS: usize = 100;
-/// Most segmentations of a text, each of which is stored.
+/// Most segmentations of a text; each is stored.
 const MOST_SEGMENTATIONS: u64 = 1_000;
-/// Most tokens of a batch: far more than anybody takes, and still a number that adds and multiplies.
+/// Most tokens of a batch: far more than any real training uses, and small enough that sums and products do not overflow.
 pub(super) const MOST_TOKENS: u64 = 1 << 40;
 /// Most CPU threads.
 const MOST_THREADS: usize = 1 << 12;
 /// The largest exponent of the length penalty: beyond it, penalties are infinite and all hypotheses score alike.
 const LARGEST_PENALTY: f64 = 100.0;
-/// Padding, beginning and end of a sentence: the least that a vocabulary holds.
+/// Padding, beginning and end of a sentence: the smallest vocabulary.
 const SPECIAL_TOKENS: i64 = 3;
 
-/// Checks an experiment; `tree` is where its values were written. `left_out` are the paths of keys that were written and
-/// could not be read: what their sections state together is not judged.
+/// Checks an experiment; `tree` holds the places of its values. `left_out` are the paths of keys that were written but
+/// could not be read: combinations of values in their sections are not checked.
 ///
 /// # Errors
-/// All values that are not accepted; of what several sections have to agree on only where each is sound by itself.
+/// All values that are not accepted; combinations across sections only if each section is accepted by itself.
 pub fn validate(experiment: &Experiment, tree: &Tree, left_out: &[Vec<String>]) -> Result<()> {
     let checks = Checks { tree, left_out };
     let Experiment { data, model, training, decoding, run, .. } = experiment;
@@ -58,7 +58,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree, left_out: &[Vec<String>]) 
     if !left_out.is_empty() {
         return Ok(());
     }
-    // Keys that the chosen parts do not read have no demands on other sections.
+    // Keys that the chosen parts do not read put no demands on other sections.
     let experiment = &Experiment { model: without_unread(model), ..experiment.clone() };
     Ok(all([
         checks.positions(experiment),
@@ -69,7 +69,7 @@ pub fn validate(experiment: &Experiment, tree: &Tree, left_out: &[Vec<String>]) 
     ])?)
 }
 
-/// [`validate`] of the `[data]` section alone: what can be prepared, whether or not a model could learn it.
+/// [`validate`] for the `[data]` section alone, as preparing a corpus needs it, whether or not a model could learn it.
 ///
 /// # Errors
 /// A value that is not accepted, at its place in `tree`.
@@ -79,12 +79,12 @@ pub fn validate_data(data: &DataConfig, tree: &Tree) -> Result<()> {
 
 pub(super) struct Checks<'a> {
     tree: &'a Tree,
-    /// Paths of keys that were written and could not be read.
+    /// Paths of keys that were written but could not be read.
     left_out: &'a [Vec<String>],
 }
 
-/// Whether a key that could not be read may be meant for one of these sections: it stands there, outside of all sections, or
-/// in one that has no such key, but for a slip of the pen.
+/// Whether a key that could not be read may be meant for one of these sections: it stands in the section, outside of
+/// all sections, or in another section that has neither such a key nor one with a similar name.
 fn may_be_of(path: &[String], sections: &[&str]) -> bool {
     let Some(section) = path.first().map(String::as_str) else { return false };
     if sections.contains(&section) || !SECTIONS.contains(&section) {
@@ -100,14 +100,14 @@ fn may_be_of(path: &[String], sections: &[&str]) -> bool {
 
 pub(super) type Checked = std::result::Result<(), Diagnostic>;
 
-/// Fails with all that failed.
+/// Fails with all mistakes of the checks.
 pub(super) fn all(checks: impl IntoIterator<Item = Checked>) -> Checked {
     Diagnostic::of_all(checks).map_or(Ok(()), Err)
 }
 
 impl Checks<'_> {
-    /// Makes a check of what values of these sections state together, unless a key of theirs could not be read: what is
-    /// wrong then may be so for that reason.
+    /// Runs a check of combined values of these sections, unless one of their keys could not be read: that key may then
+    /// be the only reason for a mistake.
     pub(super) fn if_read(&self, sections: &[&str], check: impl FnOnce() -> Checked) -> Checked {
         match self.left_out.iter().any(|path| may_be_of(path, sections)) {
             true => Ok(()),
@@ -115,13 +115,13 @@ impl Checks<'_> {
         }
     }
 
-    /// A mistake about `key`, at its place, or at that of its section.
+    /// A mistake about `key`, at its place, or at the place of its section.
     pub(super) fn mistake(&self, key: &str, message: String, help: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).at(self.place(key)).help(help)
     }
 
-    /// Where `key` was written, in which `name[2]` is an item of an array, counted from 0; else the innermost part of it
-    /// that was written.
+    /// The place of `key`, in which `name[2]` is an item of an array, counted from 0. If `key` was not written, the
+    /// place of its innermost written part.
     fn place(&self, key: &str) -> Option<Place> {
         let mut table = Some(&self.tree.table);
         let mut place = None;
@@ -256,12 +256,12 @@ impl Checks<'_> {
         }
     }
 
-    /// The numbers of what attention sees.
+    /// Checks the numbers in the spans of attention.
     fn spans(&self, model: &ModelConfig) -> Checked {
         let at_least = |least: i64, key: &str, value: i64| self.within(key, value, least, LARGEST_SIZE);
         match model.attention.span {
             Span::Full => {}
-            // Of a single position, which sees itself alone, queries and keys would learn nothing.
+            // If each position sees itself alone, queries and keys learn nothing.
             Span::Local(width) => at_least(2, "model.attention.span.local", width)?,
             Span::Linformer(count) => at_least(1, "model.attention.span.linformer", count)?,
             Span::BigBird { block, random, global } => {
@@ -277,7 +277,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Rows of several sentences need attention that keeps the sentences apart.
+    /// Refuses rows of several sentences if attention cannot keep the sentences apart.
     fn packing(&self, experiment: &Experiment) -> Checked {
         let span = experiment.model.attention.span;
         let Some(length) = experiment.training.packed_length.filter(|_| !span.packs()) else { return Ok(()) };
@@ -293,7 +293,7 @@ impl Checks<'_> {
         ))
     }
 
-    /// What both sides share needs tokens that both sides share.
+    /// Refuses one matrix for both sides if their vocabularies are separate.
     fn vocabularies(&self, experiment: &Experiment) -> Checked {
         if experiment.data.vocabulary == Vocabulary::Shared || experiment.model.tying != Tying::All {
             return Ok(());
@@ -308,14 +308,14 @@ impl Checks<'_> {
         ))
     }
 
-    /// heads must divide d_model where a head's width follows from both.
+    /// heads must divide d_model if a head's width follows from both.
     fn heads(&self, model: &ModelConfig) -> Checked {
         let ModelConfig { d_model, heads, .. } = *model;
         if (model.d_k.is_some() && model.d_v.is_some()) || d_model % heads == 0 {
             return Ok(());
         }
         let message = format!("model.d_model = {d_model} is not divisible by model.heads = {heads}");
-        // A suggestion must not run into the next check: sinusoids need an even width.
+        // A suggestion must pass the next check as well: sinusoids need an even width.
         let even = matches!(model.position, Position::Sinusoidal | Position::SinusoidalHalves);
         let unit = if even && heads % 2 == 1 { 2 * heads } else { heads };
         let below = d_model - d_model % unit;
@@ -330,13 +330,13 @@ impl Checks<'_> {
             widths.join(" or "),
             counts.join(" or ")
         );
-        // The value that a file states is the one to point at.
+        // The error points at the value that a file states.
         let key =
             if self.tree.place(&["model", "heads"]).is_some() { "model.heads" } else { "model.d_model" };
         Err(self.mistake(key, message, help))
     }
 
-    /// What the position encoding needs of widths and lengths.
+    /// Checks that widths and lengths suit the position encoding.
     fn positions(&self, experiment: &Experiment) -> Checked {
         let model = &experiment.model;
         let ModelConfig { d_model, learned_positions, .. } = *model;
@@ -349,7 +349,7 @@ impl Checks<'_> {
                 return self.blocks(model, longest);
             }
             let sentence = longest.saturating_add(1);
-            // A source before it in the same row.
+            // The source stands before the target in the same row.
             let before = if experiment.reads_prefixes() { sentence } else { 0 };
             let needed = sentence.saturating_add(extra).saturating_add(before);
             if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
@@ -404,7 +404,7 @@ impl Checks<'_> {
         ])
     }
 
-    /// Bounds of classes of lengths rise, and so every class can have a sentence.
+    /// Checks that the bounds of length classes rise, so that every class can have a sentence.
     fn length_buckets(&self, bounds: &[usize]) -> Checked {
         let key = "decoding.length_buckets";
         bounds.iter().try_for_each(|&bound| self.count(key, bound))?;

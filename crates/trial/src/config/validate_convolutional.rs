@@ -4,12 +4,12 @@ use super::validate::{Checked, Checks, LARGEST_SIZE, MOST_LAYERS};
 use crate::model::convolutional::{Block, FurtherLayers};
 use crate::model::{ConvolutionalConfig, ModelConfig};
 
-/// Most positions that one layer sees beside its own: far more than a sentence has, and still rows of zeros that fit into
-/// memory.
+/// Most positions that one layer sees beside its own: far more than a sentence has, and few enough that the rows of
+/// zeros fit into memory.
 const FURTHEST: i64 = 1 << 12;
 
 impl Checks<'_> {
-    /// Ranges; what goes with what: [`super::conflict`].
+    /// Checks the range of each number; [`super::conflict`] checks what goes together.
     pub(super) fn convolutional(&self, model: &ModelConfig) -> Checked {
         let ConvolutionalConfig {
             block,

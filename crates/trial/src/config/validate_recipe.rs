@@ -9,7 +9,7 @@ use crate::folders::is_directory_name;
 use crate::moses::{Language, Normalization};
 use std::path::{Component, Path};
 
-/// What [`is_file_address`] accepts, for messages.
+/// The addresses that [`is_file_address`] accepts, for messages.
 const ADDRESS_HELP: &str = "expected http://… or https://…";
 
 /// Returns whether a text is the address of a file that can be downloaded.
@@ -64,7 +64,7 @@ impl Checks<'_> {
             let of_split = format!("{key}.{name}");
             let several = self.is_array(&of_split);
             (0..).zip(files.files(split)).try_for_each(|(at, pair): (usize, &FilePair)| {
-                // One pair of dev or test may be a table by itself.
+                // A single pair of dev or test may be a table.
                 let key = if several { format!("{of_split}[{at}]") } else { of_split.clone() };
                 self.file_pair(split, &key, pair)
             })?;
@@ -108,7 +108,7 @@ impl Checks<'_> {
         }
     }
 
-    /// Running text is taken whole: what would drop lines of it, or mix it with pairs, is refused.
+    /// Refuses settings that would drop lines of running text, which is taken whole, or mix it with pairs.
     fn running_text(&self, recipe: &Recipe) -> Checked {
         let Corpus::Files(files) = &recipe.corpus else { return Ok(()) };
         let pairs = |pair: &FilePair| pair.format != Some(TextFormat::Running);
@@ -134,7 +134,7 @@ impl Checks<'_> {
         }
     }
 
-    /// A parser is trained and scored on trees alone.
+    /// Checks that a parser is trained and scored on trees alone.
     fn trees(&self, recipe: &Recipe) -> Checked {
         if recipe.tree_leaves().is_none() {
             let message = "data.recipe.trees.tags = true, but the recipe has no files of trees".into();

@@ -1,4 +1,4 @@
-//! Which text suits which model, and what settings mean for running text.
+//! Checks that text and model suit each other, and of settings for running text.
 
 use super::experiment::Experiment;
 use super::validate::{Checked, Checks, all};
@@ -10,7 +10,7 @@ use crate::model::{EncoderKind, ModelConfig, Span, local_sides};
 use crate::train::masked_blocks::around;
 use crate::train::{TaskKind, TrainingConfig};
 
-/// Most words on one side of a word, and most noise words of a prediction: far more than anybody uses.
+/// Most words on one side of a word, and most noise words of a prediction: far more than any real training uses.
 const WIDEST_WINDOW: usize = 1_000;
 const MOST_NEGATIVES: usize = 1_000;
 
@@ -73,7 +73,7 @@ impl Checks<'_> {
         }
     }
 
-    /// What has a meaning for translations alone.
+    /// Refuses settings that only translations have, for a parser.
     fn parser(&self, experiment: &Experiment) -> Checked {
         if experiment.decoding.length_buckets.is_empty() {
             return Ok(());
@@ -85,7 +85,7 @@ impl Checks<'_> {
         Err(self.mistake("decoding.length_buckets", message, "leave it out"))
     }
 
-    /// What a model without an encoder needs to read the source of a pair before the target.
+    /// Checks the settings of a model without an encoder, which reads the source of a pair before the target.
     fn prefixes(&self, data: &DataConfig, training: &TrainingConfig) -> Checked {
         let refuse = |key: &str, value: String, why: &str| {
             let message = format!(
@@ -102,7 +102,7 @@ impl Checks<'_> {
         }
     }
 
-    /// What has a meaning for sentence pairs alone.
+    /// Refuses settings that only sentence pairs have, for a language model.
     fn language_model(&self, data: &DataConfig, training: &TrainingConfig) -> Checked {
         let refuse = |holds: bool, key: &str, value: String, why: &str| {
             if holds {
@@ -141,7 +141,7 @@ impl Checks<'_> {
         ])
     }
 
-    /// Shares of tokens, and a number of masks.
+    /// Checks the shares of tokens and the number of masks.
     pub(super) fn masking(&self, training: &TrainingConfig) -> Checked {
         let MaskingConfig { rate, hidden, random, copies } = training.masking;
         let share = |key: &str, value: f64| {
@@ -172,7 +172,7 @@ impl Checks<'_> {
         ))
     }
 
-    /// Numbers of words, and how often they are drawn.
+    /// Checks the numbers of words and how often they are drawn.
     pub(super) fn words(&self, training: &TrainingConfig) -> Checked {
         let WordsConfig { model: _, window, negatives, noise_exponent, subsampling } = training.words;
         all([
@@ -193,7 +193,7 @@ impl Checks<'_> {
         ])
     }
 
-    /// Every token that is read of a block of running text has a learned position.
+    /// Checks that every token that is read of a block of running text has a learned position.
     pub(super) fn blocks(&self, model: &ModelConfig, length: usize) -> Checked {
         let positions = model.learned_positions;
         let around = around(model.tells_next_sentence());
@@ -212,14 +212,14 @@ impl Checks<'_> {
         Err(self.mistake("model.learned_positions", message, help))
     }
 
-    /// The state of the first token depends on all tokens of a block, if it is to tell whether the second text follows.
+    /// Checks that the state of the first token depends on all tokens of a block, if it has to predict the next sentence.
     pub(super) fn second_texts(&self, experiment: &Experiment) -> Checked {
         let Experiment { data, model, .. } = experiment;
         if !model.tells_next_sentence() {
             return Ok(());
         }
         let Some(Reach { layers, tokens, help }) = Reach::of(model) else { return Ok(()) };
-        // The tokens of the block, the end of the first text and that of the second.
+        // The tokens of the block, and the end tokens of both texts.
         let length = data.max_length;
         let needed = length.saturating_add(around(true) - 1);
         if usize::try_from(tokens).is_ok_and(|tokens| tokens >= needed) {
@@ -233,7 +233,7 @@ impl Checks<'_> {
         Err(self.mistake("model.masked.next_sentence", message, help))
     }
 
-    /// A block fits into a row of a batch.
+    /// Checks that a block fits into a row of a batch.
     pub(super) fn rows_of_blocks(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
         let (tokens, length) = (training.micro_batch_tokens, data.max_length);
         if tokens >= length {
@@ -247,11 +247,11 @@ impl Checks<'_> {
     }
 }
 
-/// How far an encoder sees whose layers see neighbours alone.
+/// The reach of an encoder whose layers see only neighbours.
 struct Reach {
-    /// The settings that decide it.
+    /// The settings that decide the reach, in words.
     layers: String,
-    /// Tokens behind a position that its state depends on, over all layers.
+    /// Number of tokens after a position that its state depends on, over all layers.
     tokens: i64,
     help: &'static str,
 }

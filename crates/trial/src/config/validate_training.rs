@@ -1,4 +1,4 @@
-//! Checks of `[training]`, but for what one task alone reads ([`super::validate_task`]).
+//! Checks of `[training]`, except keys that one task alone reads ([`super::validate_task`]).
 
 use super::experiment::{Experiment, setting_text};
 use super::validate::{Checked, Checks, MOST_TOKENS, all};
@@ -6,13 +6,13 @@ use crate::data::DataConfig;
 use crate::model::ModelConfig;
 use crate::train::TrainingConfig;
 
-/// Most updates: far more than anybody trains, and still a number that adds and multiplies.
+/// Most updates: far more than any real training, and small enough that sums and products do not overflow.
 const MOST_STEPS: u64 = 1 << 40;
 /// Most checkpoints in an average.
 const MOST_AVERAGED: u64 = 10_000;
 
 impl Checks<'_> {
-    /// Checks each value, and what the section states together.
+    /// Checks each value, and the values of the section together.
     pub(super) fn training(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
         all([
             self.one_to("training.steps", training.steps, MOST_STEPS),
@@ -36,7 +36,7 @@ impl Checks<'_> {
         ])
     }
 
-    /// The longest sentence fits into a row of a batch.
+    /// Checks that the longest sentence fits into a row of a batch.
     fn rows(&self, training: &TrainingConfig, data: &DataConfig) -> Checked {
         if data.recipe.is_running_text() {
             return self.rows_of_blocks(training, data);
@@ -76,7 +76,7 @@ impl Checks<'_> {
         Err(self.mistake("training.early_stopping_patience", message, help))
     }
 
-    /// A schedule whose peak is stated needs one.
+    /// Checks the peak of the learning rate, which every schedule but `noam` needs, and the lowest rate.
     fn peak(&self, training: &TrainingConfig) -> Checked {
         if let Some(peak) = training.peak_learning_rate {
             self.positive("training.peak_learning_rate", peak)?;
@@ -99,13 +99,13 @@ impl Checks<'_> {
         Err(self.mistake("training.schedule", message, help))
     }
 
-    /// Checks a number of which 0 means what `zero` says.
+    /// Checks a number that must be at least 0; `zero` says what 0 means.
     fn at_least_zero(&self, key: &str, value: f64, zero: &str) -> Checked {
         let holds = value.is_finite() && value >= 0.0;
         self.require(holds, key, value, &format!("a finite number, 0 ({zero}) or more"))
     }
 
-    /// Two passes differ by their dropout alone.
+    /// Refuses R-Drop without dropout: two passes differ by their dropout alone.
     pub(super) fn passes(&self, experiment: &Experiment) -> Checked {
         let Experiment { model, training, .. } = experiment;
         let ModelConfig { dropout, attention_dropout, feed_forward, .. } = *model;

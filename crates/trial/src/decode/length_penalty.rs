@@ -1,4 +1,4 @@
-//! The length penalty: what a hypothesis's log-probability is divided by, so that short ones are not favoured.
+//! The length penalty: the number by which a hypothesis's log-probability is divided, so that short ones are not favoured.
 //!
 //! `decoding.length_penalty_form`
 

@@ -52,7 +52,7 @@ impl Default for DecodingConfig {
 }
 
 impl DecodingConfig {
-    /// What hypotheses are ranked by: `log_probability` (nats) over the penalty of `length` tokens,
+    /// Returns the score that ranks hypotheses: `log_probability` (nats) over the penalty of `length` tokens,
     /// `</s>` counted if it was produced.
     pub fn score(&self, log_probability: f64, length: usize) -> f64 {
         log_probability / self.length_penalty_form.penalty(length, self.length_penalty)

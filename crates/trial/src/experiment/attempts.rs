@@ -1,5 +1,5 @@
-//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs, so
-//! the record has no checksum of it; each attempt has its own, because costs and plans rest on these times.
+//! `timing.json`: when, where, how often and how fast a trial ran. Everything here may differ between equal runs, so the
+//! record has no checksum of the file. Each attempt has its own checksum, because costs and plans rely on these times.
 
 use crate::error::{Error, Result};
 use crate::results::trial_result::TrainingTime;
@@ -13,7 +13,7 @@ pub const TIMING_JSON: &str = "timing.json";
 /// All attempts at one trial, the current one last.
 #[derive(Debug)]
 pub struct Attempts {
-    /// Absent where the file could not be read at the beginning: it is not written then, which would lose what it holds.
+    /// `None` if the file could not be read at the beginning: then it is not written, so that its content is not lost.
     path: Option<PathBuf>,
     attempts: Vec<Attempt>,
 }
@@ -25,20 +25,20 @@ pub struct Attempt {
     pub process: u32,
     /// Seconds since 1970.
     pub started: f64,
-    /// Absent while it runs, and for ever if it was killed.
+    /// `None` while the attempt runs, and forever if it was killed.
     pub ended: Option<f64>,
-    /// Updates done before it.
+    /// Number of updates done before the attempt.
     pub from_step: u64,
-    /// `finished`, or the message it ended with.
+    /// `finished`, or the message of the error that ended the attempt.
     pub outcome: Option<String>,
-    /// The update whose state it left when it finished or was stopped in order. Attempts of before 2026-11-28 do not
-    /// tell.
+    /// The update whose state the attempt saved when it finished or was stopped in order. `None` in attempts from
+    /// before 2026-11-28.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saved_step: Option<u64>,
-    /// What it took; absent as `ended` is.
+    /// Time and memory that the attempt took; `None` as long as `ended` is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effort: Option<Effort>,
-    /// blake3 of all of the above as compact JSON. Absent in attempts of before 2026-11-28.
+    /// blake3 of all fields above as compact JSON. `None` in attempts from before 2026-11-28.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<String>,
 }
@@ -50,31 +50,31 @@ impl Attempt {
     }
 }
 
-/// What an attempt took of the machine, for the plans of later trials.
+/// The time and memory that an attempt took, from which later trials are planned.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Effort {
-    /// Trials of one shape cost the same a token; see `config::shape_hash`.
+    /// Hash of the shape, `config::shape_hash`. Trials of one shape cost the same per token.
     pub shape: String,
     /// `cpu` or `cuda:N`.
     pub device: String,
     pub threads: usize,
-    /// That trained together, with a device and so many threads each.
+    /// Number of processes that trained together, each with a device and `threads` threads.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub processes: usize,
     pub updates: u64,
-    /// Without padding.
+    /// Target tokens without padding.
     pub target_tokens: u64,
-    /// Of the updates, checkpoints included.
+    /// Seconds of the updates, checkpoints included.
     pub training_seconds: f64,
-    /// Of perplexities and BLEU between updates.
+    /// Seconds of measuring perplexities and BLEU between updates.
     pub evaluation_seconds: f64,
-    /// Of the final scores; absent if the attempt did not come so far.
+    /// Seconds of the final scores; `None` if the attempt did not get so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scoring_seconds: Option<f64>,
     /// The most memory that the process held at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_bytes: Option<u64>,
-    /// The same on its card: libtorch gives nothing back before the end.
+    /// The most memory that the process held at once on its GPU; libtorch frees none before the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_device_bytes: Option<u64>,
 }
@@ -88,9 +88,9 @@ fn is_one(processes: &usize) -> bool {
 }
 
 impl Attempts {
-    /// Notes that this process begins to work on the trial. Times are not the record: a damaged file is
-    /// begun anew, one that cannot be read at this moment is left alone, one that cannot be written goes without, and
-    /// `report` is told.
+    /// Records that this process begins to work on the trial. Times are not the record: a damaged file is started anew,
+    /// a file that cannot be read now is left alone, a file that cannot be written is skipped; `report` gets a message
+    /// in each case.
     pub fn begin(run_dir: &Path, from_step: u64, report: &mut dyn FnMut(&str)) -> Self {
         let path = run_dir.join(TIMING_JSON);
         let (path, earlier) = match read(&path) {
@@ -127,7 +127,7 @@ impl Attempts {
         self.attempts.first().map_or(0.0, |attempt| attempt.started)
     }
 
-    /// Notes how this process's attempt ended, the update whose state it left, and what it took until then.
+    /// Records the end of this process's attempt: its outcome, the update whose state it saved, and its effort.
     pub fn end(
         &mut self,
         outcome: &str,
@@ -153,7 +153,7 @@ impl Attempts {
         }
     }
 
-    /// The file's text, in which this process's attempt has its checksum.
+    /// Returns the file's text after adding the checksum of this process's attempt.
     fn sealed(&mut self) -> serde_json::Result<String> {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.checksum = Some(attempt.own_checksum()?);
@@ -162,7 +162,7 @@ impl Attempts {
     }
 }
 
-/// The attempts so far; none if there is no file.
+/// Reads the attempts so far; empty if there is no file.
 fn read(path: &Path) -> Result<Vec<Attempt>> {
     let Some(bytes) = files::read_if_exists(path)? else { return Ok(Vec::new()) };
     let damaged = |why: String| Error::failed(format!("{} is damaged ({why})", path.display()));
@@ -176,7 +176,7 @@ fn read(path: &Path) -> Result<Vec<Attempt>> {
     Ok(attempts)
 }
 
-/// Whether every attempt at the trial in `run_dir` has a checksum, which holds; none if there is no file.
+/// Whether every attempt at the trial in `run_dir` has a valid checksum; `None` if there is no file.
 ///
 /// # Errors
 /// If the file is damaged.
@@ -186,8 +186,8 @@ pub fn verify(run_dir: &Path) -> Result<Option<bool>> {
     Ok(path.exists().then(|| attempts.iter().all(|attempt| attempt.checksum.is_some())))
 }
 
-/// How long the updates of a finished trial of so many `steps` took; none if no attempt tells of any, or if some were done on
-/// another kind of device than the last attempt, whose device alone the record names.
+/// Returns the time that the updates of a finished trial of `steps` updates took. `None` if no attempt states any
+/// updates, or if the kind of device changed: the record names only the device of the last attempt.
 pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
     let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
     let is_cpu = |effort: &Effort| effort.device == "cpu";
@@ -197,19 +197,19 @@ pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
     if trained.any(|effort| is_cpu(effort) != is_cpu(last)) {
         return None;
     }
-    // A thread of a processor counts as a device of its own.
+    // A thread of a CPU counts as one device.
     let units = |effort: &Effort| {
         let device = if is_cpu(effort) { effort.threads as f64 } else { 1.0 };
         device * effort.processes as f64
     };
     Some(TrainingTime {
         unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
-        // An attempt that was killed tells nothing, and a training taken from another run is not in here.
+        // A killed attempt states no updates, and neither does a training taken from another run.
         incomplete: efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
     })
 }
 
-/// The attempts at the trial in `run_dir`, the latest last; none if there is no file that can be read.
+/// Reads the attempts at the trial in `run_dir`, the latest last; empty if there is no readable file.
 pub fn load(run_dir: &Path) -> Vec<Attempt> {
     read(&run_dir.join(TIMING_JSON)).unwrap_or_default()
 }
@@ -224,7 +224,7 @@ pub fn host() -> String {
 mod tests {
     use super::*;
 
-    /// Starts an attempt and gives what was reported.
+    /// Starts an attempt and returns the reported messages.
     fn attempt(folder: &Path) -> (Attempts, Vec<String>) {
         let mut notes = Vec::new();
         let attempts = Attempts::begin(folder, 7, &mut |note| notes.push(note.to_string()));
@@ -248,7 +248,7 @@ mod tests {
         attempt(folder.path());
         let path = folder.path().join(TIMING_JSON);
         let bytes = std::fs::read(&path).unwrap();
-        // Without its last line end the text is still whole.
+        // Without its last line end the text is still complete.
         for length in 0..bytes.len() - 1 {
             std::fs::write(&path, &bytes[..length]).unwrap();
             let (attempts, notes) = attempt(folder.path());
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn a_file_that_cannot_be_read_at_this_moment_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
-        // A link in a circle stands for a file system that does not answer.
+        // A circular link stands for a file system that does not answer.
         let path = folder.path().join(TIMING_JSON);
         std::os::unix::fs::symlink(&path, &path).unwrap();
         let (mut attempts, mut notes) = attempt(folder.path());

@@ -1,4 +1,4 @@
-//! Scores by the length of the source: how a model does on sentences that are longer than those it was trained on
+//! Scores by the length of the source: the quality on sentences that are longer than the training sentences
 //! (`decoding.length_buckets`, `data.max_train_length`).
 
 use super::translations::score_translations;
@@ -17,22 +17,22 @@ pub struct ClassScores {
     pub exact_match: f64,
 }
 
-/// What `decoding.length_buckets` adds to the scores of a split.
+/// The scores that `decoding.length_buckets` adds to those of a split.
 #[derive(Debug, PartialEq)]
 pub struct ScoresByLength {
     split: Split,
     /// The share of exact matches in the whole split.
     exact_match: f64,
-    /// The scores of the classes of the test set that have sentences, from short to long; none for the dev set.
+    /// The scores of the non-empty classes of the test set, from short to long; empty for the dev set.
     pub classes: Vec<ClassScores>,
 }
 
 impl ScoresByLength {
-    /// The scores of translations of a split, one translation for each reference; none where the experiment states no
+    /// Scores the translations of a split, one translation for each reference. `None` if the experiment states no
     /// classes.
     ///
     /// # Errors
-    /// As for [`score_translations`].
+    /// The same as for [`score_translations`].
     pub fn of(
         experiment: &Experiment,
         split: Split,
@@ -70,7 +70,7 @@ impl ScoresByLength {
         Ok(Some(ScoresByLength { split, exact_match: exact_match(hypotheses, references), classes }))
     }
 
-    /// Every score with its tag.
+    /// Returns every score with its tag.
     pub fn metrics(&self) -> Vec<(String, f64)> {
         let [bleu, exact] = [BLEU, EXACT_MATCH].map(|metric| tag(self.split.name(), metric));
         let mut metrics = vec![(exact.clone(), self.exact_match)];
@@ -81,7 +81,7 @@ impl ScoresByLength {
     }
 }
 
-/// The share of the hypotheses that equal their reference but for blanks at the ends; 0 to 1.
+/// The share of the hypotheses that equal their reference, blanks at the ends ignored; from 0 to 1.
 fn exact_match(hypotheses: &[String], references: &[String]) -> f64 {
     let equal = hypotheses.iter().zip(references).filter(|(ours, theirs)| ours.trim() == theirs.trim());
     equal.count() as f64 / references.len() as f64
@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(found(&experiment, Split::Test), None);
         experiment.decoding.length_buckets = vec![4, 6, 10];
         let scores = found(&experiment, Split::Test).unwrap();
-        // Nothing has 5 or 6 tokens.
+        // No sentence has 5 or 6 tokens.
         let counts: Vec<_> = scores
             .classes
             .iter()

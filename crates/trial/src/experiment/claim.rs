@@ -1,6 +1,6 @@
-//! Whose run a directory holds: the first line of its `config.toml`.
+//! The claim on a run directory by a trial: the first line of its `config.toml`.
 //!
-//! `# trial IDENTITY CHECKSUM`, where the checksum is the blake3 of the identity and of all that follows the line.
+//! `# trial IDENTITY CHECKSUM`, where the checksum is the blake3 of the identity and of the text after the line.
 //! A damaged line must not pass for another trial's: the run would be moved away and trained again.
 //! Files of version 0.1.0 have no checksum.
 
@@ -22,11 +22,11 @@ pub fn claim(run_dir: &Path, experiment: &Experiment, identity: &str) -> Result<
     files::write_atomically(&run_dir.join(CONFIG_FILE), text.as_bytes())
 }
 
-/// The identity of the trial that a run directory was begun for; none if nothing was begun there.
-/// Where `config.toml` is missing or damaged, the record or the checkpoints say.
+/// The identity of the trial for which a run directory was started; `None` if nothing was started there. If
+/// `config.toml` is missing or damaged, the identity comes from the record or the checkpoints.
 ///
 /// # Errors
-/// If there are checkpoints but nothing sound says whose.
+/// If there are checkpoints, but no undamaged file states whose.
 pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     let path = run_dir.join(CONFIG_FILE);
     let bytes = files::read_if_exists(&path)?;
@@ -39,7 +39,7 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     match checkpoint_files::owner(&run_dir.join(CHECKPOINTS))? {
         None => Ok(None),
         Some(Some(owner)) => Ok(Some(owner.identity)),
-        // Removing the file is how a user says that the checkpoints are the trial's.
+        // By removing the file, a user states that the checkpoints belong to this trial.
         Some(None) if bytes.is_none() => Ok(None),
         Some(None) => Err(Error::user(format!(
             "{} is damaged, and no checkpoint beside it says whose it is; if the run is this trial's, remove that \
@@ -50,24 +50,24 @@ pub fn claimed_identity(run_dir: &Path) -> Result<Option<String>> {
     }
 }
 
-/// Whether `config.toml` is there and as it was written.
+/// Whether `config.toml` exists and is undamaged.
 pub fn is_sound(run_dir: &Path) -> Result<bool> {
     let bytes = files::read_if_exists(&run_dir.join(CONFIG_FILE))?;
     Ok(bytes.as_deref().and_then(stated_identity).is_some())
 }
 
-/// The identity that a `config.toml` states whose checksum holds; none for files of version 0.1.0, which have none.
+/// The identity in a `config.toml` whose checksum is valid; `None` for files of version 0.1.0, which have no checksum.
 pub(super) fn sealed_identity(bytes: &[u8]) -> Option<String> {
     let line = bytes.split(|&byte| byte == b'\n').next()?;
     stated_identity(bytes).filter(|identity| line.len() > IDENTITY_LINE.len() + identity.len())
 }
 
-/// Whether a `config.toml` begins as [`claim`] begins it, sound or not.
+/// Whether a `config.toml` begins like the text of [`claim`], damaged or not.
 pub(super) fn looks_claimed(bytes: &[u8]) -> bool {
     bytes.starts_with(IDENTITY_LINE.as_bytes())
 }
 
-/// The identity that an undamaged `config.toml` states.
+/// The identity in an undamaged `config.toml`.
 fn stated_identity(bytes: &[u8]) -> Option<String> {
     let line_end = bytes.iter().position(|&byte| byte == b'\n')?;
     let line = std::str::from_utf8(&bytes[..line_end]).ok()?.strip_prefix(IDENTITY_LINE)?;

@@ -1,4 +1,4 @@
-//! What a comparison reads of a system: a finished run, or a row's runs that differ in the seed alone.
+//! The input of a comparison of two systems: a finished run each, or the runs of a row, which differ in the seed alone.
 
 use super::finished::finished_run;
 use super::hparams::hparams;
@@ -17,15 +17,15 @@ use std::path::{Path, PathBuf};
 /// Two systems and the sentences that both translate.
 pub struct Compared {
     pub sides: [Side; 2],
-    /// By split.
+    /// The texts by split.
     pub texts: BTreeMap<String, Text>,
-    /// Text is lower-cased before it is scored.
+    /// Whether text is lower-cased before it is scored.
     pub lowercase: bool,
-    /// Runs of a row that were left out, and why.
+    /// The runs of a row that were left out, with the reason.
     pub left_out: Vec<String>,
 }
 
-/// A run with its place.
+/// A run with its directory.
 struct Run {
     folder: PathBuf,
     experiment: Experiment,
@@ -36,8 +36,8 @@ impl Compared {
     /// Reads two systems: `paths` are run directories, or directories of `seed-<n>` runs.
     ///
     /// # Errors
-    /// A user error where a path is neither, a row mixes configurations, data are not prepared, or the two do
-    /// not translate the same sentences or are not scored alike.
+    /// A user error if a path is neither, a row mixes configurations, data are not prepared, or the two do not
+    /// translate the same sentences or are scored differently.
     pub fn load(paths: [&Path; 2], data_root: &Path) -> Result<Compared> {
         let mut left_out = Vec::new();
         let runs = [runs(paths[0], &mut left_out)?, runs(paths[1], &mut left_out)?];

@@ -1,4 +1,4 @@
-//! Whether the failure that a run directory tells of is its present state.
+//! Failures in a run directory that describe its present state.
 
 use super::{attempts, settings_since};
 use crate::config::Experiment;
@@ -6,12 +6,12 @@ use crate::results::record::{FAILURE_FILE, Failure};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// The failure of a trial whose data need not be known: that of the latest attempt, unless the run has other settings.
+/// The failure of a trial whose data need not be known: the latest attempt's, unless the run has other settings.
 pub fn present_failure(run_dir: &Path, experiment: &Experiment) -> Option<Failure> {
     latest_failure(run_dir).filter(|_| settings_since(run_dir, experiment).is_empty())
 }
 
-/// The failure of the latest attempt in a run directory: one that was written before that attempt began is history.
+/// The failure of the latest attempt in a run directory; a failure that was written before that attempt began is ignored.
 pub fn latest_failure(run_dir: &Path) -> Option<Failure> {
     let failure = Failure::load(run_dir)?;
     let written = std::fs::metadata(run_dir.join(FAILURE_FILE)).and_then(|file| file.modified()).ok()?;

@@ -1,4 +1,4 @@
-//! What a finished run left: its configuration and its record.
+//! The configuration and the record that a finished run left.
 
 use super::claim::{self, claimed_identity};
 use super::run_paths::{CONFIG_FILE, SCORED_PATH, WEIGHTS_CHECKSUM};
@@ -12,7 +12,7 @@ use std::path::Path;
 /// The configuration of a run, changed by `sets`.
 ///
 /// # Errors
-/// A user error if `run_dir` is no run directory or its configuration is not as the program wrote it.
+/// A user error if `run_dir` is no run directory or its configuration is damaged.
 pub fn run_configuration(run_dir: &Path, sets: &[String]) -> Result<Experiment> {
     let config = run_dir.join(CONFIG_FILE);
     if config.exists() && !claim::is_sound(run_dir)? {
@@ -27,7 +27,7 @@ pub fn run_configuration(run_dir: &Path, sets: &[String]) -> Result<Experiment> 
     load_experiment(&config, sets)
 }
 
-/// Why a path is no run directory, and which one may be meant.
+/// The reason why a path is no run directory, and a directory that may be meant.
 fn no_run(path: &Path) -> String {
     let place = path.display();
     if !path.exists() {
@@ -62,7 +62,7 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
     Ok((experiment, record))
 }
 
-/// Whether the weights that a finished run was scored with are those of its record.
+/// Whether the weights that a finished run was scored with match its record.
 ///
 /// # Errors
 /// If the record does not verify or a file cannot be read.

@@ -1,4 +1,4 @@
-//! The settings of an experiment as a flat list, as TensorBoard and comparisons show them.
+//! The settings of an experiment as a flat list, for TensorBoard and comparisons.
 
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
@@ -7,8 +7,8 @@ use crate::telemetry::hparams::HParamValue;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Every setting that can change a result but the seed, by key, with absent ones resolved. What the parts of the model do
-/// not read is left out.
+/// Every setting except the seed that can change a result, by key, with absent ones resolved. Keys that the parts of
+/// the model do not read are left out.
 pub fn hparams(experiment: &Experiment) -> BTreeMap<String, HParamValue> {
     let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let shown = |value: Value| match value {

@@ -1,5 +1,5 @@
-//! What the data ask of an experiment's settings and no file alone can tell: whether embeddings, beam, positions and
-//! batches suit the text. Checked before anything starts.
+//! The demands of the data on an experiment's settings that no file alone can check: whether embeddings, beam,
+//! positions and batches suit the text. They are checked before any work starts.
 
 use crate::config::Experiment;
 use crate::data::prepared::{Prepared, vocabulary_sizes};
@@ -11,12 +11,12 @@ use crate::error::{Diagnostic, Result};
 use crate::model::VocabularySizes;
 use crate::train::stream::{self, check_budget};
 
-/// Sizes of a corpus that settings must suit. Of one that is not prepared, what is certain all the same.
+/// Sizes of a corpus that settings must suit. For a corpus that is not prepared, only bounds are known.
 #[derive(Debug, Clone)]
 pub struct DataLimits {
-    /// The fewest tokens, special ones included, that each side can have.
+    /// The fewest tokens that each side can have, special ones included.
     fewest: VocabularySizes,
-    /// The most.
+    /// The most tokens that each side can have.
     most: VocabularySizes,
     texts: Option<Texts>,
 }
@@ -25,7 +25,7 @@ pub struct DataLimits {
 #[derive(Debug, Clone)]
 struct Texts {
     sets: Sets,
-    /// Target tokens of an epoch of the training text: with the ends of sentences, which running text has none of.
+    /// Target tokens of an epoch of the training text, with the ends of sentences; running text has no such ends.
     target_tokens: u64,
 }
 
@@ -33,20 +33,20 @@ struct Texts {
 #[derive(Debug, Clone)]
 enum Sets {
     Pairs {
-        /// Tokens of the longest sentence of either side, without its end, in the sets that nothing drops sentences of.
+        /// Tokens of the longest sentence of either side, without its end, in the sets whose sentences are never dropped.
         longest: [(Split, usize); 2],
-        /// The same of source and target together.
+        /// Tokens of the longest pair, source and target together.
         longest_pairs: [(Split, usize); 2],
     },
-    /// The number of blocks of running text in each set. No block is longer than the settings say.
+    /// The number of blocks of running text in each set. No block is longer than the settings allow.
     Blocks([(Split, usize); 3]),
 }
 
 impl DataLimits {
-    /// Of the corpus of `config`, prepared or not. Reads lengths alone.
+    /// The limits of the corpus of `config`, prepared or not. Reads lengths alone.
     ///
     /// # Errors
-    /// A store that is damaged.
+    /// A damaged store.
     pub fn of(config: &DataConfig, prepared: Option<&Prepared>) -> Result<Self> {
         let most = VocabularySizes::from(vocabulary_sizes(config, prepared));
         let Some(data) = prepared else {
@@ -73,7 +73,7 @@ impl DataLimits {
         Ok(DataLimits { fewest: most, most, texts: Some(texts) })
     }
 
-    /// Checks all that an experiment is trained and scored with.
+    /// Checks all settings with which an experiment is trained and scored.
     ///
     /// # Errors
     /// The first setting that does not suit the data.
@@ -102,10 +102,10 @@ impl DataLimits {
         check_budget(texts.target_tokens, &experiment.training)
     }
 
-    /// Checks what a model that is trained already is decoded with.
+    /// Checks the settings with which a trained model is decoded.
     ///
     /// # Errors
-    /// The embedding has fewer rows than there are tokens, or the beam is wider than that.
+    /// The embedding has fewer rows than there are tokens, or the beam is wider than the vocabulary.
     pub fn check_vocabulary(&self, experiment: &Experiment) -> Result<()> {
         let fewest = self.fewest.source.max(self.fewest.target);
         if let Some(rows) = experiment.model.embedding_rows
@@ -124,8 +124,8 @@ impl DataLimits {
         Ok(())
     }
 
-    /// Numbers of tokens to build the model for: those of the prepared corpus, else the most that there can be and the
-    /// embedding has rows for.
+    /// The vocabulary sizes to build the model for: those of the prepared corpus, else the largest possible ones that
+    /// the embedding has rows for.
     pub fn vocabulary(&self, experiment: &Experiment) -> VocabularySizes {
         let rows =
             experiment.model.embedding_rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(usize::MAX);
@@ -133,7 +133,7 @@ impl DataLimits {
     }
 }
 
-/// Whether there is another block to take a second text from.
+/// Checks that a set has enough blocks to take second texts from.
 fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
     if blocks >= FEWEST_BLOCKS {
         return Ok(());
@@ -148,7 +148,7 @@ fn check_blocks(split: Split, blocks: usize, length: usize) -> Result<()> {
         .into())
 }
 
-/// Checks that every sentence has a place among learned positions, or every pair where source and target stand in one row.
+/// Checks that every sentence fits into the learned positions, or every pair if source and target stand in one row.
 fn check_length(positions: i64, split: Split, longest: usize, in_one_row: bool) -> Result<()> {
     let needed = longest + if in_one_row { 2 } else { 1 };
     if usize::try_from(positions).is_ok_and(|positions| positions >= needed) {
@@ -210,7 +210,7 @@ mod tests {
                 .map(|()| limits.vocabulary(&experiment))
                 .map_err(|error| error.to_string())
         };
-        // 515 tokens are there without any merge, 615 with all of them.
+        // There are 515 tokens without any merge, 615 with all of them.
         assert_eq!(said(|_| ()), Ok(615.into()));
         assert_eq!(said(|e| e.model.embedding_rows = Some(600)), Ok(600.into()));
         assert_eq!(said(|e| e.decoding.beam = 600), Ok(615.into()));
@@ -241,7 +241,7 @@ mod tests {
             (e.model.position, e.model.learned_positions) = (Position::Learned, 300);
         };
         assert!(said(few).unwrap_err().contains("learned_positions = 300 is too few"));
-        // Without an encoder, source and target have to find places in one row.
+        // Without an encoder, source and target have to fit into one row.
         let alone = |e: &mut Experiment| {
             e.training.batch_tokens = 100;
             e.model.encoder = EncoderKind::None;

@@ -1,4 +1,4 @@
-//! A run and its directory: whose it is, which files it has, what it took, what it left. Training is in `crates/compute`.
+//! A run and its directory: its trial, its files, its cost and its results. Training is in `crates/compute`.
 
 pub mod attempts;
 pub mod by_length;

@@ -1,4 +1,4 @@
-//! From where a trial goes on: which checkpoints are its own, and whether some are gone.
+//! The state from which a trial resumes: which checkpoints are its own, and whether some are gone.
 
 use super::attempts;
 use super::run_paths::CHECKPOINTS;
@@ -13,15 +13,15 @@ use crate::train::checkpoint_files;
 use crate::train::run_state::Owner;
 use std::path::Path;
 
-/// Whether the trial `own` may go on from what `other` saved: it is the same trial, or one that only decodes
-/// otherwise.
+/// Whether the trial `own` may resume from the state that `other` saved: it is the same trial, or differs in decoding
+/// alone.
 pub fn trains_the_same(own: &Owner, other: &Owner, results: &Path) -> bool {
     if own.identity == other.identity {
         return true;
     }
     let training = match &other.training_identity {
         Some(training) => Some(training.clone()),
-        // Old checkpoints do not state it; the record of the trial that saved them does.
+        // Old checkpoints do not state it, but the record of the trial that saved them does.
         None => recorded_training(results, &other.identity),
     };
     training.is_some() && training == own.training_identity
@@ -33,8 +33,8 @@ fn recorded_training(results: &Path, identity: &str) -> Option<String> {
     Record::readable(index.same(identity)?)?.training_identity
 }
 
-/// Refuses a run directory without a training state whose other files show that one was saved: training would begin
-/// anew, and nobody has asked for that.
+/// Refuses a run directory without a training state if its other files show that one was saved: training would start
+/// again from the beginning, which the user did not ask for.
 pub fn refuse_lost_checkpoints(run_dir: &Path, training: &TrainingConfig) -> Result<()> {
     let folder = run_dir.join(CHECKPOINTS);
     if checkpoint_files::latest_step(&folder)?.is_some() {
@@ -51,7 +51,7 @@ pub fn refuse_lost_checkpoints(run_dir: &Path, training: &TrainingConfig) -> Res
     }
 }
 
-/// What shows that a training state was saved; none if the run may have been stopped before its first one.
+/// The sign that a training state was saved; `None` if the run may have been stopped before its first one.
 fn sign_of_a_state(run_dir: &Path, training: &TrainingConfig) -> Result<Option<String>> {
     let first = (1..=training.steps).find(|&step| training.saves_at(step)).unwrap_or(training.steps);
     let (rows, _) = Row::read_undamaged(&run_dir.join(METRICS_FILE))?;
@@ -84,7 +84,7 @@ mod tests {
         let same = |other: Owner| trains_the_same(&own, &other, results.path());
         assert!(same(owner("a", None)) && same(owner("b", Some("t"))));
         assert!(!same(owner("b", Some("u"))) && !same(owner("b", None)));
-        // The record of an older trial says what its checkpoints do not.
+        // The record of an older trial states its training identity, which its checkpoints do not.
         let run = results.path().join("sweep/row/seed-1");
         fs::create_dir_all(&run).unwrap();
         let recorded = |identity: &str, training: &str| {
@@ -109,7 +109,7 @@ mod tests {
         let metrics = |rows: &str| {
             fs::write(folder.path().join(METRICS_FILE), format!("step,tag,value\n{rows}")).unwrap();
         };
-        // Killed amid the first save: what there was is begun again.
+        // Killed during the first save: the updates before it are repeated.
         metrics("6,train/loss,2.0\n7,train/loss,2.0\n");
         assert_eq!(refused(), None);
         metrics("7,train/loss,2.0\n8,train/loss,2.0\n");

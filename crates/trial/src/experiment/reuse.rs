@@ -1,5 +1,5 @@
-//! What another run has done already: a finished run of the same trial is taken over whole, one that
-//! only decodes otherwise lends its training.
+//! Reuse of another run's work: a finished run of the same trial is taken over as a whole; from a run that differs in
+//! decoding alone, the training is taken.
 
 use super::claim::claim;
 use super::run_files::{Contents, is_temporary};
@@ -21,10 +21,10 @@ use crate::train::run_state::Owner;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The record of a finished run whose files are as it states.
+/// Returns the record of a finished run after checking that its files match it.
 ///
 /// # Errors
-/// If they are not, or there is no record.
+/// If a file does not match, or there is no record.
 pub fn verified_record(run_dir: &Path) -> Result<Record> {
     let damaged = |file: &str| Error::failed(format!("{} is not as recorded", run_dir.join(file).display()));
     let record = Record::load(run_dir)?.ok_or_else(|| damaged(RECORD_FILE))?;
@@ -37,8 +37,8 @@ pub fn verified_record(run_dir: &Path) -> Result<Record> {
     Ok(record)
 }
 
-/// Makes `run_dir`, in which nothing but a claim may be, the run `other` of this `record` under a label of its own.
-/// What `other` holds beside the run's own files is not taken.
+/// Turns `run_dir`, which holds at most a claim, into a copy of the run `other` with this `record`, under its own
+/// label. Files in `other` that are not the run's own are not taken.
 ///
 /// # Errors
 /// If a file cannot be read or written: `run_dir` is then not finished.
@@ -51,7 +51,7 @@ pub fn take_over(
 ) -> Result<()> {
     files::create_dir(run_dir)?;
     claim(run_dir, experiment, &record.identity)?;
-    // Of this run they say nothing, or are written below.
+    // These files say nothing about this run, or are written below.
     let left_out = [
         CONFIG_FILE,
         RECORD_FILE,
@@ -73,12 +73,12 @@ pub fn take_over(
     Record { label: label.to_string(), ..record }.save(run_dir)
 }
 
-/// Gives `run_dir`, which was claimed but has no checkpoint yet, the training of `other`: its checkpoints
-/// and its curves. Decoding and scoring are left to do.
+/// Gives `run_dir`, which was claimed but has no checkpoint yet, the training of `other`: its checkpoints and its
+/// curves. Decoding and scoring remain to be done.
 ///
 /// # Errors
-/// If the curves or the checkpoints are not those of `other`'s record, or a file cannot be written. A damaged
-/// checkpoint is found by who uses it.
+/// If the curves or the checkpoints do not match `other`'s record, or a file cannot be written. A damaged checkpoint is
+/// found when it is used.
 pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     let record = Record::load(other)?
         .ok_or_else(|| Error::failed(format!("{} is not there", other.join(RECORD_FILE).display())))?;
@@ -116,13 +116,13 @@ pub fn take_training(other: &Path, run_dir: &Path) -> Result<()> {
     files::remove(&run_dir.join(SCORED_PATH))
 }
 
-/// The files that a run has made, without temporary ones.
+/// The files that a run has written, without temporary ones.
 fn own_files(run_dir: &Path) -> Result<Vec<PathBuf>> {
     let own = Contents::of(run_dir)?.own;
     Ok(own.into_iter().filter(|file| !is_temporary(file)).collect())
 }
 
-/// A file under a second name, or a copy where that cannot be: checkpoints and hypotheses are replaced, never changed.
+/// Links a file under a second name, or copies it if that fails: checkpoints and hypotheses are replaced, never changed.
 fn link(file: &Path, target: &Path) -> Result<()> {
     let folder = target.parent().unwrap_or(target);
     files::create_dir(folder)?;

@@ -1,7 +1,7 @@
-//! Which files of a directory a run has made, and whether the directory holds a run at all.
+//! The files of a directory that belong to a run, and whether the directory holds a run at all.
 //!
-//! What the program deletes, replaces or copies in a run directory is listed here; all else there is the user's. A test
-//! holds the list against what runs make (`tests/runs/own_files.rs`).
+//! The files that the program deletes, replaces or copies in a run directory are listed here; all others belong to the
+//! user. A test compares the list with the files that runs write (`tests/runs/own_files.rs`).
 
 use super::attempts::TIMING_JSON;
 use super::claim::{self, claimed_identity};
@@ -21,7 +21,7 @@ use crate::telemetry::{METRICS_FILE, TIMING_FILE, VIEWS_FILE, projector, tensorb
 use crate::train::checkpoint_files::{is_checkpoint_file, latest_step};
 use std::path::{Path, PathBuf};
 
-/// The files of fixed names right in a run directory.
+/// The files with fixed names directly in a run directory.
 const FILES: [&str; 16] = [
     CONFIG_FILE,
     RECORD_FILE,
@@ -44,11 +44,11 @@ const FILES: [&str; 16] = [
 /// The folders in a run directory.
 const FOLDERS: [&str; 3] = [CHECKPOINTS, HYPOTHESES, "projector"];
 
-/// How many foreign files a message names.
+/// Most foreign files that a message names.
 const NAMED: usize = 3;
 
-/// Whether a run makes a file of this path below its directory. Of temporary files, that of the file that they were
-/// to become counts.
+/// Whether a run writes a file with this path below its directory. A temporary file counts as the file that it was
+/// meant to become.
 pub fn is_own(path: &Path) -> bool {
     let Some(text) = path.to_str() else { return false };
     let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
@@ -62,18 +62,18 @@ pub fn is_own(path: &Path) -> bool {
     }
 }
 
-/// Whether a name is that of a file which its writer has not completed.
+/// Whether a name is that of a file that its writer has not completed.
 pub fn is_temporary(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     name_of_temporary(name).is_some() || tensorboard_file::is_temporary(name)
 }
 
-/// What a run directory holds. Nothing is looked for behind symbolic links.
+/// The content of a run directory. Symbolic links are not followed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Contents {
-    /// The regular files that a run makes.
+    /// The regular files that a run writes.
     pub own: Vec<PathBuf>,
-    /// All else; of a folder that no run makes, the folder.
+    /// All other files; a folder that no run makes counts as one entry.
     pub foreign: Vec<PathBuf>,
     /// The run's own folders, the deepest first.
     pub folders: Vec<PathBuf>,
@@ -123,15 +123,15 @@ pub fn proven_identity(run_dir: &Path) -> Option<String> {
     })
 }
 
-/// Whether the run has a training state to go on from.
+/// Whether the run has a training state to resume from.
 pub fn has_checkpoint(run_dir: &Path) -> bool {
     latest_step(&run_dir.join(CHECKPOINTS)).is_ok_and(|step| step.is_some())
 }
 
-/// Refuses a directory that holds something but no run: a run in it would replace files that are not its own.
+/// Refuses a directory that is not empty but holds no run: a run in it would replace foreign files.
 ///
 /// # Errors
-/// A user error that names what is there.
+/// A user error that names the files found.
 pub fn check_vacant(run_dir: &Path) -> Result<()> {
     let refused = |what: String| {
         Err(Error::user(format!(
@@ -153,14 +153,14 @@ pub fn check_vacant(run_dir: &Path) -> Result<()> {
     if config.as_deref().is_some_and(claim::looks_claimed) {
         return Ok(());
     }
-    // Record or checkpoints may say whose the run is, or that nothing says it.
+    // Record or checkpoints may state whose the run is, or that this is unknown.
     if !matches!(claimed_identity(run_dir), Ok(None)) || has_checkpoint(run_dir) {
         return Ok(());
     }
     let mut found = Vec::new();
     for path in list(run_dir)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        // What a process leaves that was killed before it had claimed the directory.
+        // A process that was killed before it claimed the directory leaves these.
         if name != LOCK_FILE && name_of_temporary(&name) != Some(CONFIG_FILE) {
             found.push(name);
         }
@@ -283,7 +283,7 @@ mod tests {
             assert!(error.exit_code() == 2 && error.to_string().contains(name), "{error}");
             fs::remove_file(run.join(name)).unwrap();
         }
-        // A run, also one whose configuration is damaged, is for others to judge.
+        // A run, even with a damaged configuration, is checked elsewhere.
         claimed(&run);
         fs::write(run.join("thesis.tex"), "mine").unwrap();
         check_vacant(&run).unwrap();

@@ -1,10 +1,10 @@
-//! The text that trials were scored on, as far as its corpus is prepared.
+//! The text on which trials were scored, if its corpus is prepared.
 
 use crate::data::{self, DataConfig, ParallelText, Split};
 use std::path::Path;
 
-/// Reads a split of the prepared corpus that has this fingerprint, or says why it cannot. `place` follows on "prepared" in
-/// these words, as ` in data`; it is empty where they must hold no path.
+/// Reads a split of the prepared corpus that has this fingerprint, or returns the reason why it cannot. `place` follows
+/// "prepared" in that reason, as in ` in data`; it is empty if the reason must contain no path.
 pub fn scored_text(
     config: &DataConfig,
     fingerprint: &str,

@@ -1,4 +1,4 @@
-//! The translations that a run keeps, and how they are scored.
+//! The translations that a run keeps, and their scores.
 
 use super::run_paths::hypotheses_file;
 use crate::config::Experiment;
@@ -11,7 +11,7 @@ use crate::score::{
 };
 use crate::train::TaskKind;
 
-/// The score of what an experiment's models write, as it is counted sentence by sentence.
+/// The score of the output of an experiment's models, as it is counted sentence by sentence.
 pub fn metric_of(experiment: &Experiment) -> Box<dyn Metric> {
     match experiment.task() {
         TaskKind::Parsing => Box::new(BracketF1),
@@ -31,7 +31,7 @@ pub fn score_translations(
     corpus_bleu(&bleu_config(experiment), hypotheses, &[references.to_vec()])
 }
 
-/// BLEU as the paper's authors counted it: multi-bleu of Moses's tokens, compounds split. Absent where Moses has no rules
+/// BLEU as the paper's authors counted it: multi-bleu of Moses's tokens, compounds split. `None` if Moses has no rules
 /// for the target language.
 pub fn atat_bleu(
     experiment: &Experiment,
@@ -45,7 +45,7 @@ pub fn atat_bleu(
     Ok(Some(config.score(&counts.sum())))
 }
 
-/// chrF2 of an experiment's translations, with sacreBLEU's defaults. Where the experiment lower-cases its text, both sides
+/// chrF2 of an experiment's translations, with sacreBLEU's defaults. If the experiment lower-cases its text, both sides
 /// are lower-cased.
 pub fn chrf(experiment: &Experiment, hypotheses: &[String], references: &[String]) -> Result<f64> {
     let config = ChrfConfig { lowercase: experiment.data.lowercase, ..ChrfConfig::default() };
@@ -53,23 +53,22 @@ pub fn chrf(experiment: &Experiment, hypotheses: &[String], references: &[String
     Ok(config.score(&counts.sum()))
 }
 
-/// sacreBLEU's default. Where the experiment lower-cases its text, both sides are lower-cased and
-/// the signature says so.
+/// sacreBLEU's default. If the experiment lower-cases its text, both sides are lower-cased and the signature says so.
 pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
     BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
 }
 
-/// The hypotheses of a finished run, which must be those that its record has the checksum of.
+/// Reads the hypotheses of a finished run, and checks them against the checksum in its record.
 ///
 /// # Errors
-/// A user error if the file is missing, and a failure if it is not as recorded.
+/// A user error if the file is missing, and a failure if it differs from the record.
 pub fn recorded_hypotheses(run_dir: &std::path::Path, record: &Record, split: Split) -> Result<Vec<String>> {
     let hypotheses = stored_hypotheses(run_dir, split)?;
     record.check_file(run_dir, &hypotheses_file(split))?;
     Ok(hypotheses)
 }
 
-/// The hypotheses of a run as they are now.
+/// Reads the hypotheses of a run without checking them.
 pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<String>> {
     let path = run_dir.join(hypotheses_file(split));
     if !path.exists() {

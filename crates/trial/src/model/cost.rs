@@ -1,8 +1,8 @@
-//! What a model costs, by its configuration alone: trained numbers, operations, and what autograd keeps.
+//! The cost of a model, by its configuration alone: parameters, operations, and the numbers that autograd keeps.
 //!
-//! Of operations, counted are matrix products alone, a multiplication and its addition as two operations: what torch's
-//! `FlopCounterMode` counts. Softmax, norms, dropout, the optimizer and everything else that is done number
-//! by number is left out; `scripts/check_flops.py` holds the formulas against torch.
+//! Only operations of matrix products count, a multiplication and its addition as two operations, as torch's
+//! `FlopCounterMode` counts them. Softmax, norms, dropout, the optimizer and all other elementwise operations are left
+//! out; `scripts/check_flops.py` compares the formulas with torch.
 
 pub use super::forward_flops::{BatchShape, ForwardFlops};
 
@@ -16,7 +16,7 @@ use super::{
     Activation, DecoderKind, EncoderKind, ModelConfig, Norm, NormKind, Position, Span, Tying, VocabularySizes,
 };
 
-/// Buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
+/// Number of buckets of T5's distances, each with a trained bias for every head (Raffel et al. 2020, §2.1).
 pub const T5_BUCKETS: i64 = 32;
 
 /// The cost of a model of one configuration and vocabulary.
@@ -35,8 +35,8 @@ impl<'a> Cost<'a> {
         self.vocabulary
     }
 
-    /// Number of trained numbers; shared matrices count once. `tests/models/model_properties.rs` holds the sum against
-    /// models that are built, for every choice of the settings.
+    /// Number of parameters; shared matrices count once. `tests/models/model_properties.rs` compares the sum with built
+    /// models, for every choice of the settings.
     pub fn parameters(&self) -> u64 {
         let config = self.config;
         if config.is_word_vectors() {
@@ -79,17 +79,17 @@ impl<'a> Cost<'a> {
         (embeddings + bias + encoder + between + decoder) as u64
     }
 
-    /// Rows of the matrix before the softmax: V.
+    /// Number of rows of the matrix before the softmax: V.
     pub fn softmax_rows(&self) -> i64 {
         self.config.rows(self.vocabulary.target)
     }
 
-    /// Columns of the matrix before the softmax: W.
+    /// Number of columns of the matrix before the softmax: W.
     pub fn width(&self) -> i64 {
         self.config.softmax_width()
     }
 
-    /// Whether hidden states are scored against all rows of the last matrix.
+    /// Whether hidden states are scored against all rows of the matrix before the softmax.
     pub fn has_softmax(&self) -> bool {
         !self.config.is_word_vectors()
     }
@@ -99,8 +99,8 @@ impl<'a> Cost<'a> {
         self.config.has_convolution()
     }
 
-    /// One pass forward of a batch. Padding is computed, so it counts; a position that the causal mask hides is computed
-    /// as well.
+    /// Operations of one pass forward of a batch. Padding counts, because it is computed, and so do positions that the
+    /// causal mask hides.
     pub fn forward(&self, shape: &BatchShape) -> ForwardFlops {
         let config = self.config;
         if config.is_word_vectors() {
@@ -120,12 +120,12 @@ impl<'a> Cost<'a> {
             true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * pairs * source,
             false => 0.0,
         };
-        // Of the scored positions alone.
+        // For the scored positions alone.
         let transform = match config.has_transform() {
             true => 2.0 * config.encoder_width() as f64 * config.d_model as f64 * scored,
             false => 0.0,
         };
-        // Of the first token of each row alone.
+        // For the first token of each row alone.
         let of_next = match config.tells_next_sentence() {
             true => 2.0 * (config.encoder_width() as f64 + 2.0) * config.d_model as f64 * pairs,
             false => 0.0,
@@ -140,7 +140,7 @@ impl<'a> Cost<'a> {
         }
     }
 
-    /// The same of the encoder alone.
+    /// Operations of one pass forward of the encoder alone.
     pub fn encoder_forward(&self, shape: &BatchShape) -> ForwardFlops {
         let config = self.config;
         let [of_encoder, _] = self_attention_forward(config, shape);
@@ -152,7 +152,7 @@ impl<'a> Cost<'a> {
         }
     }
 
-    /// Numbers that autograd keeps of a micro-batch from the pass forward to the pass backward.
+    /// Numbers that autograd keeps for a micro-batch from the pass forward to the pass backward.
     pub fn kept(&self, shape: &BatchShape) -> f64 {
         let model = self.config;
         if model.is_word_vectors() {
@@ -191,7 +191,7 @@ impl<'a> Cost<'a> {
                 layers * (own.kept(model) + cross.kept(model) + others)
             }
             DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
-            // The states of the scored positions, and of the transform the input, output and normalised output.
+            // The states of the scored positions; the input, output and normalised output of the transform.
             DecoderKind::None => {
                 let transformed = kept_of_activation(model.activation) + normed;
                 let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
@@ -211,7 +211,7 @@ impl<'a> Cost<'a> {
         encoder + decoder + embedded + 3.0 * scored * model.softmax_width() as f64
     }
 
-    /// Numbers that the largest layer needs beside the kept ones, and only while it computes.
+    /// Numbers that the largest layer needs in addition to the kept ones, only while it computes.
     pub fn passing(&self, shape: &BatchShape) -> f64 {
         let model = self.config;
         if model.is_word_vectors() {
@@ -237,8 +237,8 @@ impl<'a> Cost<'a> {
     }
 }
 
-/// What a model without a decoder has beside its encoder: the table of segments, the norm of the embeddings, the transform
-/// before the softmax, and what tells whether one text follows another.
+/// Number of parameters that a model without a decoder has beside its encoder: the table of segments, the norm of the
+/// embeddings, the transform before the softmax, and the maps that predict whether one text follows another.
 fn masked_parameters(config: &ModelConfig) -> i64 {
     let d_model = config.d_model;
     let norms = [config.normalises_embeddings(), config.has_transform()].into_iter().filter(|has| *has);
@@ -252,7 +252,7 @@ fn masked_parameters(config: &ModelConfig) -> i64 {
     config.masked.segments * d_model + norms.count() as i64 * norm_parameters(config) + map + of_next
 }
 
-/// Trained numbers of one norm.
+/// Number of parameters of one norm.
 fn norm_parameters(config: &ModelConfig) -> i64 {
     match config.norm_kind {
         NormKind::Layer | NormKind::Batch => 2 * config.d_model,
@@ -261,24 +261,24 @@ fn norm_parameters(config: &ModelConfig) -> i64 {
     }
 }
 
-/// Trained numbers of the positions on the embeddings of one side.
+/// Number of parameters of the learned positions on the embeddings of one side.
 fn learned_positions(config: &ModelConfig) -> i64 {
     if config.position == Position::Learned { config.learned_positions * config.d_model } else { 0 }
 }
 
-/// Trained numbers of a stack of self-attention with its positions: as an encoder, and as a decoder.
+/// Number of parameters of a stack of self-attention with its positions: as an encoder, and as a decoder.
 fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     let &ModelConfig { d_model, heads, .. } = config;
     let positions = learned_positions(config);
     // A bias for each bucket and head of the scores.
     let biases_of_buckets = if config.position == Position::T5 { T5_BUCKETS * heads } else { 0 };
-    // Of self-attention, in each layer: vectors for keys and for values, which the heads share.
+    // Vectors for keys and for values, shared by the heads, in the self-attention of each layer.
     let relative = relative_vectors(config) as i64 * (config.d_k() + config.d_v());
     let settings = &config.attention;
     let projections = projection_parameters(config);
     let itself = projections + score_parameters(settings.score, config);
     let cross = projections + score_parameters(settings.cross_score(), config);
-    // Of self-attention in each layer of the encoder: mixtures of keys and of values.
+    // Mixtures of keys and of values in the self-attention of each layer of the encoder.
     let mixtures = match settings.span {
         Span::Linformer(count) => 2 * count * config.learned_positions,
         Span::Full | Span::Local(_) | Span::BigBird { .. } => 0,
@@ -294,8 +294,8 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
         Norm::Post => 0,
         Norm::Pre => one_norm,
     };
-    // Each sub-layer has one: a layer of the encoder has one attention and one of the decoder, where there is an encoder,
-    // two.
+    // Each sub-layer has one norm. A layer of the encoder has one attention, a layer of the decoder two, or one without
+    // an encoder.
     let others = if config.feed_forward { 1 } else { 0 };
     let of_decoder = if config.has_encoder() { (itself + cross, 2) } else { (itself, 1) };
     [(itself + mixtures, 1), of_decoder].map(|(attention, sublayers)| {
@@ -304,7 +304,7 @@ fn self_attention_parameters(config: &ModelConfig) -> [i64; 2] {
     })
 }
 
-/// What a model reads of a batch: without an encoder no source, without a decoder no target.
+/// The part of a batch that a model reads: no source without an encoder, no target without a decoder.
 fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
     BatchShape {
         source: if config.has_encoder() { shape.source } else { 0 },
@@ -313,7 +313,7 @@ fn read(config: &ModelConfig, shape: &BatchShape) -> BatchShape {
     }
 }
 
-/// One pass forward of a stack of self-attention: as an encoder, and as a decoder.
+/// Operations of one pass forward of a stack of self-attention: as an encoder, and as a decoder.
 fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardFlops; 2] {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let (layers, d_model) = (config.layers as f64, config.d_model as f64);
@@ -373,8 +373,8 @@ mod tests {
         assert_eq!(ForwardFlops { attention: 0.0, ..long }, ForwardFlops { attention: 0.0, ..short });
     }
 
-    /// L(12 d² + 13 d) + (V + T) d with L 12, d 768, V 40,478 and T 512: the number that Hugging Face's
-    /// `OpenAIGPTLMHeadModel` counts for Radford et al. 2018, and the shapes of the released weights add up to.
+    /// L(12 d² + 13 d) + (V + T) d with L 12, d 768, V 40,478 and T 512: the parameter count of Hugging Face's
+    /// `OpenAIGPTLMHeadModel` for Radford et al. 2018, and the sum of the released weights' shapes.
     #[test]
     fn gpt_has_its_number_of_parameters() {
         let gpt = ModelConfig {
@@ -402,8 +402,8 @@ mod tests {
         assert_eq!(flops.training(), a_token * 64.0 * 512.0);
     }
 
-    /// The number that Hugging Face's `BertForMaskedLM` counts at the sizes of Devlin et al. 2019 (BASE): with V 30,522, T
-    /// 512 and two segments, L(12 d² + 13 d) + (V + T + 2) d + 2 d, a transform of d² + 3 d, and V biases.
+    /// The parameter count of Hugging Face's `BertForMaskedLM` with the sizes of Devlin et al. 2019 (BASE): with V
+    /// 30,522, T 512 and two segments, L(12 d² + 13 d) + (V + T + 2) d + 2 d, a transform of d² + 3 d, and V biases.
     #[test]
     fn bert_has_its_number_of_parameters() {
         let bert = ModelConfig {
@@ -422,14 +422,14 @@ mod tests {
         let masked = MaskedConfig { next_sentence: true, ..bert.masked.clone() };
         let telling = ModelConfig { masked, ..bert.clone() };
         assert_eq!(Cost::of(&telling, 30_522).parameters(), 110_106_428);
-        // The encoder meets all positions, the transform and the softmax those that are predicted.
+        // The encoder reads all positions; the transform and the softmax read the predicted ones.
         let shape = BatchShape { pairs: 8, source: 128, target: 0, scored: 8 * 19 };
         let read = 8.0 * 128.0 * (12.0 * 12.0 * 768.0 * 768.0 * 2.0 + 12.0 * 4.0 * 128.0 * 768.0);
         let predicted = 8.0 * 19.0 * 2.0 * (768.0 * 768.0 + 30_522.0 * 768.0);
         assert_eq!(Cost::of(&bert, 30_522).forward(&shape).total(), read + predicted);
     }
 
-    /// What is kept of a batch does not depend on sources that nothing reads.
+    /// The numbers kept for a batch do not depend on sources that nothing reads.
     #[test]
     fn without_an_encoder_no_source_costs_anything() {
         let config = ModelConfig { encoder: EncoderKind::None, ..Default::default() };
@@ -445,7 +445,7 @@ mod tests {
         ModelConfig { activation, ..Default::default() }
     }
 
-    /// The base model has 2 · 512 · 2048 + 2048 + 512 numbers in each of its twelve sub-layers.
+    /// The base model has 2 · 512 · 2048 + 2048 + 512 parameters in each of its twelve feed-forward sub-layers.
     #[test]
     fn a_gate_keeps_the_number_of_parameters() {
         let parameters = |activation| Cost::of(&base(activation), 1_000).parameters() as i64;

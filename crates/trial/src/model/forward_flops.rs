@@ -1,30 +1,30 @@
-//! Operations of one pass forward of a micro-batch; see [`cost`](super::cost) for what counts.
+//! The number of operations of one pass forward of a micro-batch; see [`cost`](super::cost) for the rules.
 
 use serde::{Deserialize, Serialize};
 
 /// The shape of one micro-batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchShape {
-    /// Rows, each of one sentence pair unless several are packed: B.
+    /// Number of rows, each with one sentence pair unless several are packed: B.
     pub pairs: u64,
     /// Padded length of the sources, end of sentence counted: S.
     pub source: u64,
     /// Padded length of the targets, end of sentence counted: T.
     pub target: u64,
-    /// Target positions that are no padding and so are scored against the vocabulary: N.
+    /// Number of target positions that are no padding, which are scored against the vocabulary: N.
     pub scored: u64,
 }
 
 /// Operations of one pass forward, term by term.
 ///
-/// Floating-point numbers, which count exactly up to 2⁵³ and never overflow.
+/// The counts are floating-point numbers, which are exact up to 2⁵³ and never overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct ForwardFlops {
     /// Queries, keys, values and outputs of all attention layers, and the products of queries and of weights with the
     /// vectors of relative positions.
     pub projections: f64,
-    /// Queries times keys, and weights times values: what grows with the square of the lengths. With it, what a score
-    /// multiplies by a matrix of its own.
+    /// Queries times keys, and weights times values: the part that grows with the square of the lengths. A score's own
+    /// matrix product is included.
     pub attention: f64,
     pub feed_forward: f64,
     /// Products of the kernels of convolutional parts.
@@ -45,8 +45,8 @@ impl ForwardFlops {
             + self.logits
     }
 
-    /// Forward and backward. Each product C = A·B has two products of its size behind it, for the gradients
-    /// of A and of B: every factor here is or depends on a trained number.
+    /// Operations forward and backward. Each product C = A·B causes two products of its size, for the gradients of A
+    /// and of B, because every factor here is a parameter or depends on one.
     pub fn training(&self) -> f64 {
         3.0 * self.total()
     }

@@ -1,4 +1,4 @@
-//! Which settings files and records leave out: those that were added later, while they have their default.
+//! Settings that files and records leave out: keys that were added later, as long as they have their defaults.
 
 use serde::ser::Error;
 use serde::{Serialize, Serializer};
@@ -23,8 +23,8 @@ pub fn stated<T: Serialize + Default>(section: &T) -> serde_json::Result<Value> 
     Ok(stated)
 }
 
-/// Drops the entries that are in `defaults`, also below keys that have a table in both: those of a section inside of
-/// the section.
+/// Drops the entries that equal those in `defaults`, also inside tables that both have: those are sections inside the
+/// section.
 fn drop_defaults(stated: &mut Value, defaults: &Value) {
     let Some(stated) = stated.as_object_mut() else { return };
     stated.retain(|key, value| match defaults.get(key) {

@@ -1,4 +1,4 @@
-//! The settings of a model and what it costs.
+//! The settings of a model and its cost.
 //!
 //! Configuration section `[model]`. Shape letters: B batch, S source length, T target
 //! length, H heads, D d_model, K d_k, V embedding rows.
@@ -183,7 +183,7 @@ pub enum Position {
 }
 
 impl Position {
-    /// Whether self-attention itself tells where two tokens stand, and not the embeddings.
+    /// Whether self-attention itself encodes positions, and not the embeddings.
     pub fn acts_in_self_attention(self) -> bool {
         match self {
             Position::Relative(_) | Position::Rotary | Position::Alibi | Position::T5 => true,
@@ -312,7 +312,7 @@ impl Default for ModelConfig {
 }
 
 impl Initialisation {
-    /// Whether it is the projections of attention alone in which the choice makes a difference.
+    /// Whether the choice makes a difference in the projections of attention alone.
     pub fn is_of_projections(self) -> bool {
         match self {
             Initialisation::Tensor2tensor | Initialisation::Glorot => true,
@@ -342,14 +342,14 @@ impl ModelConfig {
         self.d_v.unwrap_or(self.d_model / self.heads)
     }
 
-    /// The same model with both widths of a head stated. Also accepts a configuration that was not checked: with 0 heads
-    /// the widths stay as they are.
+    /// The model with both widths of a head stated. Accepts a configuration that was not checked: with 0 heads the
+    /// widths stay unchanged.
     pub fn with_head_widths_stated(&self) -> Self {
         let default = self.d_model.checked_div(self.heads);
         ModelConfig { d_k: self.d_k.or(default), d_v: self.d_v.or(default), ..self.clone() }
     }
 
-    /// The same model without a stated width of a head that is the default, d_model / heads.
+    /// The model without stated head widths that equal the default, d_model / heads.
     pub fn with_default_head_widths_omitted(&self) -> Self {
         let default = self.d_model.checked_div(self.heads);
         let unless_default = |width: Option<i64>| width.filter(|&width| Some(width) != default);
@@ -387,7 +387,7 @@ impl ModelConfig {
         self.has_encoder() && !self.has_decoder()
     }
 
-    /// Whether a linear map, an activation and a norm stand before the matrix of the softmax; see [`Head`].
+    /// Whether a linear map, an activation and a norm come before the matrix of the softmax; see [`Head`].
     pub fn has_transform(&self) -> bool {
         self.is_masked() && self.masked.head == Head::Transform
     }
@@ -397,17 +397,17 @@ impl ModelConfig {
         self.is_masked() && self.masked.embedding_norm
     }
 
-    /// Whether the model is also to tell if one text follows another.
+    /// Whether the model also predicts if one text follows another.
     pub fn tells_next_sentence(&self) -> bool {
         self.is_masked() && self.masked.next_sentence
     }
 
-    /// Whether anything reads the activation: a feed-forward sub-layer, or the transform before the softmax.
+    /// Whether any part reads the activation: a feed-forward sub-layer, or the transform before the softmax.
     pub fn reads_activation(&self) -> bool {
         (self.has_self_attention() && self.feed_forward) || self.has_transform()
     }
 
-    /// Width of the encoder's states: E, 0 where there is none.
+    /// Width of the encoder's states: E; 0 without an encoder.
     pub fn encoder_width(&self) -> i64 {
         match self.encoder {
             EncoderKind::Convolutional | EncoderKind::SelfAttention => self.d_model,
@@ -416,7 +416,7 @@ impl ModelConfig {
         }
     }
 
-    /// Width of the hidden states that meet the softmax matrix: W.
+    /// Width of the hidden states that the softmax matrix multiplies: W.
     pub fn softmax_width(&self) -> i64 {
         match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => self.d_model,
@@ -439,18 +439,18 @@ impl ModelConfig {
         self.encoder == EncoderKind::Convolutional || self.decoder == DecoderKind::Convolutional
     }
 
-    /// Whether layers of convolutions have norms of their own, which are there whatever `norm_kind` says.
+    /// Whether layers of convolutions have their own norms, which exist for any `norm_kind`.
     pub fn has_bottlenecks(&self) -> bool {
         self.has_convolution() && self.convolutional.block == convolutional::Block::Bottleneck
     }
 
-    /// Whether either part reads positions: recurrent ones do not.
+    /// Whether either part reads positions; recurrent parts do not.
     pub fn reads_positions(&self) -> bool {
         self.has_self_attention() || self.has_convolution()
     }
 
-    /// Whether a linear map stands between the encoder's states and a decoder that reads them in the width of its own, as
-    /// all but recurrent ones do.
+    /// Whether a linear map stands between the encoder's states and the decoder: if their widths differ and the decoder
+    /// is not recurrent.
     pub fn maps_encoder_states(&self) -> bool {
         let reads_own_width = match self.decoder {
             DecoderKind::Convolutional | DecoderKind::SelfAttention => true,
@@ -459,7 +459,7 @@ impl ModelConfig {
         self.has_encoder() && reads_own_width && self.encoder_width() != self.d_model
     }
 
-    /// How many layers of the decoder attend to the source.
+    /// Returns the number of decoder layers that attend to the source.
     pub fn attending_layers(&self) -> usize {
         match self.decoder {
             _ if !self.has_encoder() => 0,
@@ -481,8 +481,8 @@ impl ModelConfig {
         self.embedding_rows.unwrap_or_else(|| vocabulary.next_multiple_of(multiple) as i64)
     }
 
-    /// Width between the maps of a feed-forward sub-layer, 0 without one: d_ff, or with a gate 2/3 of it to the nearest
-    /// integer. Three matrices of that width have as many numbers as two of d_ff (Shazeer 2020, §3).
+    /// Inner width of a feed-forward sub-layer, 0 without one: d_ff, or with a gate 2/3 of it to the nearest integer.
+    /// Three matrices of that width have as many parameters as two of d_ff (Shazeer 2020, §3).
     pub fn inner_width(&self) -> i64 {
         match (self.feed_forward, self.activation.is_gated()) {
             (false, _) => 0,

@@ -1,33 +1,33 @@
-//! What the spans of self-attention compute for one sequence, by its length alone.
+//! The computation of self-attention with each span for one sequence, by its length alone.
 
 use super::{CausalSpan, Span};
 
-/// Blocks of the window of a block of `big_bird`: itself and the two beside it.
+/// Number of blocks in the window of a block of `big_bird`: itself and its two neighbours.
 const WINDOW: i64 = 3;
 
-/// What self-attention computes for one head of a sequence.
+/// The computation of self-attention for one head and one sequence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct SpanWork {
-    /// Scores of queries with keys.
+    /// Number of scores of queries with keys.
     pub scores: f64,
-    /// Positions whose keys and values are copied for blocks that see them, or mixtures and what they are made of.
+    /// Positions whose keys and values are copied for blocks that see them; or mixtures, and the positions mixed in them.
     pub copied: f64,
-    /// Positions times mixtures of them.
+    /// Number of positions times the number of their mixtures.
     pub mixed: f64,
 }
 
-/// Positions that a local span of an encoder shows before a position and behind it. Of an even width the one more stands
-/// before.
+/// Numbers of positions that a local span of an encoder shows before a position and after it. With an even width there
+/// is one more before.
 pub fn local_sides(width: i64) -> [i64; 2] {
     [width / 2, width - 1 - width / 2]
 }
 
-/// Keys that a block of r queries of a local span of r sees together: 2r - 1.
+/// Number of keys that a block of r queries with a local span of r sees together: 2r - 1.
 pub fn local_window(width: i64) -> i64 {
     2 * width - 1
 }
 
-/// Blocks that a block of `big_bird` which is not global sees at most.
+/// Most blocks that a non-global block of `big_bird` sees.
 pub fn big_bird_slots(random: i64, global: i64) -> i64 {
     global + WINDOW + random
 }
@@ -57,7 +57,7 @@ fn full(length: f64) -> SpanWork {
     SpanWork { scores: length * length, copied: 0.0, mixed: 0.0 }
 }
 
-/// Each query has a score for the keys of its whole block, and the keys of neighbouring blocks overlap.
+/// Each query has a score for the keys that its whole block sees, and the keys of neighbouring blocks overlap.
 fn local(width: i64, length: f64) -> SpanWork {
     let (window, blocks) = (local_window(width) as f64, (length / width as f64).ceil());
     if length <= window {
@@ -66,7 +66,7 @@ fn local(width: i64, length: f64) -> SpanWork {
     SpanWork { scores: blocks * width as f64 * window, copied: blocks * window, mixed: 0.0 }
 }
 
-/// Global queries with all keys, and the other blocks with copies of the blocks that they see.
+/// Global queries meet all keys, and the other blocks meet copies of the blocks that they see.
 fn big_bird(block: i64, random: i64, global: i64, length: f64) -> SpanWork {
     let (blocks, slots) = ((length / block as f64).ceil(), big_bird_slots(random, global) as f64);
     let (block, global) = (block as f64, global as f64);

@@ -1,11 +1,11 @@
-//! The settings of a model as a program reads them that knows no defaults.
+//! The settings of a model for a program that knows no defaults.
 
 use super::ModelConfig;
 use serde_json::{Value, json};
 
 impl ModelConfig {
-    /// The section as another program reads it, which knows no defaults: with the widths of heads, and with the keys and
-    /// sections that files leave out. Keys without a default are null, or absent in sections inside of it.
+    /// The section for another program that knows no defaults: with the widths of heads, and with the keys and sections
+    /// that files leave out. Keys without a default are null, or absent in sections inside the section.
     pub fn stated_in_full(&self) -> Value {
         let stated = self.with_head_widths_stated();
         let mut section = json!(stated);
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
     use schemars::schema_for;
 
-    /// A key that is added and left out of files would otherwise have the default of who reads.
+    /// If a new key were left out, a reader would apply its own default.
     #[test]
     fn every_key_of_the_model_is_stated() {
         let schema = schema_for!(ModelConfig);

@@ -1,6 +1,6 @@
-//! The numbers of tokens of both sides, for which a model is built.
+//! The vocabulary sizes of both sides, for which a model is built.
 
-/// Numbers of tokens of the two sides.
+/// Numbers of tokens in the vocabularies of the two sides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VocabularySizes {
     pub source: usize,

@@ -1,4 +1,4 @@
-//! `attention.json` of a run directory: what chosen heads of the scored model look at, on a few sentences.
+//! `attention.json` of a run directory: the attention weights of chosen heads of the scored model, on a few sentences.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -11,7 +11,7 @@ pub const ATTENTION_FILE: &str = "attention.json";
 /// The format that this program writes and reads.
 const VERSION: u32 = 1;
 
-/// Attention on some sentences.
+/// The attention weights on some sentences.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attention {
@@ -19,18 +19,18 @@ pub struct Attention {
     pub sentences: Vec<Sentence>,
 }
 
-/// One sentence and its translation, as tokens that people can read.
+/// A sentence and its translation, as readable tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sentence {
-    /// With the end of sentence.
+    /// The tokens of the source, with the end of sentence.
     pub source: Vec<String>,
-    /// What the decoder reads: the beginning of sentence, then the translation.
+    /// The input of the decoder: the beginning of sentence, then the translation.
     pub target: Vec<String>,
     pub maps: Vec<AttentionMap>,
 }
 
-/// One head.
+/// The attention weights of one head.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttentionMap {
@@ -39,20 +39,19 @@ pub struct AttentionMap {
     pub layer: usize,
     /// The number of the head, counted from 1.
     pub head: usize,
-    /// A row for each token that looks (queries), a column for each that is looked at (keys); rows add up to 1, but
-    /// for rounding to four digits.
+    /// A row for each query token, a column for each key token; rows add up to 1, except for rounding to four digits.
     pub weights: Vec<Vec<f32>>,
 }
 
-/// Who looks at whom.
+/// The kind of attention: the texts that queries and keys come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttentionKind {
-    /// Source at source.
+    /// Queries and keys from the source.
     Encoder,
-    /// Target at target.
+    /// Queries and keys from the target.
     Decoder,
-    /// Target at source.
+    /// Queries from the target, keys from the source.
     Cross,
 }
 
@@ -67,10 +66,10 @@ impl Attention {
         files::write_atomically(&run_dir.join(ATTENTION_FILE), text.as_bytes())
     }
 
-    /// The attention of a run directory; none if the run kept none.
+    /// Reads the attention of a run directory; `None` if the run kept none.
     ///
     /// # Errors
-    /// If the file is there but is none of this version, or its matrices do not fit its sentences.
+    /// If the file exists but is not of this version, or its matrices do not fit its sentences.
     pub fn load(run_dir: &Path) -> Result<Option<Attention>> {
         let path = run_dir.join(ATTENTION_FILE);
         let Some(bytes) = files::read_if_exists(&path)? else { return Ok(None) };
@@ -100,7 +99,7 @@ impl Attention {
     }
 }
 
-/// The heads of a layer that were kept, which look at the same tokens.
+/// The kept heads of a layer, which have the same queries and keys.
 #[derive(Debug, Clone)]
 pub struct Layer<'a> {
     pub kind: AttentionKind,
@@ -124,7 +123,7 @@ impl Sentence {
 }
 
 impl AttentionKind {
-    /// Returns the paper's name for it (§3.2.3).
+    /// Returns the paper's name for this kind of attention (§3.2.3).
     pub fn name(self) -> &'static str {
         match self {
             AttentionKind::Encoder => "encoder",
@@ -133,7 +132,7 @@ impl AttentionKind {
         }
     }
 
-    /// Returns the labels of a matrix's rows and columns. Without a source, as of a language model, there is one text.
+    /// Returns the labels of a matrix's rows and columns. Without a source, as for a language model, there is one text.
     pub fn axes(self, sentence: &Sentence) -> (&'static str, &'static str) {
         match self {
             AttentionKind::Encoder => ("query (source)", "key (source)"),

@@ -5,12 +5,12 @@ use super::table::{ResultTable, Row};
 use std::collections::BTreeMap;
 
 impl ResultTable {
-    /// Marks the best mean of every metric among the rows that compare: those of one text that are scored alike. Where
+    /// Marks the best mean of every metric among comparable rows: rows of the same text that are scored alike. If
     /// several rows compare and all have the same mean, none is the best.
     pub(super) fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
             let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
-            // Rows that compare.
+            // Rows of the same kind compare.
             let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
             let kinds: Vec<_> = self.rows.iter().map(kind).collect();
             let mean = |row: &Row| Some(row.cells[column].summary.as_ref()?.mean);
@@ -21,7 +21,7 @@ impl ResultTable {
     }
 }
 
-/// Tells which of the means is the best of its kind. Where several of a kind have all the same mean, none is.
+/// Tells which of the means is the best of its kind. If a kind has several means and all are equal, none is.
 pub(super) fn best_of_each<K: Ord>(kinds: &[K], means: &[Option<f64>], better: Better) -> Vec<bool> {
     let mut of_kind: BTreeMap<&K, Vec<f64>> = BTreeMap::new();
     for (kind, mean) in kinds.iter().zip(means) {
@@ -42,7 +42,7 @@ mod tests {
     use super::super::trial_result::TrialResult;
     use super::*;
 
-    /// A column whose values are all equal has no best one; a difference in one row makes the others the best.
+    /// A column whose values are all equal has no best one; if one row is worse, the others are the best.
     #[test]
     fn equal_values_are_not_the_best_of_their_column() {
         let (mut layout, _) = example();

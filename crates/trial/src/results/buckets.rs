@@ -4,30 +4,30 @@ use crate::score::{Bleu, BleuConfig, Counts, Metric, SentenceStatistics};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Buckets of sentences by length, at most.
+/// Most buckets of sentences by length.
 const BUCKETS: usize = 5;
 
-/// Sentences of similar length.
+/// Sentences of similar length, and their scores.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bucket {
-    /// Shortest and longest, in words.
+    /// Words of the shortest and of the longest sentence.
     pub words: [usize; 2],
     pub sentences: usize,
-    /// Of the bucket as a corpus; means over seeds.
+    /// BLEU of the bucket as a corpus, for both sides; means over seeds.
     pub bleu: [f64; 2],
-    /// Tokens of the translations over tokens of the references.
+    /// Tokens of the translations over tokens of the references, for both sides.
     pub length_ratio: [f64; 2],
 }
 
-/// The buckets of sentences of these lengths, as shortest and longest and the lines: at most [`BUCKETS`], of about
-/// as many sentences each, those of one length together.
+/// Groups sentences of these lengths: at most [`BUCKETS`] groups with about as many sentences each, as shortest and
+/// longest length and line numbers. Sentences of the same length stay together.
 pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {
     let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     lengths.iter().enumerate().for_each(|(line, length)| by_length.entry(*length).or_default().push(line));
     let mut groups: BTreeMap<usize, ([usize; 2], Vec<usize>)> = BTreeMap::new();
     let mut shorter = 0;
     for (length, lines) in by_length {
-        // The part of all sentences that the middle one of these falls into.
+        // The part of all sentences that contains the middle sentence of this length.
         let part = (2 * shorter + lines.len()) * BUCKETS / (2 * lengths.len());
         shorter += lines.len();
         let (words, group) = groups.entry(part).or_insert(([length, length], Vec::new()));
@@ -37,7 +37,7 @@ pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {
     groups.into_values().collect()
 }
 
-/// Scores the sentences of each bucket; `counts` has those of both sides, seed by seed.
+/// Scores the sentences of each bucket; `counts` holds the counts of both sides, seed by seed.
 pub(super) fn buckets(metric: &BleuConfig, lengths: &[usize], counts: &[Vec<Counts>; 2]) -> Vec<Bucket> {
     let bucket = |(words, lines): ([usize; 2], Vec<usize>)| {
         let over_seeds = |of: &dyn Fn(&[u64]) -> f64| {

@@ -1,9 +1,9 @@
-//! Two systems side by side: scores with intervals and tests, and where in the text they differ.
+//! Two systems side by side: scores with intervals and tests, and the sentences in which they differ.
 //!
-//! A system is one run or several that differ in the seed alone. Differences are the second system minus the
-//! first. What the tests mean: [`significance`](super::significance).
+//! A system is one run or several that differ in the seed alone. Differences are the second system minus the first.
+//! [`significance`](super::significance) explains the tests.
 //!
-//! Serialized, a [`SystemComparison`] is what `ablate compare --json` prints: its field names are a file format.
+//! `ablate compare --json` prints a serialized [`SystemComparison`]: its field names are a file format.
 
 use super::buckets::{Bucket, buckets};
 use super::comparison::{OverSeeds, OverSentences, SeedTest};
@@ -21,39 +21,39 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One of two systems.
 #[derive(Debug, Clone)]
 pub struct Side {
-    /// As it was named.
+    /// The name as the user gave it.
     pub name: String,
-    /// In ascending order.
+    /// The seeds in ascending order.
     pub seeds: Vec<u64>,
-    /// The training behind each seed. Runs of one training differ in decoding alone.
+    /// The training identity behind each seed. Runs of one training differ in decoding alone.
     pub trainings: Vec<Option<String>>,
     /// Settings by key.
     pub settings: BTreeMap<String, String>,
     /// Recorded scores by tag, one for each seed.
     pub metrics: BTreeMap<String, Vec<f64>>,
-    /// Trained numbers.
+    /// Number of parameters.
     pub parameters: u64,
     pub commits: Vec<String>,
     /// Translations by split, one list for each seed.
     pub translations: BTreeMap<String, Vec<Vec<String>>>,
 }
 
-/// The sentences that both translate.
+/// The sentences that both systems translate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Text {
     pub sources: Vec<String>,
     pub references: Vec<String>,
 }
 
-/// What to compare by, and how much to show.
+/// The choices of a comparison: split, ranking score, and number of sentences to show.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The split of sentences and buckets: `dev` or `test`.
     pub split: String,
-    /// Sentences to show for each side.
+    /// Number of sentences to show for each side.
     pub sentences: usize,
     pub rank: Rank,
-    /// Both sides are lower-cased before they are scored.
+    /// Whether both sides are lower-cased before they are scored.
     pub lowercase: bool,
 }
 
@@ -68,28 +68,28 @@ pub enum Rank {
 /// Two systems side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SystemComparison {
-    /// The first, and the second.
+    /// The first and the second system.
     pub systems: [Described; 2],
     /// Settings that differ.
     pub configuration: Vec<Changed>,
     pub scores: Vec<ScorePair>,
-    /// Recorded scores that one of the systems alone has, which are not compared.
+    /// Recorded scores that only one of the systems has, which are not compared.
     pub of_one_alone: Vec<String>,
-    /// How BLEU, and how chrF was computed.
+    /// The signatures of BLEU and of chrF.
     pub signatures: Vec<String>,
     /// The split of `sentences` and `buckets`.
     pub split: String,
-    /// By how much the systems differ: first where the first is better, then where the second is.
+    /// The sentences that differ most: first those where the first system is better, then those where the second is.
     pub sentences: Vec<SentencePair>,
-    /// How many sentences one of them translates better, of which `sentences` has some.
+    /// Number of sentences that one of the systems translates better; `sentences` holds some of them.
     pub differing_sentences: usize,
     pub ranked_by: Rank,
-    /// By source length, and by reference length, in words between blanks.
+    /// Buckets by source length, and by reference length, in words between blanks.
     pub by_source_length: Vec<Bucket>,
     pub by_reference_length: Vec<Bucket>,
 }
 
-/// What a system is.
+/// The description of a system.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Described {
     pub name: String,
@@ -105,41 +105,41 @@ pub struct Changed {
     pub values: [String; 2],
 }
 
-/// A score of both.
+/// A score of both systems.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScorePair {
     /// `dev/bleu`.
     pub tag: String,
     pub summaries: [Summary; 2],
-    /// Half the width of the 95 % interval of each mean over sentences; absent for scores that are not counted
-    /// by sentence.
+    /// Half the width of the 95 % interval of each mean over sentences; `None` for scores that are not counted by
+    /// sentence.
     pub half_widths: Option<[f64; 2]>,
-    /// Second minus first. Where the second decodes what the first trained, over the seeds of the second.
+    /// Second minus first. If the second decodes trainings of the first, over the seeds of the second.
     pub difference: f64,
-    /// Absent as `half_widths` is.
+    /// The test over sentences; `None` if `half_widths` is.
     pub sentences: Option<OverSentences>,
-    /// Absent where a side has one seed, or neither has spread.
+    /// The test over seeds; `None` if a side has one seed, or neither has spread.
     pub seeds: Option<OverSeeds>,
 }
 
-/// A sentence and how both translate it, with their lowest seeds. Scores are means over seeds.
+/// A sentence and both translations of it, from the lowest seeds. Scores are means over seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SentencePair {
-    /// Counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
     pub source: String,
     pub reference: String,
     pub translations: [String; 2],
     pub bleu: [f64; 2],
     pub chrf: [f64; 2],
-    /// Of the score that sentences are ranked by, second minus first.
+    /// Difference in the ranking score, second minus first.
     pub difference: f64,
 }
 
-/// Compares two systems that translate the same sentences. `texts` has them by split.
+/// Compares two systems that translate the same sentences. `texts` holds the sentences by split.
 ///
 /// # Errors
-/// A user error where translations and references do not pair up.
+/// A user error if translations and references do not pair up.
 pub fn compare(
     sides: &[Side; 2],
     texts: &BTreeMap<String, Text>,
@@ -202,7 +202,7 @@ pub fn compare(
     })
 }
 
-/// Recorded scores to show beside what is counted anew.
+/// Whether a recorded score is shown beside the scores that are computed here.
 fn shown(tag: &str) -> bool {
     tag.split_once('/')
         .is_some_and(|(set, name)| matches!(set, DEV | TEST) && !matches!(name, BLEU | CHRF | LOSS))
@@ -218,11 +218,11 @@ fn configuration(sides: &[Side; 2]) -> Vec<Changed> {
         .collect()
 }
 
-/// A score that only the record has.
+/// Compares a score that only the records have.
 fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
     let of = |side: &Side| Summary::of(side.metrics.get(tag)?);
     let summaries = [of(&sides[0])?, of(&sides[1])?];
-    // Where a record lacks the score, it is not known which value is whose.
+    // If a record lacks the score, the values cannot be assigned to seeds.
     let complete = sides.iter().zip(&summaries).all(|(side, found)| found.n == side.seeds.len());
     let pairs = same_trainings(sides).filter(|_| complete);
     let pairs = pairs.and_then(|places| Some((chosen(&summaries[0], &places)?, &summaries[1])));
@@ -240,7 +240,7 @@ fn recorded(tag: &str, sides: &[Side; 2]) -> Option<ScorePair> {
     })
 }
 
-/// A score that is counted sentence by sentence.
+/// Compares a score that is counted sentence by sentence.
 fn score_pair(
     tag: &str,
     metric: &dyn Metric,
@@ -279,20 +279,20 @@ fn score_pair(
     })
 }
 
-/// Where the second side decodes what the first trained, so that the luck of training is the same: the places of those
-/// trainings among the seeds of the first.
+/// The places, among the seeds of the first side, of the trainings that the second side decodes: then both sides share
+/// the chance in training. `None` if the second side has trainings of its own.
 fn same_trainings(sides: &[Side; 2]) -> Option<Vec<usize>> {
     let trainings =
         |side: &Side| side.seeds.iter().copied().zip(side.trainings.iter().cloned()).collect::<Vec<_>>();
     significance::same_trainings(&trainings(&sides[0]), &trainings(&sides[1]))
 }
 
-/// The scores at these places.
+/// The summary of the scores at these places.
 fn chosen(scores: &Summary, places: &[usize]) -> Option<Summary> {
     Summary::of(&places.iter().map(|&place| scores.values[place]).collect::<Vec<f64>>())
 }
 
-/// The sentences that the systems differ in most, and in how many they differ.
+/// The sentences in which the systems differ most, and the number of all sentences in which they differ.
 fn sentences(
     sides: &[Side; 2],
     text: &Text,
@@ -300,7 +300,7 @@ fn sentences(
     bleu_counts: &[Vec<Counts>; 2],
     chrf_counts: &[Vec<Counts>; 2],
 ) -> (Vec<SentencePair>, usize) {
-    // Of single sentences, the orders that they are long enough for.
+    // BLEU of a single sentence uses the n-gram orders for which the sentence is long enough.
     let bleu = BleuConfig { effective_order: true, ..BleuConfig::default() };
     let (bleu, chrf) = (by_sentence(&bleu, bleu_counts), by_sentence(&ChrfConfig::default(), chrf_counts));
     let first = |side: &Side, line: usize| {
@@ -331,7 +331,7 @@ fn sentences(
     (worse.chain(better).cloned().collect(), pairs.iter().filter(|pair| pair.difference != 0.0).count())
 }
 
-/// Scores of both sides by sentence, means over seeds.
+/// Scores of both sides by sentence; means over seeds.
 fn by_sentence(metric: &dyn Metric, counts: &[Vec<Counts>; 2]) -> [Vec<f64>; 2] {
     [&counts[0], &counts[1]].map(|seeds| {
         let scores: Vec<Vec<f64>> =
@@ -358,7 +358,7 @@ mod tests {
         let p = |sides: &[Side; 2]| recorded(tag, sides).unwrap().seeds.unwrap().p;
         assert!(p(&sides) > 0.5, "Welch's test drowns 1.0 and 2.0 in the seeds' spread");
         sides[1].trainings = sides[0].trainings.clone();
-        // Of two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
+        // For two differences d and e: t = |d + e| / |d - e| with one degree of freedom, p = 2 atan(1 / t) / pi.
         assert!((p(&sides) - 2.0 * (1.0_f64 / 3.0).atan() / std::f64::consts::PI).abs() < 1e-9);
         // With a third seed, one side's second value may be that of the third seed.
         for side in &mut sides {
@@ -366,7 +366,7 @@ mod tests {
             side.trainings.push(Some("three".into()));
         }
         assert!(p(&sides) > 0.5);
-        // The first side has a seed more, which the second does not decode.
+        // The first side has one more seed, which the second does not decode.
         sides[0].metrics.insert(tag.to_string(), vec![1.0, 5.0, 90.0]);
         sides[1].seeds.pop();
         sides[1].trainings.pop();
@@ -446,7 +446,7 @@ mod tests {
         let bleu = &found.scores[0];
         assert_eq!(bleu.summaries[0].n, 2);
         assert!((bleu.summaries[1].mean - 100.0).abs() < 1e-9 && bleu.summaries[0].mean < 100.0);
-        // Nothing of the first sentence in one seed of two.
+        // In one of two seeds the first sentence has no match at all.
         assert!((found.sentences[0].bleu[0] - 50.0).abs() < 1e-9, "{:?}", found.sentences);
         assert_eq!(found.scores[2].summaries[0].values, [2.0, 3.0]);
     }

@@ -1,51 +1,51 @@
-//! What comparing two rows gives; [`significance`](super::significance) says how it is found.
+//! The result of comparing two rows; [`significance`](super::significance) describes the tests.
 
 use serde::Serialize;
 
 /// Differences with a corrected p-value up to this are called significant.
 pub const LEVEL: f64 = 0.05;
 
-/// How rows were compared.
+/// The methods of comparing rows, and the rows that were not compared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Significance {
-    /// Trials of approximate randomisation; absent if nothing was compared.
+    /// Number of trials of approximate randomisation; `None` if nothing was compared.
     pub randomization_trials: Option<u32>,
-    /// Resamples of the intervals; absent if nothing was compared.
+    /// Number of bootstrap resamples of the intervals; `None` if nothing was compared.
     pub bootstrap_resamples: Option<u32>,
     pub resampling_seed: Option<u64>,
-    /// The rows that decode what the base row trained, and have the paired test over seeds.
+    /// The rows that decode trainings of the base row and have the paired test over seeds.
     pub paired: Vec<String>,
-    /// Where there is no test over seeds because their scores do not differ, as row and column.
+    /// Cells, as row and column, without a test over seeds because the seeds' scores do not differ.
     pub no_spread: Vec<String>,
-    /// Where there is none because the differences by seed are all equal, as row and column.
+    /// Cells, as row and column, without a test over seeds because the differences by seed are all equal.
     pub equal_differences: Vec<String>,
-    /// Why some or all rows were not compared.
+    /// The reasons why some or all rows were not compared.
     pub missing: Vec<String>,
 }
 
-/// One row against another in one score: this minus the other.
+/// The comparison of a row with another one in one score: this row minus the other.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Comparison {
     /// The row compared with.
     pub base: String,
-    /// Of the mean scores over all seeds; with the paired test, over those of the row.
+    /// Difference of the mean scores over all seeds; with the paired test, over the seeds of the row.
     pub difference: f64,
     pub sentences: OverSentences,
-    /// Absent where there is no test over seeds.
+    /// The test over seeds, if there is one.
     pub seeds: Option<OverSeeds>,
-    /// Why there is none.
+    /// The reason why there is no test over seeds.
     pub seeds_untested: Option<Untested>,
-    /// The larger of the p-values there are.
+    /// The larger of the available p-values.
     pub p: f64,
     /// `p` after Holm's correction over the rows of the column.
     pub p_corrected: f64,
 }
 
-/// Would the same models differ on other sentences?
+/// The test whether the same models would differ on other sentences.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverSentences {
-    /// Pairs of a seed of each side. Where one side has more seeds than the other, seeds take part in several, those of a
-    /// side equally often.
+    /// Number of pairs of a seed of each side. If the sides have different numbers of seeds, seeds take part in several
+    /// pairs, all seeds of a side equally often.
     pub pairs: usize,
     pub p: f64,
     /// Half the width of the 95 % interval of the difference, by paired bootstrap.
@@ -53,22 +53,22 @@ pub struct OverSentences {
 }
 
 impl Comparison {
-    /// Neither sentences nor seeds explain the difference. Never so where seeds were not tested.
+    /// Whether neither sentences nor seeds explain the difference. False if seeds were not tested.
     pub fn significant(&self) -> bool {
         self.seeds.is_some() && self.p_corrected <= LEVEL
     }
 
-    /// Sentences do not explain the difference; there is one seed.
+    /// Whether sentences do not explain the difference, and there is only one seed.
     pub fn significant_over_sentences_alone(&self) -> bool {
         self.seeds_untested == Some(Untested::OneSeed) && self.p_corrected <= LEVEL
     }
 }
 
-/// Would models of other seeds differ on the same sentences?
+/// The test whether models of other seeds would differ on the same sentences.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OverSeeds {
     pub test: SeedTest,
-    /// Two-sided.
+    /// The two-sided p-value.
     pub p: f64,
     /// Half the width of the 95 % interval of the difference.
     pub half_width: f64,
@@ -81,24 +81,24 @@ pub struct OverSeeds {
 pub enum SeedTest {
     /// Welch's t-test of two means.
     Welch,
-    /// The t-test of the differences by seed, of rows that decode the same trainings.
+    /// The t-test of the differences by seed, for rows that decode the same trainings.
     Paired,
 }
 
-/// Why there is no test over seeds.
+/// The reason why there is no test over seeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Untested {
     /// A side has one seed.
     OneSeed,
-    /// There are several, and no spread to measure a difference by.
+    /// There are several seeds, but no spread by which to judge a difference.
     NoSpread,
-    /// The differences by seed, of the paired test, are all equal.
+    /// The differences by seed in the paired test are all equal.
     EqualDifferences,
 }
 
 impl Untested {
-    /// In words.
+    /// The reason in words.
     pub fn text(self) -> &'static str {
         match self {
             Untested::OneSeed => "one seed: the luck of training is unknown",

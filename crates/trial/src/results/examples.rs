@@ -43,7 +43,7 @@ pub fn record() -> Record {
     }
 }
 
-/// The table with a metric more.
+/// The table of metrics with one more metric.
 pub fn with_comet() -> Vec<Metric> {
     let bleu = find(&METRICS, DEV_BLEU).unwrap().0;
     let comet = Metric { name: "comet", title: "COMET", digits: 1, tested: false, ..*bleu };
@@ -99,7 +99,7 @@ pub fn table3(rows: Vec<RowLayout>) -> Layout {
     }
 }
 
-/// A grid of three dropouts and two encodings of positions, with two seeds each. A dropout of 0.1 and rotary positions are
+/// A grid of three dropouts and two encodings of positions, with two seeds each. Dropout 0.1 with rotary positions is
 /// the best.
 pub fn grid() -> (Layout, Vec<TrialResult>) {
     let setting = |key: &str, name: &str, numeric| VariedSetting {
@@ -142,7 +142,7 @@ pub fn grid() -> (Layout, Vec<TrialResult>) {
     (layout, results)
 }
 
-/// A sweep of three rows: one complete, one with a failure and a trial to come, one not begun.
+/// A sweep of three rows: one complete, one with a failure and a pending trial, one not begun.
 pub fn example() -> (Layout, Vec<TrialResult>) {
     let mut rows = vec![
         row("base", None, &[]),

@@ -4,10 +4,10 @@ use crate::model::ModelConfig;
 use crate::train::TrainingConfig;
 use serde::Serialize;
 
-/// The settings of a row, resolved.
+/// The resolved settings of a row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Hyperparameters {
-    /// N. It is absent where no part of the model reads it, as the other sizes of this kind are.
+    /// N. `None` if no part of the model reads it, as for the other sizes of this kind.
     pub layers: Option<usize>,
     pub d_model: i64,
     pub d_ff: Option<i64>,
@@ -19,11 +19,11 @@ pub struct Hyperparameters {
     pub dropout: f64,
     /// ε_ls.
     pub label_smoothing: f64,
-    /// Updates asked for.
+    /// The number of updates in the configuration.
     pub steps: u64,
 }
 
-/// A column of Table 3: its heading, the same for LaTeX, the setting's key.
+/// A column of Table 3: its heading, the heading in LaTeX, and the setting's key.
 pub struct Heading {
     pub text: &'static str,
     pub latex: &'static str,
@@ -59,7 +59,7 @@ impl Hyperparameters {
         }
     }
 
-    /// Returns the values in the order of [`HEADINGS`], as programs read them; empty for sizes that no part of the model reads.
+    /// Returns the values in the order of [`HEADINGS`], for programs; empty for sizes that no part of the model reads.
     pub fn numbers(&self) -> [String; 9] {
         let size = |size: Option<i64>| size.map_or_else(String::new, |size| size.to_string());
         [
@@ -88,8 +88,8 @@ impl Hyperparameters {
         [layers, d_model, d_ff, heads, d_k, d_v, dropout, label_smoothing, steps]
     }
 
-    /// Returns the texts that differ from those of `base`, with the others blank, as the paper prints them; without a base
-    /// all of them.
+    /// Returns the texts that differ from those of `base`, with the others blank, as the paper prints them; without a
+    /// base, all texts.
     pub fn texts_beside(&self, base: Option<&Hyperparameters>) -> [String; 9] {
         let mut texts = self.texts();
         if let Some(base) = base {

@@ -1,27 +1,27 @@
-//! Which setting matters most for being among the best rows: PED-ANOVA, the evaluator that Optuna uses unless it is told
-//! otherwise. For each setting the distribution of its values among the best rows is compared with that among all rows;
-//! their Pearson divergence is the setting's share of the variance of "is among the best".
+//! The importance of settings for being among the best rows: PED-ANOVA, Optuna's default evaluator. For each setting
+//! the distribution of its values among the best rows is compared with the distribution among all rows; their Pearson
+//! divergence is the setting's share of the variance of "is among the best".
 //!
 //! # Source
 //! Watanabe, Bansal and Hutter 2023, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary
-//! Subspaces" (IJCAI), eq. 12–15; with settings that not all rows have, Algorithm 1 of "Conditional PED-ANOVA" (2026,
+//! Subspaces" (IJCAI), eq. 12–15; for settings that not all rows have, Algorithm 1 of "Conditional PED-ANOVA" (2026,
 //! arXiv 2601.20800). Kernels, grids and bandwidths are those of Optuna 5.0.0, `optuna/importance/_ped_anova`, with
-//! which `scripts/make_importance_fixtures.py` made the values that the test holds it to.
+//! which `scripts/make_importance_fixtures.py` computed the values that the test expects.
 
 use statrs::function::erf::erfc;
 
-/// Least number of rows: with fewer, the best ones say little about the others.
+/// Least number of rows: with fewer, the best rows say little about the others.
 pub const LEAST_ROWS: usize = 10;
-/// Least number of rows among the best: Optuna's documentation asks for it, so that the answer is stable.
+/// Least number of best rows: Optuna's documentation asks for it, so that the importances are stable.
 const LEAST_BEST: usize = 5;
-/// One row in this many is among the best, where that is more than [`LEAST_BEST`].
+/// Number of rows per best row, if that gives more best rows than [`LEAST_BEST`].
 const BEST_SHARE: usize = 10;
 
-/// Cells that a range of numbers is divided into.
+/// Number of cells into which a range of numbers is divided.
 const CELLS: usize = 50;
 /// The least bandwidth, in cells: 90 % of a kernel lies within its own cell.
 const LEAST_BANDWIDTH: f64 = 0.5 / 1.64;
-/// A number that is added to densities, so that none is 0.
+/// A number added to densities, so that none is 0.
 const FLOOR: f64 = 1e-12;
 /// Least number of rows that must have a setting.
 const LEAST_HAVING: usize = 2;
@@ -30,7 +30,7 @@ const LEAST_HAVING: usize = 2;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameter {
     pub domain: Domain,
-    /// None where a row does not have the setting; else a number of the range, or the index of the choice.
+    /// One value per row: a number of the range, or the index of the choice; `None` if the row does not have the setting.
     pub values: Vec<Option<f64>>,
 }
 
@@ -39,22 +39,22 @@ pub struct Parameter {
 pub enum Domain {
     /// This many choices, without an order.
     Choices(usize),
-    /// Any number from `least` to `most`; by its logarithm, if that is how it was drawn.
+    /// Any number from `least` to `most`, on a logarithmic scale if values were drawn on one.
     Range { least: f64, most: f64, logarithmic: bool },
 }
 
-/// Returns how many of `rows` count as the best.
+/// Returns the number of best rows among `rows`.
 pub fn best_of(rows: usize) -> usize {
     rows.div_ceil(BEST_SHARE).max(LEAST_BEST)
 }
 
-/// The share of each parameter; shares add up to 1. None where no parameter tells the best from the others.
+/// The share of each parameter; shares add up to 1. `None` if no parameter distinguishes the best rows from the others.
 ///
-/// `scores` has one for each row, where more is better, and `best` says how many are the best; rows that equal the worst
-/// of these count among them.
+/// `scores` has one value per row, higher is better. `best` is the number of best rows; rows with the same score as the
+/// worst of these count among them.
 ///
 /// # Panics
-/// If a parameter has more or fewer values than there are scores, or a score is not a number.
+/// If a parameter has more or fewer values than there are scores, or a score is NaN.
 pub fn importances(parameters: &[Parameter], scores: &[f64], best: usize) -> Option<Vec<f64>> {
     assert!(parameters.iter().all(|parameter| parameter.values.len() == scores.len()), "one value a row");
     let mut ordered = scores.to_vec();
@@ -66,7 +66,7 @@ pub fn importances(parameters: &[Parameter], scores: &[f64], best: usize) -> Opt
     (sum > 0.0).then(|| found.into_iter().map(|value| value / sum).collect())
 }
 
-/// The divergence of a parameter's values among the best from those among all, weighted by how many of both have it.
+/// The divergence of a parameter's values among the best rows from those among all, weighted by the share of rows with it.
 fn divergence(parameter: &Parameter, is_best: &[bool]) -> f64 {
     let Parameter { domain, values } = parameter;
     let having: Vec<(f64, bool)> =
@@ -121,7 +121,7 @@ fn density(domain: Domain, values: &[f64]) -> Vec<f64> {
     (0..cells).map(of_cell).collect()
 }
 
-/// How many of the values lie in each cell. One halfway between two centres belongs to the lower cell.
+/// Counts the values in each cell. A value halfway between two centres belongs to the lower cell.
 fn counts(domain: Domain, values: &[f64]) -> Vec<usize> {
     let cell: Box<dyn Fn(f64) -> usize> = match domain {
         Domain::Choices(count) => Box::new(move |value| (value as usize).min(count - 1)),
@@ -139,7 +139,7 @@ fn counts(domain: Domain, values: &[f64]) -> Vec<usize> {
     counts
 }
 
-/// Scott's rule, by the smaller of the standard deviation and the range between quartiles.
+/// The bandwidth by Scott's rule, from the smaller of the standard deviation and the interquartile range.
 ///
 /// # Source
 /// Scott 1992, "Multivariate Density Estimation".
@@ -148,7 +148,7 @@ fn bandwidth(seen: &[(usize, f64)]) -> f64 {
     let mean = seen.iter().map(|(cell, count)| *cell as f64 * count).sum::<f64>() / total;
     let squares: f64 = seen.iter().map(|(cell, count)| count * (*cell as f64 - mean).powi(2)).sum();
     let deviation = (squares / (total - 1.0).max(1.0)).sqrt();
-    // The first cell up to which at least, and above which more than, a share of the values lies.
+    // The first cell at which the number of values reaches a share of all.
     let place = |reached: &dyn Fn(f64) -> bool| {
         let mut sum = 0.0;
         let found = seen.iter().position(|(_, count)| {
@@ -168,7 +168,7 @@ fn truncated(mean: f64, deviation: f64, cell: usize, cells: usize) -> f64 {
     mass(cell as f64 - 0.5, cell as f64 + 0.5) / mass(-0.5, cells as f64 - 0.5)
 }
 
-/// Mass of the standard normal distribution between `from` and `to`; above 0 by the upper tails, which do not cancel.
+/// Mass of the standard normal distribution between `from` and `to`; above 0 from the upper tails, to avoid cancellation.
 fn normal_mass(from: f64, to: f64) -> f64 {
     let below = |value: f64| erfc(-value * std::f64::consts::FRAC_1_SQRT_2) / 2.0;
     if from > 0.0 { below(-from) - below(-to) } else { below(to) - below(from) }

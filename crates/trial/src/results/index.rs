@@ -1,4 +1,4 @@
-//! Where the finished runs below a results directory are, by what they are: no trial is trained twice.
+//! An index of the finished runs below a results directory by their identities, so that no trial is trained twice.
 
 use super::record::{RECORD_FILE, Record};
 use crate::files;
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Directories between the results directory and a run, at most: `.superseded/<sweep>/<row>/seed-1`.
+/// Most directories between the results directory and a run: `.superseded/<sweep>/<row>/seed-1`.
 const DEPTH: usize = 4;
 
 /// The finished runs of a results directory, superseded ones included.
@@ -16,7 +16,7 @@ pub struct Index {
     runs: BTreeMap<PathBuf, Seen>,
 }
 
-/// A record as it was when it was last read.
+/// The identities in a record when it was last read.
 #[derive(Debug)]
 struct Seen {
     stamp: Stamp,
@@ -24,29 +24,29 @@ struct Seen {
     training: Option<String>,
 }
 
-/// Tells one writing of a file from another: records are put into place whole.
+/// Modification time and size, which tell versions of a file apart: records are replaced as a whole.
 type Stamp = (Option<SystemTime>, u64);
 
 impl Index {
-    /// Looks at every run. A record that does not verify is passed over: its own trial reports it.
+    /// Reads every run. A record that does not verify is skipped: its own trial reports it.
     pub fn scan(results: &Path) -> Index {
         let mut index = Index::default();
         index.refresh(results);
         index
     }
 
-    /// Looks again, and reads only the records that are new or have changed.
+    /// Scans again, and reads only the records that are new or have changed.
     pub fn refresh(&mut self, results: &Path) {
         let mut known = std::mem::take(&mut self.runs);
         self.enter(results, DEPTH, &mut known);
     }
 
-    /// A finished run of this very trial; of several the first by path.
+    /// A finished run of the same trial; the first by path if there are several.
     pub fn same(&self, identity: &str) -> Option<&Path> {
         self.find(|run| run.identity == identity)
     }
 
-    /// A finished run with the same training, which may decode otherwise; of several the first by path.
+    /// A finished run with the same training, perhaps with other decoding; the first by path if there are several.
     pub fn same_training(&self, training_identity: &str) -> Option<&Path> {
         self.find(|run| run.training.as_deref() == Some(training_identity))
     }
@@ -63,7 +63,7 @@ impl Index {
             }
         } else if depth > 0 {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-            // A run that is being copied is not whole.
+            // A run that is being copied is not complete.
             let complete = |name: &str| files::name_of_temporary(name).is_none();
             let named = entries.filter(|entry| entry.file_name().to_str().is_none_or(complete));
             let below = named.map(|entry| entry.path()).filter(|path| path.is_dir());

@@ -1,10 +1,10 @@
-//! Judges by the rule of [`verdict`](super::verdict) whether what the paper says of its groups of rows holds here.
+//! Judges, by the rule of [`verdict`](super::verdict), whether the paper's claims about its groups of rows hold here.
 
 use super::comparison::{Comparison, Untested};
 use super::table::{ResultTable, Row};
 use super::verdict::{Answer, COLUMN, Claim, FLOOR, MARGIN, RowVerdict, Verdict};
 
-/// Judges the groups that have published values; after [`compare_rows`](super::significance::compare_rows).
+/// Judges the groups that have published values; to be called after [`compare_rows`](super::significance::compare_rows).
 pub fn judge(table: &mut ResultTable) {
     let Some(column) = table.columns.iter().position(|column| column.name == COLUMN) else { return };
     let paper = |row: &Row| row.cells[column].published_value();
@@ -25,7 +25,7 @@ pub fn judge(table: &mut ResultTable) {
     table.verdicts = groups;
 }
 
-/// The answer of a group from its rows'.
+/// Derives the answer of a group from the answers of its rows.
 fn decide(group: &mut Verdict) {
     if group.rows.iter().any(|row| row.claim != Claim::Same) {
         group.rows.retain(|row| row.claim != Claim::Same);
@@ -48,7 +48,7 @@ fn too_low(row: &Row, column: usize) -> Option<String> {
     (mean < FLOOR).then(|| format!("{} has {mean:.2}", row.layout.label))
 }
 
-/// Judges a row by what was found, unless a score is too low.
+/// Judges a row by its comparison, unless a score is too low.
 fn judge_row(
     row: &Row,
     paper_difference: f64,
@@ -101,7 +101,7 @@ mod tests {
         OverSeeds { test: SeedTest::Welch, p, half_width, degrees_of_freedom: 4.0 }
     }
 
-    /// A difference with its corrected p-value and its half-widths, the same over sentences and seeds.
+    /// A comparison with a difference, its corrected p-value and its half-widths, the same over sentences and seeds.
     fn found(difference: f64, p: f64, half_width: f64) -> Comparison {
         Comparison {
             base: "base".into(),
@@ -114,12 +114,12 @@ mod tests {
         }
     }
 
-    /// A table of these rows of the paper, each with what was found.
+    /// The verdicts on a table of these rows of the paper, each with its comparison.
     fn judged(rows: &[(&str, &str, Option<Comparison>)]) -> Vec<Verdict> {
         judged_with(rows, |_| 25.0)
     }
 
-    /// The same, each row with a score.
+    /// [`judged`], each row with a score.
     fn judged_with(rows: &[(&str, &str, Option<Comparison>)], bleu: impl Fn(&str) -> f64) -> Vec<Verdict> {
         let mut layouts = vec![row("base", None, &[])];
         layouts.extend(rows.iter().map(|(group, label, _)| row(label, Some(group), &[])));
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(answers(&rows), [("A".to_string(), Answer::Yes, 1)]);
         let rows = [("A", "A-h1", Some(found(2.0, 0.01, 0.4)))];
         assert_eq!(answers(&rows), [("A".to_string(), Answer::No, 1)]);
-        // Half of (C): one row is not enough, one contradiction is.
+        // Half of (C): one confirmed row is not enough, one contradiction is.
         let rows = [("C", "C-N2", lower(0.01)), ("C", "C-d256", lower(0.06))];
         assert_eq!(answers(&rows), [("C".to_string(), Answer::NotDistinguishable, 2)]);
         let rows = [("C", "C-N2", lower(0.06)), ("C", "C-d256", Some(found(0.7, 0.05, 0.4)))];
@@ -196,7 +196,7 @@ mod tests {
             let row = &verdict.rows[0];
             assert_eq!((verdict.answer, row.answer, row.why.as_deref()), (answer, answer, why));
         }
-        // Of a group, one row that cannot be judged leaves the claim open; one that contradicts it decides.
+        // In a group, one row that cannot be judged leaves the claim open; one that contradicts it decides.
         let of_group = |second: Comparison| {
             let rows = [("C", "C-N2", Some(found(-9.0, 0.001, 0.1))), ("C", "C-d256", Some(second))];
             judged_with(&rows, |label| if label == "C-N2" { 1.0 } else { 25.0 }).remove(0).answer
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(learned(-0.1, 0.3), Answer::Yes);
         assert_eq!(learned(-0.3, 0.3), Answer::NotDistinguishable);
         assert_eq!(learned(-0.9, 0.3), Answer::No);
-        // Within by one interval alone.
+        // Within the margin by one interval alone.
         let mut one = found(0.1, 0.5, 0.2);
         one.seeds = Some(over_seeds(0.5, 2.0));
         assert_eq!(answers(&[("E", "E-learned", Some(one))])[0].1, Answer::NotDistinguishable);

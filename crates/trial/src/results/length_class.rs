@@ -1,28 +1,28 @@
 //! Classes of source lengths (`decoding.length_buckets`), and the tags of their scores.
 
-/// What stands between a tag and the class of source lengths that a score is of: `test/bleu@11-20`.
+/// The sign between a tag and the class of source lengths: `test/bleu@11-20`.
 const CLASS: char = '@';
 
-/// The tag without a class of source lengths: that of the score of the whole set.
+/// The tag without a class of source lengths: the tag of the whole set's score.
 pub(super) fn whole_set(tag: &str) -> &str {
     tag.split(CLASS).next().unwrap_or(tag)
 }
 
-/// Whether a tag is that of a class of source lengths.
+/// Whether a tag belongs to a class of source lengths.
 pub fn is_of_class(tag: &str) -> bool {
     tag.contains(CLASS)
 }
 
-/// A class of sentences by the tokens of their sources, both ends counted.
+/// A class of sentences by the number of tokens of their sources, from shortest to longest inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LengthClass {
     pub shortest: usize,
-    /// Absent: any number.
+    /// `None` if there is no upper bound.
     pub longest: Option<usize>,
 }
 
 impl LengthClass {
-    /// The classes that `decoding.length_buckets` stands for; none of no bounds.
+    /// The classes that `decoding.length_buckets` defines; empty without bounds.
     pub fn all(bounds: &[usize]) -> Vec<LengthClass> {
         let Some(last) = bounds.last() else { return Vec::new() };
         let first = [1].into_iter().chain(bounds.iter().map(|bound| bound + 1));
@@ -31,12 +31,12 @@ impl LengthClass {
         closed.chain([LengthClass { shortest: last + 1, longest: None }]).collect()
     }
 
-    /// Whether a source of so many tokens belongs to the class; an empty line belongs to the shortest.
+    /// Whether a source with this number of tokens belongs to the class; an empty line belongs to the shortest class.
     pub fn has(&self, tokens: usize) -> bool {
         tokens.max(1) >= self.shortest && self.longest.is_none_or(|longest| tokens <= longest)
     }
 
-    /// The tag of the class's score, where `tag` is that of the whole set.
+    /// The tag of the class's score; `tag` is that of the whole set.
     pub fn tag(&self, tag: &str) -> String {
         format!("{tag}{CLASS}{self}")
     }

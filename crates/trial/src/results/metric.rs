@@ -1,5 +1,5 @@
-//! The metrics that runs measure, in one table: how each is called, read and shown. Tables, reports and TensorBoard
-//! iterate over it. docs/architecture.md ("Tables") says what a new metric takes.
+//! The metrics that runs measure, in one table: name, title and display of each. Tables, reports and TensorBoard
+//! iterate over it. docs/architecture.md ("Tables") lists the steps for a new metric.
 //!
 //! A *tag* is a set and a metric's name: `dev/bleu`. Tags are the keys of records and of `metrics.csv`, the columns of
 //! tables and the names of TensorBoard's curves.
@@ -9,11 +9,11 @@ pub use super::length_class::{LengthClass, is_of_class};
 use crate::train::TaskKind;
 use crate::tree_repair::DEFECTS;
 
-/// What is measured on.
+/// The sets on which metrics are measured.
 pub const TRAIN: &str = "train";
 pub const DEV: &str = "dev";
 pub const TEST: &str = "test";
-/// The best of what training measured on dev.
+/// The best value that training measured on dev.
 pub const BEST: &str = "best";
 
 /// The sets in the order of columns.
@@ -26,36 +26,36 @@ pub const WORD_PERPLEXITY: &str = "word_perplexity";
 pub const CHARACTER_PERPLEXITY: &str = "character_perplexity";
 pub const BITS_PER_CHARACTER: &str = "bits_per_character";
 pub const ACCURACY: &str = "accuracy";
-/// Of the tokens that a masked language model is to find, given all the others: no perplexity of the text.
+/// Perplexity of the hidden tokens of a masked language model, given all others. It is no perplexity of the text.
 pub const MASKED_PERPLEXITY: &str = "masked_perplexity";
-/// The share of these that are the most probable ones.
+/// The share of hidden tokens that the model ranks first.
 pub const MASKED_ACCURACY: &str = "masked_accuracy";
-/// The share of second texts of which is told rightly whether they follow the first; half of them do.
+/// The share of second texts for which the model predicts rightly whether they follow the first; half of them do.
 pub const NEXT_SENTENCE_ACCURACY: &str = "next_sentence_accuracy";
-/// The share of the predictions of word vectors in which the word has a higher score than every noise word.
+/// The share of predictions of word vectors that give the word a higher score than every noise word.
 pub const PREDICTION_ACCURACY: &str = "prediction_accuracy";
 pub const BLEU: &str = "bleu";
-/// The share of translations that equal their reference, or of parses of which all brackets match.
+/// The share of translations that equal their reference, or of parses whose brackets all match.
 pub const EXACT_MATCH: &str = "exact_match";
-/// BLEU of Moses's tokens, compounds split; there where Moses knows the target language.
+/// BLEU of Moses's tokens, compounds split; recorded if Moses knows the target language.
 pub const ATAT: &str = "atat";
 /// chrF2 with sacreBLEU's defaults: an F-score over characters.
 pub const CHRF: &str = "chrf";
 
-/// Labelled-bracket F1 of parse trees, as EVALB has it, and what it is made of.
+/// Labelled-bracket F1 of parse trees, as EVALB computes it, with precision and recall.
 pub const F1: &str = "f1";
 pub const PRECISION: &str = "precision";
 pub const RECALL: &str = "recall";
 /// F1 of the sentences of at most 40 words, EVALB's second summary.
 pub const F1_SHORT: &str = "f1_at_most_40_words";
-/// F1 of the sentences whose sequence was a tree without a repair.
+/// F1 of the sentences whose sequence was a tree and needed no repair.
 pub const F1_WELL_FORMED: &str = "f1_well_formed";
-/// The share of words that are given the tag of the reference.
+/// The share of words with the same tag as in the reference.
 pub const TAGGING: &str = "tagging_accuracy";
 /// The share of sequences that were no tree and were repaired.
 pub const MALFORMED: &str = "malformed";
 
-/// Tags that the program itself asks for.
+/// Tags that the program itself uses.
 pub const TRAIN_LOSS: &str = "train/loss";
 pub const DEV_LOSS: &str = "dev/loss";
 pub const DEV_PERPLEXITY: &str = "dev/perplexity";
@@ -70,38 +70,38 @@ pub const TEST_PREDICTION_ACCURACY: &str = "test/prediction_accuracy";
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Metric {
-    /// The part of its tags behind the set: `bleu`.
+    /// The part of its tags after the set: `bleu`.
     pub name: &'static str,
-    /// For people: `BLEU`.
+    /// The name in texts: `BLEU`.
     pub title: &'static str,
-    /// The heading in the layouts of the paper's tables; where there is none, the tag is the heading.
+    /// The heading in the layouts of the paper's tables; if `None`, the tag is the heading.
     pub abbreviation: Option<&'static str>,
     pub unit: &'static str,
     pub better: Better,
     /// Digits after the point in tables.
     pub digits: usize,
-    /// The tasks that it is measured of.
+    /// The tasks for which it is measured.
     pub tasks: &'static [TaskKind],
-    /// Drawn on a logarithmic axis.
+    /// Whether charts have a logarithmic axis.
     pub logarithmic: bool,
-    /// Computed as the record's BLEU signature says: values of different signatures do not compare.
+    /// Whether it is computed as the record's BLEU signature says: values with different signatures do not compare.
     pub has_signature: bool,
-    /// Tested for significance, which needs what the metric counts in each sentence (`sweep/collect`).
+    /// Whether it is tested for significance, which needs the metric's counts for each sentence (`sweep/collect`).
     pub tested: bool,
-    /// Recorded on test for each class of source lengths too, where `decoding.length_buckets` states some.
+    /// Whether it is recorded on test for each class of source lengths, too, if `decoding.length_buckets` defines classes.
     pub by_length: bool,
-    /// The report draws its learning curve on dev. Where no tested metric is recorded, the first of these on test is the
-    /// report's score.
+    /// Whether the report draws its learning curve on dev. If no tested metric is recorded, the first of these on test
+    /// is the report's score.
     pub curve: bool,
     /// The sets on which the record of a finished run can have it.
     pub recorded: &'static [&'static str],
-    /// The sets on which it is a column of a table that names no columns.
+    /// The sets on which it is a column of a table whose sweep names no columns.
     pub usual: &'static [&'static str],
     /// The sets on which it has a chart on TensorBoard's Custom Scalars page.
     pub charted: &'static [&'static str],
     /// The sets on which it is a column of TensorBoard's HParams page.
     pub hparams: &'static [&'static str],
-    /// What it is, for a note below tables that show it, where the signature of a record does not say so.
+    /// Its definition, for a note below tables that show it; `None` if the signature of a record defines it.
     pub note: Option<&'static str>,
 }
 
@@ -113,7 +113,7 @@ pub enum Better {
 }
 
 impl Better {
-    /// The value as a loss, of which less is better.
+    /// The value as a loss: lower is better.
     pub fn loss(self, value: f64) -> f64 {
         match self {
             Better::Higher => -value,
@@ -125,7 +125,7 @@ impl Better {
 /// The unit of shares, which lie between 0 and 1.
 pub const OF_ONE: &str = "of 1";
 
-/// What most metrics have in common.
+/// Default values shared by most metrics.
 const PLAIN: Metric = Metric {
     name: "",
     title: "",
@@ -254,7 +254,7 @@ pub static METRICS: [Metric; 31] = [
         ..PLAIN
     },
     Metric {
-        // Only some models tell second texts: shown where a table asks for it.
+        // Only some models predict the next sentence: shown if a table asks for it.
         name: NEXT_SENTENCE_ACCURACY,
         title: "next sentence accuracy",
         unit: OF_ONE,
@@ -368,9 +368,9 @@ pub static METRICS: [Metric; 31] = [
     Metric { name: DEFECTS[6].0, title: "split roots", ..OF_DEFECTS },
 ];
 
-/// What metrics of parses have in common.
+/// Default values for metrics of parses.
 const OF_PARSES: Metric = Metric { unit: "of 100", tasks: &[TaskKind::Parsing], ..PLAIN };
-/// What counts of repairs have in common.
+/// Default values for counts of repairs.
 const OF_DEFECTS: Metric = Metric { unit: "in the set", better: Better::Lower, digits: 0, ..OF_PARSES };
 
 impl Metric {
@@ -379,12 +379,12 @@ impl Metric {
         tag(set, self.name)
     }
 
-    /// The title on a set, as an axis has it: `BLEU (dev)`.
+    /// The title with the set, for an axis: `BLEU (dev)`.
     pub fn on(&self, set: &str) -> String {
         format!("{} ({set})", self.title)
     }
 
-    /// The title on a set, as TensorBoard's charts and columns have it: `dev BLEU`.
+    /// The set and the title, for TensorBoard's charts and columns: `dev BLEU`.
     pub fn of_set(&self, set: &str) -> String {
         format!("{} {}", if set == TRAIN { "training" } else { set }, self.title)
     }
@@ -395,7 +395,7 @@ pub fn tag(set: &str, name: &str) -> String {
     format!("{set}/{name}")
 }
 
-/// The name of a task's perplexity, which word vectors do not have: they give words no probabilities. That of a masked
+/// The name of a task's perplexity; `None` for word vectors, which give no probabilities. The perplexity of a masked
 /// language model does not compare with others.
 pub fn perplexity_of(task: TaskKind) -> Option<&'static str> {
     match task {
@@ -414,8 +414,8 @@ pub fn accuracy_of(task: TaskKind) -> &'static str {
     }
 }
 
-/// The tag and the value of the best that training measured on dev, where its loss is the lowest: `best/dev_perplexity`, or
-/// the loss itself where there is no perplexity.
+/// The tag and the value of the best result that training measured on dev, at its lowest loss: `best/dev_perplexity`,
+/// or the loss itself if the task has no perplexity.
 pub fn best_on_dev(task: TaskKind, loss: f64) -> (String, f64) {
     let (name, value) = perplexity_of(task).map_or((LOSS, loss), |perplexity| (perplexity, loss.exp()));
     (tag(BEST, &format!("{DEV}_{name}")), value)
@@ -426,30 +426,30 @@ pub fn final_tag(tag: &str) -> String {
     format!("final/{}", tag.replace('/', "_"))
 }
 
-/// The score on a set that stands for what a model writes where there is room for one number, and its title; `value` gives
-/// the values of tags.
+/// The main score of a model's output on a set, BLEU or F1, and its title, for places with room for one number; `value`
+/// returns the values of tags.
 pub fn main_score(set: &str, value: impl Fn(&str) -> Option<f64>) -> Option<(&'static str, f64)> {
     [("BLEU", BLEU), ("F1", F1)].into_iter().find_map(|(title, name)| Some((title, value(&tag(set, name))?)))
 }
 
-/// Whether the metric of this tag is measured once training is over, as a score of the finished model.
+/// Whether the metric of this tag is measured after training, as a score of the finished model.
 pub fn is_final_score(tag: &str) -> bool {
     tag == DEV_BLEU || tag == DEV_F1 || ["test/", "final/", "best/"].iter().any(|kind| tag.starts_with(kind))
 }
 
-/// The metric of a tag, and the set; none of what is not a metric, as `steps`. Of a class of lengths too.
+/// The metric and the set of a tag, also of one with a class of lengths; `None` if it is no metric, such as `steps`.
 pub fn find<'a>(metrics: &'a [Metric], tag: &'a str) -> Option<(&'a Metric, &'a str)> {
     let (set, name) = whole_set(tag).split_once('/')?;
     Some((metrics.iter().find(|metric| metric.name == name)?, set))
 }
 
-/// The metrics that are measured of some of these tasks; all if there are none.
+/// The metrics that are measured for some of these tasks; all metrics if `tasks` is empty.
 pub fn of_tasks(metrics: &[Metric], tasks: &[TaskKind]) -> Vec<Metric> {
     let wanted = |metric: &&Metric| tasks.is_empty() || metric.tasks.iter().any(|task| tasks.contains(task));
     metrics.iter().filter(wanted).copied().collect()
 }
 
-/// The metrics with the sets that `sets` gives of each, set by set.
+/// Pairs of a metric and a set for which `sets` of the metric contains the set, set by set.
 pub fn on_sets(
     metrics: &[Metric],
     sets: impl Fn(&Metric) -> &'static [&'static str],

@@ -1,4 +1,4 @@
-//! What is kept of runs, and how it is shown.
+//! The results that runs leave, their comparison, and their display.
 
 pub mod attention_file;
 mod best;

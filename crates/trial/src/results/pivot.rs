@@ -1,6 +1,6 @@
 //! Two settings against each other: `ablate table --pivot A,B` shows one score with a line for each value of A and a
-//! column for each value of B. Rows that differ in more than these two settings stand in tables of their own, so that
-//! nothing is averaged but the seeds.
+//! column for each value of B. Rows that differ in more than these two settings stand in separate tables, so that means
+//! are taken over seeds alone.
 
 use super::metric::{DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1};
 use super::selection::possible;
@@ -20,15 +20,15 @@ use serde_json::Value;
 pub struct PivotTable {
     /// The sweep's name.
     pub sweep: String,
-    /// The score.
+    /// The score that the tables show.
     pub metric: Column,
-    /// The setting that has a line for each value.
+    /// The setting whose values are the lines.
     pub rows: VariedSetting,
-    /// The setting that has a column for each value.
+    /// The setting whose values are the columns.
     pub columns: VariedSetting,
-    /// The values of `columns`; among them none, if there are rows in which the setting has no value.
+    /// The values of `columns`; `None` among them if the setting has no value in some rows.
     pub values: Vec<Option<Value>>,
-    /// One for each combination of what else differs.
+    /// One panel for each combination of the other settings.
     pub panels: Vec<Panel>,
     #[serde(skip)]
     others: Vec<VariedSetting>,
@@ -36,7 +36,7 @@ pub struct PivotTable {
     notes: Vec<Note>,
 }
 
-/// The values that the rows of a panel share: the part of their labels that is no setting, and the settings beside the two.
+/// The values that the rows of a panel share: the part of their labels that is no setting, and the other settings.
 type Shared = (Option<String>, RowSettings);
 
 /// The rows that share everything but the two settings.
@@ -44,26 +44,26 @@ type Shared = (Option<String>, RowSettings);
 pub struct Panel {
     /// The part of the rows' labels that is no setting.
     pub name: Option<String>,
-    /// The values of the settings beside the two.
+    /// The values of the other settings.
     pub settings: RowSettings,
     pub lines: Vec<PivotLine>,
 }
 
-/// A value of the first setting.
+/// The cells of one value of the first setting.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PivotLine {
     pub value: Option<Value>,
-    /// One for each of [`PivotTable::values`]; none where the sweep has no such row.
+    /// One cell for each of [`PivotTable::values`]; `None` if the sweep has no such row.
     pub cells: Vec<Option<PivotCell>>,
 }
 
-/// A row of the sweep.
+/// A row of the sweep as a cell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PivotCell {
     pub row: String,
-    /// Trials that finished.
+    /// Number of finished trials.
     pub finished: usize,
-    /// Trials that the row should have.
+    /// Number of trials that the row should have.
     pub wanted: usize,
     #[serde(flatten)]
     pub cell: Cell,
@@ -74,8 +74,8 @@ impl PivotTable {
     /// score is the BLEU of the test set, else of the dev set, else the last score of the table.
     ///
     /// # Errors
-    /// A user error for a setting or a score that the table does not have, which names those that it has, and where every
-    /// row would stand in a table of its own.
+    /// A user error for a setting or a score that the table does not have, with the existing ones, or if every row
+    /// would stand in a separate table.
     pub fn of(table: &ResultTable, [rows, columns]: [&str; 2], metric: Option<&str>) -> Result<PivotTable> {
         let [rows, columns] = [setting(table, rows)?, setting(table, columns)?];
         if rows.key == columns.key {
@@ -178,7 +178,7 @@ impl PivotTable {
         }
     }
 
-    /// The score, the two settings, and what the rows of the panel share.
+    /// The score, the two settings, and the values that the rows of the panel share.
     pub(super) fn title(&self, panel: &Panel) -> String {
         let settings = self.others.iter().filter_map(|one| {
             let value = panel.settings.get(&one.key)?;
@@ -248,8 +248,8 @@ fn column(table: &ResultTable, metric: Option<&str>) -> Result<usize> {
     }
 }
 
-/// The values that rows have of a setting, each once: numbers by size, if all are; else in the order of the sweep. Rows in
-/// which it has no value come last.
+/// The distinct values that rows have for a setting: by size if all are numbers, else in the order of the sweep. Rows
+/// without a value come last.
 fn values<'a>(rows: impl Iterator<Item = &'a Row>, key: &str) -> Vec<Option<Value>> {
     let mut values = distinct(rows.map(|row| row.layout.settings.get(key).cloned()));
     if values.iter().flatten().all(Value::is_number) {
@@ -319,7 +319,7 @@ mod tests {
         );
         assert_eq!(texts(&pivot.sheets()[0])[1], ["0.0", "23.50 ± 0.71", ""]);
         assert!(pivot.notes().iter().any(|note| note.text.starts_with("A blank cell")));
-        // What is chosen is said.
+        // The table states the selection.
         let only = RowSelection { conditions: vec![("heads".into(), "4".into())], ..RowSelection::default() };
         table.select(&only).unwrap();
         let pivot = PivotTable::of(&table, ["dropout", "position"], None).unwrap();

@@ -1,22 +1,22 @@
-//! `positions.json` of a run: what the scored model adds to the tokens at its first positions, for pictures.
+//! `positions.json` of a run: the vectors that the scored model adds to tokens at its first positions, for pictures.
 
 use crate::error::{Error, Result};
 use crate::files;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// The name of the file in a run directory; there is none where word order is not encoded so.
+/// The name of the file in a run directory; absent if the model adds no vectors for positions.
 pub const POSITIONS_FILE: &str = "positions.json";
 
 /// Encodings of positions 0, 1, …
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Positions {
-    /// A vector of d_model numbers for each position; four digits.
+    /// A vector of d_model numbers for each position, with four digits.
     pub vectors: Vec<Vec<f32>>,
 }
 
 impl Positions {
-    /// Cosines of the angles between the vectors of each two positions; 0 where a vector is 0.
+    /// Cosine similarities of all pairs of vectors; 0 if a vector is 0.
     pub fn similarity(&self) -> Vec<Vec<f64>> {
         let product =
             |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
@@ -35,7 +35,7 @@ impl Positions {
         files::write_atomically(&run_dir.join(POSITIONS_FILE), (text + "\n").as_bytes())
     }
 
-    /// The encodings recorded in a run directory; none if there is no file that can be read: it is for viewers.
+    /// Reads the encodings in a run directory; `None` if there is no readable file: it serves display alone.
     pub fn load(run_dir: &Path) -> Option<Positions> {
         serde_json::from_slice(&std::fs::read(run_dir.join(POSITIONS_FILE)).ok()?).ok()
     }

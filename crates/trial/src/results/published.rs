@@ -1,5 +1,4 @@
-//! The paper's own numbers, to print beside ours: Vaswani et al. 2017 (arXiv 1706.03762,
-//! the text of v5 and after), Tables 2 and 3.
+//! The paper's own numbers, to print beside ours: Vaswani et al. 2017 (arXiv 1706.03762, v5 and later), Tables 2 and 3.
 //!
 //! Configuration: a sweep's `table.paper` names the table, a row's `paper` its row. The
 //! values are kept as printed, so that 5.00 does not become 5.
@@ -10,11 +9,11 @@ use std::collections::BTreeMap;
 
 type Result<T> = std::result::Result<T, Diagnostic>;
 
-/// The tables that a sweep may name. Table 2 has one for each language pair, and one of both, whose scores are
-/// in [`PublishedRow::on_pair`].
+/// The tables that a sweep may name. For Table 2 there is one for each language pair, and one for both, whose scores
+/// are in [`PublishedRow::on_pair`].
 pub const TABLES: [&str; 4] = ["table2", "table2-en-de", "table2-en-fr", "table3"];
 
-/// Columns of a published table that have a column of ours beside them: (ours, the file's).
+/// Columns of Table 3 that correspond to a column of ours: (ours, the file's).
 const TABLE3_COLUMNS: [(&str, &str); 3] =
     [("parameters", "parameters_millions"), (DEV_PERPLEXITY, "perplexity"), (DEV_BLEU, "bleu")];
 
@@ -23,20 +22,20 @@ pub fn paper_recipe(pair: &str) -> String {
     format!("wmt14-{pair}")
 }
 
-/// One published table.
+/// A published table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Published {
-    /// One of [`TABLES`].
+    /// The name, one of [`TABLES`].
     pub name: String,
-    /// In the paper's order.
+    /// The rows in the paper's order.
     pub rows: Vec<PublishedRow>,
 }
 
-/// One row of a published table.
+/// A row of a published table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PublishedRow {
     pub label: String,
-    /// What to know about the printed values.
+    /// A remark about the printed values.
     pub note: Option<String>,
     /// Printed text by the name of our column.
     values: BTreeMap<&'static str, String>,
@@ -45,12 +44,12 @@ pub struct PublishedRow {
 }
 
 impl PublishedRow {
-    /// The value beside our `column`, as printed; parameters in millions.
+    /// The printed value for our `column`; parameters in millions.
     pub fn value(&self, column: &str) -> Option<&str> {
         self.values.get(column).map(String::as_str)
     }
 
-    /// The BLEU printed for a language pair, `en-de`.
+    /// The printed BLEU for a language pair, such as `en-de`.
     pub fn on_pair(&self, pair: &str) -> Option<&str> {
         self.cell(&format!("bleu_{}", pair.replace('-', "_")))
     }

@@ -1,4 +1,4 @@
-//! What is kept of a finished trial: `record.json`, deterministic, written once.
+//! The record of a finished trial: `record.json`, deterministic, written once.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The name of the file in a run directory; a run is finished if it is there and verifies.
 pub const RECORD_FILE: &str = "record.json";
-/// Why the last attempt failed, beside the logs; gone once the trial finishes.
+/// The reason of the last attempt's failure, beside the logs; removed when the trial finishes.
 pub const FAILURE_FILE: &str = "failure.json";
 
 /// Provenance and final metrics of one trial. Holds no clock times, so that equal runs have equal records.
@@ -17,19 +17,19 @@ pub const FAILURE_FILE: &str = "failure.json";
 pub struct Record {
     /// Hash of everything that determines the result; see `config::identity`.
     pub identity: String,
-    /// The same without what only decoding depends on; see `config::training_identity`.
-    /// Records of result version 1 have none.
+    /// Hash of everything that determines the training, without decoding; see `config::training_identity`. Records of
+    /// result version 1 have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub training_identity: Option<String>,
-    /// The identity without seed and data: what the seeds of a row share.
+    /// The identity without seed and data, which the seeds of a row share.
     pub configuration_hash: String,
     pub label: String,
     pub seed: u64,
     pub provenance: Provenance,
     pub data: DataRecord,
-    /// Trained numbers; shared matrices count once.
+    /// Number of parameters; shared matrices count once.
     pub parameters: u64,
-    /// Optimizer updates.
+    /// Number of optimizer updates.
     pub steps: u64,
     /// Floating-point operations of all updates by count, forward and backward; see
     /// [`Workload`](crate::train::workload::Workload). Older records have none.
@@ -39,7 +39,7 @@ pub struct Record {
     pub averaged_steps: Vec<u64>,
     /// The final scores by tag: `dev/perplexity`, `dev/bleu`, `test/bleu`, …
     pub metrics: BTreeMap<String, f64>,
-    /// How BLEU was computed.
+    /// The signature of BLEU, which states how it was computed.
     pub signature: String,
     /// blake3 of the scored weights' bytes, of each file under `hypotheses/`, and of the
     /// [`SHOWN_FILES`](super::recorded::SHOWN_FILES) that the run has.
@@ -48,7 +48,7 @@ pub struct Record {
     pub configuration: serde_json::Value,
 }
 
-/// What produced a record.
+/// The program, the machine and the device that produced a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of this program.
@@ -58,7 +58,7 @@ pub struct Provenance {
     pub libtorch: String,
     /// `cpu` or `cuda:N`.
     pub device: String,
-    /// The card's name, or the processor's and its vector instructions: `AMD EPYC, AVX2`.
+    /// The GPU's name, or the processor's and its vector instructions: `AMD EPYC, AVX2`.
     pub device_name: String,
     pub threads: usize,
 }
@@ -69,25 +69,25 @@ pub struct DataRecord {
     pub recipe: String,
     /// Hash of the prepared content.
     pub fingerprint: String,
-    /// Pairs that the training draws from.
+    /// Number of pairs from which training draws.
     pub train_pairs: usize,
-    /// Pairs of the training text that `data.max_train_length` left out; absent where it is not stated.
+    /// Number of training pairs that `data.max_train_length` left out; `None` if the key is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out_pairs: Option<usize>,
     pub vocabulary: usize,
 }
 
-/// Why a trial failed.
+/// The failure of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
-    /// The trial that failed: a failure of other settings says nothing of these.
+    /// The trial that failed: its failure says nothing about other settings.
     pub identity: String,
     pub kind: FailureKind,
-    /// In words: `diverged`, `killed by signal 9, perhaps for lack of memory`.
+    /// The reason in words: `diverged`, `killed by signal 9, perhaps for lack of memory`.
     pub reason: String,
     /// The message or the log's last lines.
     pub detail: String,
-    /// Attempts that were made one after another, this one included.
+    /// Number of consecutive attempts, this one included.
     pub attempts: u32,
 }
 
@@ -110,7 +110,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Whether a further attempt would end the same way: trials are functions of their settings.
+    /// Whether a further attempt would end the same way, because trials are functions of their settings.
     pub fn repeats(self) -> bool {
         matches!(self, FailureKind::BadConfiguration | FailureKind::Diverged)
     }
@@ -129,29 +129,29 @@ struct Sealed {
 struct SealedLine {
     #[serde(flatten)]
     record: Record,
-    /// Lines of before 2026-11-28 have none.
+    /// `None` in lines from before 2026-11-28.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     checksum: Option<String>,
 }
 
-/// What the checksum of a line of `records.jsonl` says of the record.
+/// The result of verifying the checksum in a line of `records.jsonl`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seal {
     Holds,
-    /// The record is not the one that was written.
+    /// The record is not as it was written.
     Broken,
     /// There is no checksum.
     Absent,
 }
 
 impl Record {
-    /// Whether the model has translated sets and was scored for it, which a language model is not.
+    /// Whether the model has translated sets and was scored for that; false for language models.
     pub fn has_translations(&self) -> bool {
         !self.signature.is_empty()
     }
 
-    /// Tells whether a record can hold this score. JSON has no numbers that are not finite, and the perplexity of very long
-    /// words can be greater than any number.
+    /// Tells whether a record can hold this score. JSON has no infinite numbers and no NaN, and the perplexity of very
+    /// long words can overflow to infinity.
     pub fn can_hold(score: f64) -> bool {
         score.is_finite()
     }
@@ -159,7 +159,7 @@ impl Record {
     /// Writes `record.json` into the run directory, atomically.
     ///
     /// # Errors
-    /// If a number is not finite, for the file could never be read again.
+    /// If a number is not finite, because the file could never be read again.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
         let path = run_dir.join(RECORD_FILE);
         let flops = self.training_flops.iter().map(|flops| ("training_flops", flops));
@@ -177,15 +177,15 @@ impl Record {
         files::write_atomically(&path, text.as_bytes())
     }
 
-    /// The record of a run directory for those whom its absence and its damage concern alike; none in both cases.
+    /// Reads the record of a run directory; `None` if it is absent or damaged, for callers that treat both alike.
     pub fn readable(run_dir: &Path) -> Option<Record> {
         Record::load(run_dir).ok().flatten()
     }
 
-    /// The record of a run directory; none if the trial is not finished.
+    /// Reads the record of a run directory; `None` if the trial is not finished.
     ///
     /// # Errors
-    /// If the file is there but does not verify.
+    /// If the file exists but does not verify.
     pub fn load(run_dir: &Path) -> Result<Option<Record>> {
         let path = run_dir.join(RECORD_FILE);
         let Some(bytes) = files::read_if_exists(&path)? else { return Ok(None) };
@@ -198,7 +198,7 @@ impl Record {
         Ok(Some(sealed.record))
     }
 
-    /// One line of JSON with a checksum, as in `records.jsonl`.
+    /// Returns the record as a line of JSON with a checksum, as in `records.jsonl`.
     pub fn to_line(&self) -> Result<String> {
         let checksum = self.checksum();
         let sealed = checksum.map(|checksum| SealedLine { record: self.clone(), checksum: Some(checksum) });
@@ -206,7 +206,7 @@ impl Record {
         line.map_err(|e| Error::failed(format!("cannot write a record: {e}")))
     }
 
-    /// The record of a line, and what its checksum says.
+    /// Reads the record of a line, and verifies its checksum.
     pub fn from_line(line: &str) -> serde_json::Result<(Record, Seal)> {
         let SealedLine { record, checksum } = serde_json::from_str(line)?;
         let seal = match checksum {
@@ -218,7 +218,7 @@ impl Record {
     }
 
     fn checksum(&self) -> serde_json::Result<String> {
-        // serde_json reads back every f64 that it writes, so the text is the same after loading.
+        // serde_json restores every f64 that it writes, so the text is the same after loading.
         Ok(blake3::hash(serde_json::to_string(self)?.as_bytes()).to_hex().to_string())
     }
 }
@@ -229,7 +229,7 @@ impl Failure {
         files::write_atomically(&run_dir.join(FAILURE_FILE), text.as_bytes())
     }
 
-    /// The failure of a run directory's last attempt; none if it did not fail or cannot be read.
+    /// Reads the failure of a run directory's last attempt; `None` if it did not fail or the file is unreadable.
     pub fn load(run_dir: &Path) -> Option<Failure> {
         serde_json::from_str(&std::fs::read_to_string(run_dir.join(FAILURE_FILE)).ok()?).ok()
     }
@@ -273,7 +273,7 @@ mod tests {
         record().save(folder.path()).unwrap();
         let path = folder.path().join(RECORD_FILE);
         let bytes = std::fs::read(&path).unwrap();
-        // Without its last line end the text is still whole.
+        // Without its last line end the text is still complete.
         for length in 0..bytes.len() - 1 {
             std::fs::write(&path, &bytes[..length]).unwrap();
             let error = Record::load(folder.path()).unwrap_err().to_string();
@@ -304,7 +304,7 @@ mod tests {
         for bit in 0..flipped.len() * 8 {
             flipped[bit / 8] ^= 1 << (bit % 8);
             match std::str::from_utf8(&flipped).map(Record::from_line) {
-                // In the name of the key `checksum`: such a line is refused as one without.
+                // The flipped bit is in the key `checksum`: such a line is refused as one without a checksum.
                 Ok(Ok((_, Seal::Absent))) => absent += 1,
                 Ok(Ok((found, Seal::Holds))) => assert_eq!(found, record(), "bit {bit}"),
                 _ => {}

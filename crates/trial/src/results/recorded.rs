@@ -1,7 +1,7 @@
-//! The files of a finished run that its record has checksums of.
+//! The files of a finished run whose checksums are in its record.
 //!
-//! Curves, reports and TensorBoard read them only after a comparison, so that nothing is shown that the run did not
-//! write. Times are not among them: they differ between equal runs.
+//! Curves, reports and TensorBoard read these files only after a comparison, so that only data that the run wrote is
+//! shown. Times are not among them: they differ between equal runs.
 
 use super::attention_file::ATTENTION_FILE;
 use super::positions_file::POSITIONS_FILE;
@@ -14,7 +14,7 @@ use crate::train::checkpoint_files::{CHECKPOINTS, latest_step};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// What is shown of a run beside its scores and translations. A run has those files that its `[run]` section asks for.
+/// The files shown beside a run's scores and translations. A run has those files that its `[run]` section requests.
 pub const SHOWN_FILES: [&str; 7] = [
     METRICS_FILE,
     VIEWS_FILE,
@@ -25,7 +25,7 @@ pub const SHOWN_FILES: [&str; 7] = [
     PROJECTOR_CONFIG,
 ];
 
-/// blake3 of each of [`SHOWN_FILES`] that a run directory has, by its path there.
+/// Returns the blake3 hash of each of [`SHOWN_FILES`] in a run directory, by its path there.
 pub fn checksums(run_dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut checksums = BTreeMap::new();
     for file in SHOWN_FILES {
@@ -40,27 +40,27 @@ fn checksum(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }
 
-/// What a record says of a file.
+/// The result of comparing a file with a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileState {
-    /// It is as the run wrote it, or the run has no such file.
+    /// The file is as the run wrote it, or the run has no such file.
     AsRecorded,
-    /// It is something else, and what.
+    /// The file differs; the text says how.
     Differs(String),
-    /// The record is too old to have its checksum.
+    /// The record is too old to have the file's checksum.
     NotCovered,
 }
 
 impl Record {
-    /// Whether the record has the checksums of [`SHOWN_FILES`]; those of before 2026-11-28 have not.
+    /// Whether the record has the checksums of [`SHOWN_FILES`]; false for records from before 2026-11-28.
     pub fn covers_shown_files(&self) -> bool {
         self.checksums.contains_key(METRICS_FILE)
     }
 
-    /// Compares a file with the checksum that the record has of it under `name`.
+    /// Compares a file with the checksum that the record has for it under `name`.
     ///
     /// # Errors
-    /// If the file is there and cannot be read.
+    /// If the file exists and cannot be read.
     pub fn file_state(&self, name: &str, path: &Path) -> Result<FileState> {
         let differs = |why: &str| Ok(FileState::Differs(why.to_string()));
         match (self.checksums.get(name), files::read_if_exists(path)?) {
@@ -76,10 +76,10 @@ impl Record {
         }
     }
 
-    /// Refuses a file of the run that is not as recorded. One that an old record does not cover passes.
+    /// Refuses a file of the run that differs from the record. A file that an old record does not cover passes.
     ///
     /// # Errors
-    /// A failure that names the file and says what to do.
+    /// A failure that names the file and a remedy.
     pub fn check_file(&self, run_dir: &Path, name: &str) -> Result<()> {
         let path = run_dir.join(name);
         match self.file_state(name, &path)? {
@@ -100,10 +100,10 @@ impl Record {
         }
     }
 
-    /// Refuses a run of whose [`SHOWN_FILES`] one is not as recorded.
+    /// Refuses a run if one of its [`SHOWN_FILES`] differs from the record.
     ///
     /// # Errors
-    /// As [`check_file`](Self::check_file).
+    /// The same as for [`check_file`](Self::check_file).
     pub fn check_shown_files(&self, run_dir: &Path) -> Result<()> {
         SHOWN_FILES.iter().try_for_each(|name| self.check_file(run_dir, name))
     }

@@ -1,4 +1,4 @@
-//! A row of a table: what the trials that differ in nothing but the seed gave in each column.
+//! A row of a table: the results in each column of trials that differ in the seed alone.
 
 use super::comparison::Comparison;
 use super::metric::{Metric, TEST_ATAT, find, is_of_class};
@@ -14,58 +14,58 @@ use std::collections::BTreeSet;
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Column {
-    /// One of [`columns`](super::table_layout::columns).
+    /// The name, one of [`columns`](super::table_layout::columns).
     pub name: String,
-    /// Absent where the column is a count, as `parameters`.
+    /// `None` if the column is a count, such as `parameters`.
     #[serde(skip)]
     pub metric: Option<Metric>,
-    /// The sweep asks for the column.
+    /// Whether the sweep asks for the column.
     #[serde(skip)]
     pub stated: bool,
-    /// Some row has a published value here.
+    /// Whether some row has a published value in the column.
     pub published: bool,
 }
 
-/// One row: the trials that differ in nothing but the seed.
+/// A row: the trials that differ in the seed alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
     #[serde(flatten)]
     pub layout: RowLayout,
-    /// Fingerprint of the data that all finished trials saw; rows of other data do not compare. Absent where none finished,
-    /// and where they did not see the same: then the row has no means of scores.
+    /// Fingerprint of the data of all finished trials; rows with other data do not compare. `None` if no trial
+    /// finished, or if their data differ: then the row has no means of scores.
     pub fingerprint: Option<String>,
-    /// The signature of the BLEU of all finished trials; rows of another one do not compare in BLEU. Absent where
-    /// none finished, and where they do not share one: then the row has no mean of BLEU.
+    /// The BLEU signature of all finished trials; rows with another one do not compare in BLEU. `None` if no trial
+    /// finished, or if their signatures differ: then the row has no mean of BLEU.
     pub signature: Option<String>,
-    /// Trials that finished, of the seeds that the row should have; the values are theirs.
+    /// Number of finished trials, of the seeds that the row should have; the values are theirs.
     pub finished: usize,
-    /// Seed and training of each trial that finished, in the order of the seeds. Trials of one training differ in
-    /// decoding alone; older records do not tell theirs.
+    /// Seed and training identity of each finished trial, in the order of the seeds. Trials of one training differ in
+    /// decoding alone; older records do not state theirs.
     #[serde(skip)]
     pub trainings: Vec<(u64, Option<String>)>,
-    /// What the training of one trial cost, on average.
+    /// The mean training cost of a trial.
     pub cost: TrainingCost,
-    /// One for each column.
+    /// One cell for each column.
     pub cells: Vec<Cell>,
 }
 
 /// A row's value in a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cell {
-    /// Absent: no finished trial has the value.
+    /// `None` if no finished trial has the value.
     pub summary: Option<Summary>,
-    /// This is the best mean of the column among rows of the same data. No cell is the best if several rows all have the same
-    /// mean, or if the column ranks nothing.
+    /// Whether this is the best mean of the column among rows of the same data. No cell is the best if several rows all
+    /// have the same mean, or if the column is not ranked.
     pub best: bool,
-    /// The paper's, as printed; parameters in millions.
+    /// The paper's value, as printed; parameters in millions.
     pub published: Option<String>,
-    /// Our mean minus the paper's value, in the unit that the paper prints and counted as the paper counts; only on the
-    /// paper's own text.
+    /// Our mean minus the paper's value, in the unit of the paper and counted as the paper counts; only for the paper's
+    /// own text.
     pub against_published: Option<f64>,
-    /// The mean of which `against_published` is made, where that is another score than the column's.
+    /// The mean behind `against_published`, if that is another score than the column's.
     pub as_published: Option<f64>,
-    /// Against the base row; absent for the base row, for columns that are not tested and without translations
-    /// to test.
+    /// The comparison with the base row; `None` for the base row, for columns that are not tested, and without
+    /// translations to test.
     pub comparison: Option<Comparison>,
 }
 
@@ -93,7 +93,7 @@ impl Column {
     }
 }
 
-/// Lays out the trials of a row that have ended; `paper` has the published values of its row.
+/// Lays out the finished and failed trials of a row; `paper` holds the published values of its row.
 pub(super) fn new_row(
     layout: &Layout,
     row: &RowLayout,
@@ -126,7 +126,7 @@ pub(super) fn new_row(
         let printed = published.as_ref().and_then(|text| text.parse::<f64>().ok());
         let unit = if name == "parameters" { 1e-6 } else { 1.0 };
         let mean = |summary: Option<&Summary>| Some(summary?.mean * unit);
-        // The scores on newstest2014 are of another BLEU, with compounds split.
+        // The paper's scores on newstest2014 are another BLEU, with compounds split.
         let as_published = match name {
             TABLE2_COLUMN if published.is_some() => mean(summary_of(TEST_ATAT, true, true).as_ref()),
             _ => None,
@@ -149,12 +149,12 @@ pub(super) fn new_row(
     }
 }
 
-/// Gives what records have, each once, sorted.
+/// Returns the distinct values in records, sorted.
 pub(super) fn distinct_of<T: Ord>(records: &[&Record], of: impl Fn(&Record) -> T) -> Vec<T> {
     records.iter().map(|record| of(record)).collect::<BTreeSet<T>>().into_iter().collect()
 }
 
-/// The only one of some.
+/// Returns the only element; `None` if there are none or several.
 pub(super) fn one(all: &[String]) -> Option<String> {
     match all {
         [only] => Some(only.clone()),
@@ -162,8 +162,8 @@ pub(super) fn one(all: &[String]) -> Option<String> {
     }
 }
 
-/// What to know of a row whose seeds were not scored alike, so that it has no mean: their scores one by one, or their
-/// texts where these differ. None if the table shows no such scores.
+/// A remark on a row without a mean, because its seeds were not scored alike: its scores one by one, or its texts if
+/// these differ. `None` if the table shows no such scores.
 pub(super) fn mixed(columns: &[Column], row: &Row, ended: &[&TrialResult]) -> Option<String> {
     if row.finished > 0 && row.fingerprint.is_none() {
         let text = |result: &&TrialResult| {

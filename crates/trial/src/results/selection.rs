@@ -1,4 +1,4 @@
-//! Which rows of a table are shown, and in which order: `ablate table --where KEY=VALUE --sort COLUMN --top N`.
+//! The selection and the order of the rows of a table: `ablate table --where KEY=VALUE --sort COLUMN --top N`.
 
 use super::metric::Better;
 use super::table::{ResultTable, Row};
@@ -7,12 +7,12 @@ use crate::error::{Error, Result, did_you_mean};
 use crate::sequence::distinct;
 use std::cmp::Ordering;
 
-/// The word for a row's label.
+/// The key for a row's label.
 const ROW: &str = "row";
-/// The word for the group of a row.
+/// The key for the group of a row.
 const GROUP: &str = "group";
 
-/// The rows of a table that are asked for; by default all, in the order of the sweep.
+/// The rows of a table that the user asks for; by default all, in the order of the sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RowSelection {
     /// Pairs of a key and a value. A row is shown if, for every key, it has one of the key's values.
@@ -31,12 +31,12 @@ impl RowSelection {
 }
 
 impl ResultTable {
-    /// Leaves the rows that are asked for, in the order that is asked for. The best of a column is then the best of those
-    /// that are left; what was tested stays as it was tested, over all rows.
+    /// Keeps the selected rows, in the requested order. The best of a column is then the best of the remaining rows;
+    /// tests stay as they were, over all rows.
     ///
     /// # Errors
-    /// A user error for a key, value or column that the table does not have, which names those that it has, and where no
-    /// row is left.
+    /// A user error for a key, value or column that the table does not have, with the existing ones, or if no row is
+    /// left.
     pub fn select(&mut self, selection: &RowSelection) -> Result<()> {
         if selection.is_all() {
             return Ok(());
@@ -74,7 +74,7 @@ impl ResultTable {
         Ok(())
     }
 
-    /// The key of a setting that rows differ in, by its key or the name of its column.
+    /// The key of a setting in which rows differ, found by its key or the name of its column.
     pub fn setting_key(&self, word: &str) -> Option<&str> {
         let is = |setting: &&varied::VariedSetting| setting.key == word || setting.name == word;
         self.settings.iter().find(is).map(|setting| setting.key.as_str())
@@ -99,7 +99,7 @@ impl ResultTable {
     }
 
     /// # Errors
-    /// A user error for a key that rows do not differ in, or a value that no row has.
+    /// A user error for a key in which rows do not differ, or a value that no row has.
     fn check_condition(&self, key: &str, value: &str) -> Result<()> {
         let grouped = self.rows.iter().any(|row| row.layout.group.is_some());
         let names = self.settings.iter().map(|setting| setting.name.as_str());
@@ -146,7 +146,7 @@ impl ResultTable {
     }
 }
 
-/// An order of rows; those without a value come last, and equal ones stay in the order of the sweep.
+/// An order of rows; rows without a value come last, and equal rows stay in the order of the sweep.
 struct Order {
     key: By,
     words: String,
@@ -187,7 +187,7 @@ fn last_if_absent<T>(a: Option<T>, b: Option<T>, compare: impl Fn(T, T) -> Order
     }
 }
 
-/// Returns the possible name that is nearest to a word, and all of them. A number is no misspelling of another one.
+/// Returns the possible name that is nearest to a word, and all names. A number is no misspelling of another one.
 pub(super) fn possible(what: &str, word: &str, names: &[&str]) -> String {
     let guess = match word.parse::<f64>() {
         Ok(_) => String::new(),
@@ -219,7 +219,7 @@ mod tests {
         let (layout, results) = grid();
         let whole = ResultTable::new(&layout, &results).unwrap();
         assert_eq!(selected(&[], None, None).unwrap(), whole);
-        // Numbers are compared as numbers, and a setting is known by its key, too.
+        // Numbers are compared as numbers, and a setting is also found by its key.
         let half = selected(&[("dropout", "0.10")], None, None).unwrap();
         assert_eq!(labels(&half), ["dropout=0.1,position=none", "dropout=0.1,position=rotary"]);
         assert_eq!(half.selection.as_deref(), Some("2 of 6 rows with dropout=0.10."));
@@ -228,7 +228,7 @@ mod tests {
             table.selection = half.selection.clone();
             table
         });
-        // Of several values of one key a row has one.
+        // If a key has several values, a row needs one of them.
         let two = [("dropout", "0.0"), ("dropout", "0.2"), ("position", "none")];
         let chosen = selected(&two, Some("dev/perplexity"), None).unwrap();
         assert_eq!(labels(&chosen), ["dropout=0.2,position=none", "dropout=0.0,position=none"]);

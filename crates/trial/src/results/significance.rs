@@ -1,19 +1,19 @@
-//! Whether two rows differ by more than chance.
+//! Tests whether two rows differ by more than chance.
 //!
-//! A difference between mean scores can be the luck of the sentences that happen to be in the set, or the
-//! luck of the seeds that the models happened to be trained with. Both are tested, and a row differs only if
+//! A difference between mean scores can be due to the sentences that happen to be in the set, or to the seeds with
+//! which the models happened to be trained. Both are tested, and a row differs only if
 //! neither explains the difference: the p-value of the comparison is the larger one (an intersection–union
 //! test, whose level is that of its parts).
 //!
 //! - **Sentences**: paired approximate randomisation on the mean score over seeds; see
-//!   [`randomization_of_means`](crate::score::randomization_of_means). Seeds are paired in ascending order. Where a row
-//!   has more seeds than the other, those of both are repeated until they pair up, so that what is tested is the
+//!   [`randomization_of_means`](crate::score::randomization_of_means). Seeds are paired in ascending order. If one row
+//!   has more seeds than the other, the seeds of both are repeated until they pair up, so that the test is about the
 //!   difference of the means over all seeds.
-//! - **Seeds**: Welch's t-test on the scores of the seeds, of all that finished. Where every seed of the row
-//!   decodes what the base row trained with the same seed, the luck of training is the same on both sides: there it
+//! - **Seeds**: Welch's t-test on the scores of all finished seeds. If every seed of the row
+//!   decodes the base row's training of the same seed, both sides share the chance in training: then the test
 //!   is the paired t-test on the differences by seed, and seeds that only the base row has take no part in any test.
-//!   With one seed a side there is no test over seeds, and nothing may be concluded about training. Neither is there
-//!   one where the scores of the seeds, or their differences, are all equal.
+//!   With one seed per side there is no test over seeds, and no conclusion about training. There is none either
+//!   if the scores of the seeds, or their differences, are all equal.
 //!
 //! The p-values of all rows of a column are one family, to which Holm's correction applies.
 //!
@@ -34,19 +34,19 @@ use crate::score::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
-/// What BLEU counts in the kept translations, or F1 in the kept parses, sentence by sentence: by row and column, one for each seed in
-/// ascending order.
+/// The counts of BLEU in the kept translations, or of F1 in the kept parses, sentence by sentence: by row and column,
+/// one entry for each seed in ascending order.
 #[derive(Debug, Default)]
 pub struct Evidence {
     pub counts: BTreeMap<(String, String), Vec<Counts>>,
-    /// Why counts are missing.
+    /// The reasons why counts are missing.
     pub missing: Vec<String>,
 }
 
 /// Compares every row with its base row, in the columns that are [tested](super::metric::Metric::tested).
 ///
 /// # Errors
-/// None that evidence of one set of sentences can cause.
+/// None occurs for evidence of one set of sentences.
 pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> {
     let mut missing = evidence.missing.clone();
     match table.base_row() {
@@ -104,13 +104,13 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
     Ok(())
 }
 
-/// The labels of the rows with such a comparison in some column.
+/// The labels of the rows with a comparison that meets a condition in some column.
 fn rows_with(table: &ResultTable, wanted: impl Fn(&Comparison) -> bool) -> Vec<String> {
     let found = |row: &&Row| row.cells.iter().flat_map(|cell| &cell.comparison).any(&wanted);
     table.rows.iter().filter(found).map(|row| row.layout.label.clone()).collect()
 }
 
-/// The cells without a test over seeds for this reason, as row and column.
+/// The cells, as row and column, without a test over seeds for this reason.
 fn cells_with(table: &ResultTable, why: Untested) -> Vec<String> {
     let mut found = Vec::new();
     for row in &table.rows {
@@ -123,7 +123,7 @@ fn cells_with(table: &ResultTable, why: Untested) -> Vec<String> {
     found
 }
 
-/// Every row against its base row, as many at a time as there are cores.
+/// Compares every row with its base row, as many at a time as there are cores.
 fn comparisons(table: &ResultTable, column: usize, evidence: &Evidence) -> Result<Vec<Option<Comparison>>> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut found = Vec::with_capacity(table.rows.len());
@@ -137,7 +137,7 @@ fn comparisons(table: &ResultTable, column: usize, evidence: &Evidence) -> Resul
                 .into_iter()
                 .map(|(row, started)| match started {
                     Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                    // The system lets nobody have so many threads.
+                    // The system refuses so many threads.
                     Err(_) => comparison(table, row, column, evidence),
                 })
                 .collect::<Result<Vec<_>>>()
@@ -147,7 +147,7 @@ fn comparisons(table: &ResultTable, column: usize, evidence: &Evidence) -> Resul
     Ok(found)
 }
 
-/// A row against its base row, not corrected yet; none if there is nothing to compare.
+/// Compares a row with its base row, without correction; `None` if there is nothing to compare.
 fn comparison(
     table: &ResultTable,
     row: &Row,
@@ -165,7 +165,7 @@ fn comparison(
         return Ok(None);
     };
     let label = &base.layout.label;
-    // How text became tokens is in the counts; what is left of the configuration are the defaults.
+    // The counts contain the effect of tokenization; the rest of the configuration has its defaults.
     let (bleu, f1) = (BleuConfig::default(), BracketF1);
     let is_f1 = table.columns[column].metric.is_some_and(|metric| metric.name == F1);
     let metric: &dyn Metric = if is_f1 { &f1 } else { &bleu };
@@ -179,8 +179,8 @@ fn comparison(
     .map(Some)
 }
 
-/// The places among the `base` trainings of those that a row decodes, in the order of the row's; none unless each of its
-/// trials decodes one, that of the same seed. A training that older records do not tell is nobody's.
+/// The places, among the `base` trainings, of those that a row decodes, in the order of the row's trials; `None` unless
+/// each trial decodes the base's training of its seed. A training that an old record does not state matches none.
 pub fn same_trainings(base: &[(u64, Option<String>)], row: &[(u64, Option<String>)]) -> Option<Vec<usize>> {
     let place = |training: &(u64, Option<String>)| {
         training.1.as_ref()?;
@@ -189,12 +189,12 @@ pub fn same_trainings(base: &[(u64, Option<String>)], row: &[(u64, Option<String
     row.iter().map(place).collect()
 }
 
-/// The scores of the base row's trials whose trainings a row decodes, in the order of the row's; none where
-/// [`same_trainings`] has none.
+/// The scores of the base row's trials whose trainings a row decodes, in the order of the row's trials; `None` if
+/// [`same_trainings`] is.
 fn of_same_trainings(base: &Row, row: &Row, column: usize) -> Option<Summary> {
     let theirs = &base.cells[column].summary.as_ref()?.values;
     let ours = &row.cells[column].summary.as_ref()?.values;
-    // Where a trial lacks the score, it is not known which value is whose.
+    // If a trial lacks the score, the values cannot be assigned to seeds.
     if theirs.len() != base.trainings.len() || ours.len() != row.trainings.len() {
         return None;
     }
@@ -202,7 +202,7 @@ fn of_same_trainings(base: &Row, row: &Row, column: usize) -> Option<Summary> {
     Summary::of(&places.into_iter().map(|place| theirs[place]).collect::<Vec<f64>>())
 }
 
-/// Of the base row's counts, by ascending seed, those of the seeds that a row has.
+/// The base row's counts for the seeds that a row has, by ascending seed.
 fn of_same_seeds(base: &Row, row: &Row, counts: &[Counts]) -> Vec<Counts> {
     let seeds = |row: &Row| row.trainings.iter().map(|(seed, _)| *seed).collect::<BTreeSet<u64>>();
     let (theirs, ours) = (seeds(base), seeds(row));
@@ -210,11 +210,11 @@ fn of_same_seeds(base: &Row, row: &Row, counts: &[Counts]) -> Vec<Counts> {
     both.map(|(_, counts)| counts.clone()).collect()
 }
 
-/// One side against another; each has the scores of its seeds, and its translations' counts. For the paired test,
-/// the scores of both are of the same seeds in the same order. The p-value is not corrected.
+/// Compares two sides; each has the scores of its seeds and the counts of its translations. For the paired test, the
+/// scores of both belong to the same seeds in the same order. The p-value is not corrected.
 ///
 /// # Errors
-/// A user error where the sides differ in their sentences, or one has none.
+/// A user error if the sides differ in their sentences, or one has none.
 pub fn compare(
     metric: &dyn Metric,
     base: &str,
@@ -243,10 +243,10 @@ pub fn compare(
     })
 }
 
-/// The test over sentences. Every seed of a side has the same part in it.
+/// The test over sentences, in which every seed of a side has the same weight.
 ///
 /// # Errors
-/// As for [`compare`].
+/// The same as for [`compare`].
 fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -> Result<OverSentences> {
     let pairs = least_common_multiple(theirs.len(), ours.len());
     let repeated = |side: &[Counts]| side.iter().cycle().take(pairs).cloned().collect::<Vec<Counts>>();
@@ -256,13 +256,13 @@ fn over_sentences(metric: &dyn Metric, theirs: &[Counts], ours: &[Counts]) -> Re
     Ok(OverSentences { pairs, p, half_width: interval.half_width })
 }
 
-/// The least number that both divide; 0 if one of them is 0.
+/// The least common multiple of both numbers; 0 if one of them is 0.
 fn least_common_multiple(a: usize, b: usize) -> usize {
     (1..=b).map(|times| times * a).find(|multiple| multiple % b == 0).unwrap_or(0)
 }
 
-/// Holm's step-down correction: the smallest of m p-values times m, the next times m - 1, …; never below the
-/// one before, and at most 1. In the order given.
+/// Holm's step-down correction: the smallest of m p-values times m, the next times m - 1, …; never below the previous
+/// one, and at most 1. In the order of `p_values`.
 fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
@@ -296,7 +296,7 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
-    /// Forty lines, of which every `n`th lacks a word in the middle.
+    /// Counts of forty lines, of which every `n`th lacks a word in the middle.
     fn counts(n: usize) -> Counts {
         let reference: Vec<String> = (0..40).map(|i| format!("a{i} b c{i} d e{i} f g{i}")).collect();
         let broken =
@@ -309,12 +309,12 @@ mod tests {
         BleuConfig::default().score(&counts.sum())
     }
 
-    /// A table of these rows, each with translations of so many seeds and with trainings of its own.
+    /// A table of these rows, each with translations of several seeds and with its own trainings.
     fn compared(rows: &[(&str, Vec<Counts>)]) -> ResultTable {
         compared_with(rows, |label, seed| format!("{label} {seed}"))
     }
 
-    /// The same, each trial with a training.
+    /// [`compared`], with the training of each trial given.
     fn compared_with(rows: &[(&str, Vec<Counts>)], training: impl Fn(&str, u64) -> String) -> ResultTable {
         let mut layout = table3(rows.iter().map(|(label, _)| row(label, None, &[])).collect());
         layout.columns = vec!["dev/bleu".into()];
@@ -348,7 +348,7 @@ mod tests {
             RESAMPLING_SEED,
         );
         let known = known.unwrap();
-        // Draws are the same; only exact ties may count for more.
+        // The random draws are the same; only exact ties may count for more.
         assert!(found.p >= known && found.p - known < 0.01, "{} {known}", found.p);
         assert!(found.significant_over_sentences_alone() && !found.significant());
         assert_eq!((found.seeds.is_some(), found.p_corrected), (false, found.p));
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn rows_that_decode_the_same_trainings_are_paired_by_seed() {
-        // Seeds scatter more than decoding differs, and decoding helps with each of them.
+        // Seeds scatter more than decoding differs, and decoding improves each of them.
         let rows = [
             ("base", vec![counts(2), counts(5), counts(13), counts(3)]),
             ("decoding", vec![counts(3), counts(9), counts(20)]),
@@ -435,7 +435,7 @@ mod tests {
         assert!(!found.significant() && !found.significant_over_sentences_alone());
         assert_eq!(table.significance.no_spread, ["worse in dev/bleu"]);
         assert!(!Untested::NoSpread.text().contains("one seed"));
-        // Two decodings whose translations are equal, of seeds that differ.
+        // Two decodings with equal translations, from seeds that differ.
         let rows = [("base", vec![counts(2), counts(9)]), ("decoding", vec![counts(2), counts(9)])];
         let table = compared_with(&rows, |_, seed| format!("shared {seed}"));
         assert_eq!(table.significance.equal_differences, ["decoding in dev/bleu"]);

@@ -1,4 +1,4 @@
-//! Mean and spread of what several seeds gave.
+//! Mean and spread of the results of several seeds.
 
 use serde::Serialize;
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 pub struct Summary {
     pub n: usize,
     pub mean: f64,
-    /// Sample standard deviation, with n - 1; absent for one value.
+    /// Sample standard deviation, with n - 1; `None` for one value.
     pub deviation: Option<f64>,
-    /// In the order of the seeds.
+    /// The values in the order of the seeds.
     pub values: Vec<f64>,
 }
 
 impl Summary {
-    /// Of at least one value; `None` of none.
+    /// Summarises at least one value; `None` if `values` is empty.
     pub fn of(values: &[f64]) -> Option<Summary> {
         let n = values.len();
         if n == 0 {

@@ -1,7 +1,7 @@
-//! The layout of the paper's Table 2: a system a line, BLEU of each language pair, and what training cost.
+//! The layout of the paper's Table 2: a line per system, with BLEU for each language pair and the cost of training.
 //!
-//! A system is what rows of several pairs share: the label, without the section's. So two pairs may come from two
-//! sections of one sweep, or from two sweeps with the same labels.
+//! Rows of several pairs form a system if they share the label without the section's part. So two pairs may come from
+//! two sections of one sweep, or from two sweeps with the same labels.
 
 use super::best::best_of_each;
 use super::comparison::Significance;
@@ -17,16 +17,16 @@ use crate::error::{Error, Result};
 use crate::telemetry::format::scientific;
 use serde::Serialize;
 
-/// Systems by language pairs.
+/// A table of systems by language pairs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SystemTable {
-    /// `en-de`, in the order of their first rows.
+    /// Language pairs such as `en-de`, in the order of their first rows.
     pub pairs: Vec<String>,
-    /// In the order of their first rows.
+    /// The systems in the order of their first rows.
     pub systems: Vec<System>,
     /// The published systems to show beside ours, as printed.
     pub published: Vec<PublishedSystem>,
-    /// How systems were compared with the base's, sweep by sweep.
+    /// The methods by which systems were compared with the base's, sweep by sweep.
     pub significance: Vec<Significance>,
     /// The base row of each sweep.
     #[serde(skip)]
@@ -35,26 +35,26 @@ pub struct SystemTable {
     notes: Vec<Note>,
 }
 
-/// One of our systems.
+/// A system of ours.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct System {
     pub name: String,
-    /// By language pair.
+    /// The results by language pair.
     pub results: Vec<(String, SystemResult)>,
 }
 
-/// A system on one language pair.
+/// The result of a system on one language pair.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SystemResult {
     pub system: String,
-    /// Its row in the sweep.
+    /// The label of its row in the sweep.
     pub row: String,
-    /// The data that it was scored on; absent where its trials saw different ones.
+    /// The fingerprint of the data that it was scored on; `None` if its trials saw different data.
     #[serde(skip)]
     fingerprint: Option<String>,
     pub finished: usize,
     pub wanted: usize,
-    /// The signature of `bleu`; absent where the trials do not share one.
+    /// The signature of `bleu`; `None` if the trials have different ones.
     pub signature: Option<String>,
     pub bleu: Cell,
     pub cost: TrainingCost,
@@ -66,7 +66,7 @@ pub struct PublishedSystem {
     pub name: String,
     /// `single` or `ensemble`.
     pub kind: String,
-    /// As printed, one for each pair of the table.
+    /// The printed BLEU for each pair of the table.
     pub bleu: Vec<Option<String>>,
     pub flops: Vec<Option<String>>,
 }
@@ -75,7 +75,7 @@ impl SystemTable {
     /// Makes the table of the rows of one or several sweeps.
     ///
     /// # Errors
-    /// A user error for two rows that are one system on one pair.
+    /// A user error if two rows are the same system on one pair.
     pub fn of(tables: &[&ResultTable]) -> Result<SystemTable> {
         let (mut pairs, mut systems): (Vec<String>, Vec<System>) = (Vec::new(), Vec::new());
         let mut notes: Vec<Note> = tables.iter().flat_map(|table| &table.selection).map(Note::text).collect();
@@ -128,7 +128,7 @@ impl SystemTable {
         Ok(SystemTable { pairs, systems, published, significance, bases, notes })
     }
 
-    /// The table, and the one of differences from the paper if there are any.
+    /// The table, and the table of differences from the paper if there are any.
     pub fn sheets(&self) -> Vec<Sheet> {
         let mut sheets = vec![self.systems_sheet()];
         let differences = self.differences();
@@ -250,7 +250,7 @@ impl SystemTable {
     }
 }
 
-/// Marks the best system of each language pair anew: each sweep knows of its own rows alone.
+/// Marks the best system of each language pair again, because each sweep knows its own rows alone.
 fn mark_best(systems: &mut [System]) {
     let mut results: Vec<(&String, &mut SystemResult)> = systems
         .iter_mut()

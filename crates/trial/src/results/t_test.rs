@@ -1,4 +1,4 @@
-//! The tests over seeds: would models of other seeds differ on the same sentences?
+//! The tests over seeds, which ask whether models of other seeds would differ on the same sentences.
 //!
 //! # Source
 //! Student 1908, "The Probable Error of a Mean" (the paired test); Welch 1947, "The Generalization of 'Student's' Problem
@@ -8,16 +8,16 @@ use super::comparison::{LEVEL, OverSeeds, SeedTest, Untested};
 use super::summary::Summary;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// Scores that differ by no more are equal: what is left is rounding.
+/// Largest difference of equal scores, which is due to rounding.
 const ROUNDING: f64 = 1e-9;
 
-/// What a test over seeds found, or why there is none.
+/// The result of a test over seeds, or the reason why there is none.
 pub type OfSeeds = std::result::Result<OverSeeds, Untested>;
 
 /// Welch's t-test of two means.
 ///
 /// # Errors
-/// Where a side has one value, or neither has spread.
+/// If a side has one value, or neither has spread.
 pub fn welch(theirs: &Summary, ours: &Summary) -> OfSeeds {
     let (Some(their_deviation), Some(our_deviation)) = (theirs.deviation, ours.deviation) else {
         return Err(Untested::OneSeed);
@@ -33,10 +33,10 @@ pub fn welch(theirs: &Summary, ours: &Summary) -> OfSeeds {
     t_test(SeedTest::Welch, ours.mean - theirs.mean, variance.sqrt(), degrees_of_freedom)
 }
 
-/// The paired t-test: do the differences of values that belong together have another mean than 0?
+/// The paired t-test: whether the mean difference of paired values is other than 0.
 ///
 /// # Errors
-/// Where there is one pair, or the differences have no spread.
+/// If there is one pair, or the differences have no spread.
 pub fn paired(theirs: &[f64], ours: &[f64]) -> OfSeeds {
     let differences: Vec<f64> = theirs.iter().zip(ours).map(|(theirs, ours)| ours - theirs).collect();
     let Some(Summary { n, mean, deviation: Some(deviation), .. }) = Summary::of(&differences) else {
@@ -91,7 +91,7 @@ mod tests {
         assert_eq!((found.test, found.degrees_of_freedom), (SeedTest::Paired, 9.0));
         assert!((found.p - 0.002_832_89).abs() < 1e-7, "{found:?}");
         assert!((found.half_width - 0.879_886).abs() < 1e-5, "{found:?}");
-        // With two pairs the distribution is Cauchy's: p = 1 - 2 atan(t) / π, and t = 3 of differences 1 and 2.
+        // With two pairs the distribution is Cauchy's: p = 1 - 2 atan(t) / π, and t = 3 for differences 1 and 2.
         let found = paired(&[1.0, 5.0], &[2.0, 7.0]).unwrap();
         let known = 1.0 - 2.0 * 3f64.atan() / std::f64::consts::PI;
         assert!((found.p - known).abs() < 1e-9, "{found:?}");

@@ -1,8 +1,8 @@
-//! From the results of trials to a table: one line a row, mean and spread over seeds, the paper's value.
+//! The table of a sweep's results: one line per row, with mean and spread over seeds and the paper's value.
 //! [`significance`](super::significance) compares the rows, [`judge`](super::judge) judges their groups,
 //! [`render`](super::render) writes the table as Markdown, LaTeX, CSV or text.
 //!
-//! Serialized, a [`ResultTable`] is what `ablate table --json` prints: its field names are a file format.
+//! `ablate table --json` prints a serialized [`ResultTable`]: its field names are a file format.
 
 use super::comparison::Significance;
 use super::metric::{METRICS, Metric};
@@ -28,15 +28,15 @@ pub struct ResultTable {
     pub rows: Vec<Row>,
     /// The label of the row that others are compared with, if it is among the rows.
     pub base: Option<String>,
-    /// How rows were compared, or why they were not.
+    /// The methods by which rows were compared, or the reasons why they were not.
     pub significance: Significance,
-    /// Whether what the paper says of its groups of rows holds here; none without published values.
+    /// Whether the paper's claims about its groups of rows hold here; empty without published values.
     pub verdicts: Vec<Verdict>,
-    /// In the order of rows, then of seeds.
+    /// The failed trials in the order of rows, then of seeds.
     pub failures: Vec<FailedTrial>,
-    /// The signature that all BLEU scores share; absent where there is none, or several: then rows have their own.
+    /// The signature that all BLEU scores share; `None` if there is none, or several: then rows have their own.
     pub signature: Option<String>,
-    /// The corpora that finished trials saw.
+    /// The corpora of the finished trials.
     pub data: Vec<Data>,
     /// The commits of the code that finished trials ran.
     pub commits: Vec<String>,
@@ -44,11 +44,11 @@ pub struct ResultTable {
     pub devices: Vec<String>,
     /// Name of the published table whose values are shown.
     pub published: Option<String>,
-    /// What to know about values shown.
+    /// Remarks about values in the table.
     pub notes: Vec<String>,
-    /// Which rows are left of all, and in which order, if that was asked for.
+    /// The selection and the order of the rows in words, if the user asked for one.
     pub selection: Option<String>,
-    /// The rows are no longer in the order of the sweep.
+    /// Whether the rows are no longer in the order of the sweep.
     #[serde(skip)]
     pub sorted: bool,
 }
@@ -70,10 +70,10 @@ pub struct FailedTrial {
 }
 
 impl ResultTable {
-    /// Lays out the results; trials without one are still to be run.
+    /// Lays out the results; trials without a result are still to be run.
     ///
     /// # Errors
-    /// A result that the layout has no place for, two of one trial, or an unknown published row.
+    /// A result that has no place in the layout, two results of one trial, or an unknown published row.
     pub fn new(layout: &Layout, results: &[TrialResult]) -> Result<ResultTable> {
         ResultTable::of(&METRICS, layout, results)
     }
@@ -140,8 +140,8 @@ impl ResultTable {
         self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
     }
 
-    /// The row that `row` is compared with: the base row, or where that has other data or was scored otherwise, the first
-    /// row of the same system that has not.
+    /// The row that `row` is compared with: the base row, or if that has other data or was scored differently, the
+    /// first comparable row of the same system.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
         let compares = |other: &&Row| {
@@ -154,7 +154,7 @@ impl ResultTable {
     }
 }
 
-/// What finished trials have, each once, sorted.
+/// The distinct values of finished trials, sorted.
 fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T> {
     distinct_of(&results.iter().filter_map(TrialResult::record).collect::<Vec<_>>(), of)
 }
@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(cell.published.as_deref(), Some("27.3"));
             cell.against_published
         };
-        // BLEU of other tokens is not what the paper printed.
+        // The paper did not print BLEU of these tokens.
         assert_eq!(against(&|record| _ = record.metrics.insert("test/bleu".into(), 26.0)), None);
         let with = against(&|record| _ = record.metrics.insert("test/atat".into(), 27.0));
         assert!((with.unwrap() + 0.3).abs() < 1e-9, "{with:?}");
@@ -288,7 +288,7 @@ mod tests {
         assert!(base.signature.as_ref().unwrap().contains("case:mixed"));
         assert_eq!(other.signature.as_deref(), Some("nrefs:1|case:lc|tok:13a"));
         assert_eq!(table.base_of(other), None);
-        // Each the best of its kind in BLEU; perplexities compare.
+        // Each is the best of its kind in BLEU; their perplexities compare.
         assert!(base.cells[3].best && other.cells[3].best);
         assert!(base.cells[2].best && !other.cells[2].best);
         // The paper's scores count capitals.

@@ -1,4 +1,4 @@
-//! How a sweep wants its table.
+//! The layout of a sweep's table.
 
 use super::hyperparameters::Hyperparameters;
 use super::metric::{DEV_BLEU, DEV_PERPLEXITY, Metric, TEST_BLEU, of_tasks, on_sets};
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// The columns of a table that are not metrics.
 const COUNTS: [&str; 2] = ["parameters", "steps"];
 
-/// The columns that a sweep may show: all numbers that a record can have.
+/// The columns that a sweep may show: all numbers that a record can hold.
 pub fn columns(metrics: &[Metric]) -> Vec<String> {
     with_counts(metrics, |metric| metric.recorded)
 }
@@ -44,50 +44,50 @@ pub enum Form {
     Table3,
 }
 
-/// What the sweep says about its table.
+/// The sweep's settings for its table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
     /// The sweep's name.
     pub sweep: String,
     pub form: Form,
-    /// Of [`columns`]; empty: those usual for the form.
+    /// Names from [`columns`]; if empty, the usual columns of the form.
     pub columns: Vec<String>,
     pub published: Option<Published>,
     /// The label of the row that others are compared with.
     pub base: Option<String>,
-    /// Operations a second of a card, or of a thread of a processor, by the device's name, in 10¹².
+    /// Peak operations per second of a GPU, or of a thread of a processor, by the device's name, in 10¹².
     pub peak_tflops: BTreeMap<String, f64>,
-    /// What the models of the rows learn to do.
+    /// The tasks that the models of the rows learn.
     pub tasks: Vec<TaskKind>,
     /// The settings that differ among rows.
     pub settings: Vec<VariedSetting>,
-    /// In the sweep's order.
+    /// The rows in the sweep's order.
     pub rows: Vec<RowLayout>,
 }
 
-/// What the sweep says about one row.
+/// The sweep's settings for one row.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RowLayout {
     pub label: String,
-    /// The label without the section's: what rows of several language pairs share.
+    /// The label without the section's part, shared by rows of several language pairs.
     pub system: String,
-    /// The label without the parts that are made of settings and their values; none if it consists of these alone.
+    /// The label without the parts that state settings and their values; `None` if it consists of these alone.
     pub name: Option<String>,
-    /// Languages: `en-de`.
+    /// The pair of languages: `en-de`.
     pub pair: String,
     pub group: Option<String>,
     /// Label of the published row beside this one.
     pub paper: Option<String>,
-    /// (key, value in TOML)
+    /// Changed settings as (key, value in TOML).
     pub changes: Vec<(String, String)>,
-    /// Its values of [`Layout::settings`].
+    /// The row's values for [`Layout::settings`].
     pub settings: RowSettings,
     pub hyperparameters: Hyperparameters,
     /// Every seed that the row should have.
     pub seeds: Vec<u64>,
 }
 
-/// The columns that the layout asks for, or those usual for its form.
+/// The columns that the layout asks for, or the usual columns of its form.
 pub(super) fn column_names(metrics: &[Metric], layout: &Layout) -> Vec<String> {
     match (layout.columns.as_slice(), layout.form) {
         ([], Form::List) => with_counts(&of_tasks(metrics, &layout.tasks), |metric| metric.usual),

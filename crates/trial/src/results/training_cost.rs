@@ -1,33 +1,33 @@
-//! What training cost, in floating-point operations: by count, and as the paper's Table 2 has it, by time.
+//! The cost of training, in floating-point operations: by count, and by time as in the paper's Table 2.
 //!
 //! # Source
-//! Vaswani et al. 2017, §6.1 and its footnote: training time × number of GPUs × the single-precision
-//! operations a second that each is assumed to sustain. By count: [`model::cost`](crate::model::cost).
+//! Vaswani et al. 2017, §6.1 and its footnote: training time × number of GPUs × the single-precision operations per
+//! second that each is assumed to sustain. By count: [`model::cost`](crate::model::cost).
 
 use super::trial_result::{TrialOutcome, TrialResult};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Operations a second that the paper assumes of cards, in 10¹², by a word of their names.
+/// Operations per second that the paper assumes for GPUs, in 10¹², by a word of their names.
 const PAPERS_TFLOPS: [(&str, f64); 4] = [("K80", 2.8), ("K40", 3.7), ("M40", 6.0), ("P100", 9.5)];
 
-/// What the training of one trial of a row cost: means over its finished trials.
+/// The training cost of one trial of a row: means over its finished trials.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TrainingCost {
-    /// Operations of the matrix products of all updates, forward and backward, padding included. Absent where
-    /// a record does not hold it.
+    /// Operations of the matrix products of all updates, forward and backward, padding included. `None` if a record
+    /// does not hold the number.
     pub counted_flops: Option<f64>,
-    /// Seconds of training × peak operations a second of the device. Absent without times, or without a peak.
+    /// Seconds of training × peak operations per second of the device. `None` without times, or without a peak.
     pub measured_flops: Option<f64>,
-    /// Time is missing from `measured_flops`: it is a lower bound.
+    /// Whether `measured_flops` lacks the time of some updates and is a lower bound.
     pub incomplete: bool,
-    /// Devices of which no peak is known.
+    /// Devices whose peak is unknown.
     pub unknown_peaks: Vec<String>,
 }
 
 impl TrainingCost {
-    /// Of the trials that finished. `peaks` has the operations a second, in 10¹², of a card, or of a thread of
-    /// a processor, by the device's name; those that the paper assumes are known.
+    /// The cost of the finished trials. `peaks` holds the operations per second, in 10¹², of a GPU or of a thread of a
+    /// processor, by the device's name; those that the paper assumes are built in.
     pub fn of(trials: &[&TrialResult], peaks: &BTreeMap<String, f64>) -> TrainingCost {
         let mut cost = TrainingCost::default();
         let (mut counted, mut measured, mut finished) = (Vec::new(), Vec::new(), 0);
@@ -45,7 +45,7 @@ impl TrainingCost {
                 None => {}
             }
         }
-        // A mean over some of the trials would be that of other trials than the score's.
+        // A mean over some of the trials would not match the score, which is over all of them.
         let mean = |values: Vec<f64>| {
             (finished > 0 && values.len() == finished).then(|| values.iter().sum::<f64>() / finished as f64)
         };
@@ -55,7 +55,7 @@ impl TrainingCost {
     }
 }
 
-/// Operations a second of a device, in 10¹²: as stated, or as the paper assumes.
+/// Operations per second of a device, in 10¹²: as stated, or as the paper assumes.
 fn peak(device: &str, stated: &BTreeMap<String, f64>) -> Option<f64> {
     // A module without its own fan is a `K40m`.
     let is = |name: &str| {

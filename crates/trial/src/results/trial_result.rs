@@ -1,8 +1,8 @@
-//! What came of a trial, as a table needs it.
+//! The outcome of a trial, as a table needs it.
 
 use super::record::Record;
 
-/// What one trial came to.
+/// The outcome of the trial with this row and seed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialResult {
     pub row: String,
@@ -10,7 +10,7 @@ pub struct TrialResult {
     pub outcome: TrialOutcome,
 }
 
-/// How a trial ended.
+/// The end of a trial: a record, or a failure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrialOutcome {
     Finished { record: Box<Record>, time: Option<TrainingTime> },
@@ -18,7 +18,7 @@ pub enum TrialOutcome {
 }
 
 impl TrialResult {
-    /// What is kept of the trial, if it finished.
+    /// The record of the trial, if it finished.
     pub fn record(&self) -> Option<&Record> {
         match &self.outcome {
             TrialOutcome::Finished { record, .. } => Some(record),
@@ -27,11 +27,12 @@ impl TrialResult {
     }
 }
 
-/// How long the updates of a trial took.
+/// The time that the updates of a trial took.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingTime {
-    /// Seconds of every card, or of every thread of a processor, added up. Without evaluations.
+    /// Seconds of all GPUs, or of all threads of a processor, added up. Evaluations are not included.
     pub unit_seconds: f64,
-    /// The times of some updates are not known: their attempt was killed before it told, or another run did them.
+    /// Whether the times of some updates are unknown: an attempt was killed before recording them, or another run did
+    /// them.
     pub incomplete: bool,
 }

@@ -1,12 +1,12 @@
-//! The settings that set the rows of a sweep apart. Tables, reports and TensorBoard show each in a column of its own
+//! The settings in which the rows of a sweep differ. Tables, reports and TensorBoard show each in a separate column
 //! instead of repeating all of them in every label.
 
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The values that a row has of the settings that vary, by `section.key`: numbers, truth values and texts. A setting that
-/// has no value in the row, or no effect, is left out.
+/// A row's values of the settings that vary, by `section.key`: numbers, truth values and texts. A setting without a
+/// value in the row, or without effect, is left out.
 pub type RowSettings = BTreeMap<String, Value>;
 
 /// A setting that differs among rows.
@@ -14,24 +14,24 @@ pub type RowSettings = BTreeMap<String, Value>;
 pub struct VariedSetting {
     /// `model.dropout`
     pub key: String,
-    /// The name of its column: `dropout`, or the key where that could be something else, too.
+    /// The name of its column: `dropout`, or the whole key if the short name is ambiguous.
     pub name: String,
-    /// Every value is a number.
+    /// Whether every value is a number.
     pub numeric: bool,
-    /// Axes, zips, points or draws vary it, and it is a column of the table. What only named rows change stands under
-    /// "what changed".
+    /// Whether axes, zips, points or draws vary it, so that it is a column of the table. Settings that only named rows
+    /// change stand under "what changed".
     pub is_column: bool,
 }
 
 impl VariedSetting {
-    /// The name as captions have it: `learning rate scale`.
+    /// The name for captions: `learning rate scale`.
     pub fn words(&self) -> String {
         self.name.replace(['_', '.'], " ")
     }
 }
 
-/// Those of `keys` that differ among `rows`, in their order. Each comes with whether it is a column; `taken` are the names
-/// that other columns have.
+/// Returns those of `keys` in which `rows` differ, in their order. The flag says whether a key is a column; `taken`
+/// holds the names of other columns.
 pub fn varied(keys: &[(String, bool)], rows: &[&RowSettings], taken: &[&str]) -> Vec<VariedSetting> {
     let differing: Vec<&(String, bool)> = keys.iter().filter(|(key, _)| differs(key, rows)).collect();
     let name = |key: &str| {
@@ -52,7 +52,7 @@ pub fn differs(key: &str, rows: &[&RowSettings]) -> bool {
     rows.iter().any(|row| row.get(key) != rows[0].get(key))
 }
 
-/// Returns the changes that all of several rows have, which tell none of them apart; none for a single row.
+/// Returns the changes that all of several rows share, which do not tell them apart; empty for a single row.
 pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<&'a T> {
     let mut rows = rows.into_iter();
     let Some(first) = rows.next() else { return Vec::new() };
@@ -61,7 +61,7 @@ pub fn shared<'a, T: PartialEq>(rows: impl IntoIterator<Item = &'a [T]>) -> Vec<
     first.iter().filter(in_all).collect()
 }
 
-/// Returns a value without quotes; nothing where a row has none.
+/// Returns a value without quotes; empty if the row has none.
 pub fn text(value: Option<&Value>) -> String {
     match value {
         None => String::new(),

@@ -1,4 +1,4 @@
-//! TensorBoard's Custom Scalars page: charts that are laid out beforehand.
+//! TensorBoard's Custom Scalars page: charts with a prepared layout.
 //!
 //! # Source
 //! TensorBoard, `plugins/custom_scalar/{layout.proto,metadata.py}`.
@@ -18,7 +18,7 @@ pub struct Category {
     pub charts: Vec<Chart>,
 }
 
-/// Curves in one frame, of every run that has the tags.
+/// Curves in one frame, for every run that has the tags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chart {
     pub title: String,
@@ -27,7 +27,7 @@ pub struct Chart {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Curves {
-    /// Of every tag that this regular expression matches from its beginning.
+    /// The curves of all tags that this regular expression matches from their beginning.
     Tags(String),
     /// A curve within a band, by exact tags.
     Band { value: String, lower: String, upper: String },

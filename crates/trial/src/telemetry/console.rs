@@ -11,18 +11,18 @@ use std::time::Instant;
 
 /// The progress of one training.
 ///
-/// A closed or full stderr is ignored: training goes on unseen.
+/// A closed or full stderr is ignored: training goes on without output.
 pub struct TrainingProgress {
     label: String,
     steps: u64,
     start_step: u64,
     started: Instant,
-    /// Absent where stderr is no terminal.
+    /// `None` if stderr is no terminal.
     bar: Option<ProgressBar>,
 }
 
 impl TrainingProgress {
-    /// Training called `label` of `steps` updates.
+    /// Creates the display of a training called `label` of `steps` updates.
     pub fn new(label: &str, steps: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr())
@@ -101,25 +101,25 @@ pub fn state(report: &Report, seconds_left: f64) -> String {
     )
 }
 
-/// The time that the remaining updates take at the speed of this attempt so far,
-/// validation included; not a number before its first update.
+/// The time that the remaining updates take at the speed of this attempt so far, validation included, in seconds; NaN
+/// before its first update.
 pub fn seconds_left(elapsed: f64, start_step: u64, step: u64, steps: u64) -> f64 {
     let done = step.saturating_sub(start_step);
     if done == 0 { f64::NAN } else { elapsed / done as f64 * steps.saturating_sub(step) as f64 }
 }
 
-/// Columns and lines of the terminal that stderr is, if it is one and says.
+/// Columns and lines of the terminal on stderr; `None` if stderr is no terminal or its size is unknown.
 pub fn terminal_size() -> Option<(usize, usize)> {
     size_of(&std::io::stderr()).map(|(columns, lines)| (usize::from(columns), usize::from(lines)))
 }
 
-/// Columns of a terminal that is open, if it is one and says.
+/// Columns of an open terminal; `None` if it is no terminal or its size is unknown.
 pub fn terminal_columns(terminal: &impl AsRawFd) -> Option<u16> {
     size_of(terminal).map(|(columns, _)| columns)
 }
 
 fn size_of(terminal: &impl AsRawFd) -> Option<(u16, u16)> {
-    // SAFETY: the call fills the structure where it succeeds, and an all-zero one is valid.
+    // SAFETY: a successful call fills the structure, and an all-zero one is valid.
     let size = unsafe {
         let mut size: libc::winsize = std::mem::zeroed();
         (libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &mut size) == 0).then_some(size)
@@ -132,12 +132,12 @@ pub fn print_message(line: &str) {
     write_line(&printable::lines(line));
 }
 
-/// Prints an error to stderr, in colour where that is wanted.
+/// Prints an error to stderr, in colour if the user wants that.
 pub fn print_error(message: &str) {
     write_line(&color::error(&printable::lines(message), color::on_stderr()));
 }
 
-/// Where stderr is gone, or a file on a full disk, there is nobody to tell; `eprintln!` would panic.
+/// Ignores errors: if stderr is closed, or a file on a full disk, there is no place for a message. `eprintln!` would panic.
 fn write_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers in readable form.
 
-/// With commas between thousands: `6,213`.
+/// A count with commas between thousands: `6,213`.
 pub fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -13,7 +13,7 @@ pub fn thousands(count: u64) -> String {
     text
 }
 
-/// A number of things by their name, which takes an s for several: `1 trial`, `1,200 trials`.
+/// A count with its noun, which gets an s unless the count is 1: `1 trial`, `1,200 trials`.
 pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{}", thousands(count as u64), if count == 1 { "" } else { "s" })
 }
@@ -28,7 +28,7 @@ pub fn quantity(value: f64) -> String {
             let sign = if value < 0.0 { "-" } else { "" };
             format!("{sign}{}", thousands(size.round() as u64))
         }
-        // Not a number is below nothing and ends here, as does infinity.
+        // NaN fails every comparison above and ends here, as does infinity.
         _ => format!("{value:.1e}"),
     }
 }
@@ -51,8 +51,8 @@ pub fn scientific(value: f64) -> String {
     if value == 0.0 { "0".to_string() } else { format!("{value:.1e}") }
 }
 
-/// A duration in its two largest units: `42s`, `18m`, `2h05m`, `3d04h`; below ten minutes with seconds, `1m30s`.
-/// `?` for one that is not known.
+/// A duration in its two largest units: `42s`, `18m`, `2h05m`, `3d04h`; below ten minutes with seconds, `1m30s`. `?` if
+/// it is negative, infinite or NaN.
 ///
 /// # Units
 /// Seconds.

@@ -1,4 +1,4 @@
-//! A text file of a run that grows line by line, and goes on after an interruption.
+//! A text file of a run that grows line by line, also after an interruption.
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -8,7 +8,7 @@ use std::io::{BufWriter, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-/// What a line of such a file says of an update.
+/// A line of such a file: a value of an update.
 ///
 /// The text is a function of the line, so equal runs have equal files.
 pub trait Line: Sized {
@@ -18,17 +18,17 @@ pub trait Line: Sized {
     /// Optimizer updates done.
     fn step(&self) -> u64;
 
-    /// What the line is about: no two lines of a step have the same tag.
+    /// The tag of the value: no two lines of a step have the same tag.
     fn tag(&self) -> &str;
 
     /// The line as text, with its end.
     fn text(&self) -> Result<String>;
 
-    /// Reads a line without its end; none if it is damaged.
+    /// Reads a line without its end; `None` if it is damaged.
     fn parse(line: &[u8]) -> Option<Self>;
 
-    /// Reads the lines of a file in their order, also while a run is writing it. Damaged lines are left out, and
-    /// counted. A last line without its end counts as not there, and so does a missing file.
+    /// Reads the lines of a file in their order, also while a run is writing it. Damaged lines are left out and
+    /// counted. A last line without its end is ignored; a missing file has no lines.
     fn read_undamaged(path: &Path) -> Result<(Vec<Self>, usize)> {
         let (bytes, header) = (whole_lines(path)?, Self::HEADER.trim_end().as_bytes());
         let lines = bytes.split_inclusive(|&byte| byte == b'\n').map(|line| &line[..line.len() - 1]);
@@ -40,31 +40,31 @@ pub trait Line: Sized {
 
 /// Appends lines to a file.
 ///
-/// They reach the file at [`flush`](Self::flush) and the disk at [`sync`](Self::sync).
+/// Lines reach the file at [`flush`](Self::flush) and the disk at [`sync`](Self::sync).
 #[derive(Debug)]
 pub struct GrowingFile<L> {
     path: PathBuf,
     writer: BufWriter<File>,
-    /// Step and tag of what the file held when the run was resumed.
+    /// Step and tag of the lines that the file held when the run was resumed.
     kept: HashSet<(u64, String)>,
     line: PhantomData<fn(&L)>,
 }
 
 impl<L: Line> GrowingFile<L> {
-    /// A file without lines; replaces one at `path`.
+    /// Creates a file without lines; replaces one at `path`.
     pub fn create(path: &Path) -> Result<Self> {
         Self::start(path, Vec::new(), 0)
     }
 
-    /// Goes on with the file of an interrupted run: lines up to `step`, the checkpoint's, stay, later ones go. So do
-    /// damaged ones, whose number is given, and a last line that the interruption cut.
+    /// Continues the file of an interrupted run: keeps lines up to `step`, the checkpoint's, and drops later ones,
+    /// damaged ones, whose number is returned, and a last line that the interruption cut.
     pub fn resume_undamaged(path: &Path, step: u64) -> Result<(Self, usize)> {
         let (lines, damaged) = L::read_undamaged(path)?;
         Ok((Self::start(path, lines, step)?, damaged))
     }
 
-    /// Makes the file hold those of `lines` that are not beyond `step`. It is replaced atomically, so an interruption
-    /// here loses nothing.
+    /// Writes `lines` up to `step`. The file is replaced atomically, so an interruption here
+    /// loses nothing.
     pub(super) fn start(path: &Path, lines: Vec<L>, step: u64) -> Result<Self> {
         let mut text = L::HEADER.to_string();
         let mut kept = HashSet::new();
@@ -79,8 +79,8 @@ impl<L: Line> GrowingFile<L> {
 
     /// Appends a line.
     ///
-    /// A line whose step and tag were in the file when the run was resumed is left as it is: a run that was stopped
-    /// after its checkpoint records the values of the checkpoint's step a second time.
+    /// Skips a line whose step and tag were in the file when the run was resumed: a run that was stopped after its
+    /// checkpoint records the values of the checkpoint's step a second time.
     pub fn record(&mut self, line: &L) -> Result<()> {
         if !self.kept.is_empty() && self.kept.contains(&(line.step(), line.tag().to_string())) {
             return Ok(());
@@ -88,19 +88,19 @@ impl<L: Line> GrowingFile<L> {
         self.writer.write_all(line.text()?.as_bytes()).map_err(Error::io("write", &self.path))
     }
 
-    /// Hands all lines to the operating system, so that other processes see them.
+    /// Passes all lines to the operating system, so that other processes see them.
     pub fn flush(&mut self) -> Result<()> {
         self.writer.flush().map_err(Error::io("write", &self.path))
     }
 
-    /// Brings all lines to the disk; to be called before a checkpoint is written.
+    /// Writes all lines to the disk; to be called before a checkpoint is written.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.writer.get_ref().sync_data().map_err(Error::io("sync", &self.path))
     }
 }
 
-/// What a file holds up to its last line end; nothing if it is missing.
+/// Reads the bytes of a file up to its last line end; empty if the file is missing.
 pub(super) fn whole_lines(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = files::read_if_exists(path)?.unwrap_or_default();
     bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1));
@@ -146,7 +146,7 @@ mod tests {
             fs::write(&path, &whole[..cut]).unwrap();
             let (mut file, damaged) = GrowingFile::resume_undamaged(&path, 2).unwrap();
             assert_eq!(damaged, 0);
-            // The lines of the checkpoint's own step are recorded again by a run that repeats its end.
+            // A run that repeats its end records the lines of the checkpoint's own step again.
             record(&mut file, 2..=4);
             assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
         }

@@ -1,6 +1,6 @@
 //! TensorBoard's HParams page: one row per configuration, one column per setting and final metric.
 //!
-//! The sweep's root directory holds the columns ([`EventWriter::experiment`]), each run its own values and
+//! The sweep's root directory holds the columns ([`EventWriter::experiment`]); each run holds its own values and
 //! outcome ([`EventWriter::session_start`], [`EventWriter::session_end`]).
 //!
 //! # Source
@@ -26,7 +26,7 @@ const EXPERIMENT_TAG: &str = "_hparams_/experiment";
 const SESSION_START_TAG: &str = "_hparams_/session_start_info";
 const SESSION_END_TAG: &str = "_hparams_/session_end_info";
 
-/// `HParamInfo.differs`: columns that vary come first and are shown. Newer than tensorboard-proto.
+/// `HParamInfo.differs`: columns that vary come first and are shown. The field is newer than tensorboard-proto.
 const DIFFERS_FIELD: u32 = 7;
 
 /// The value of a setting. TensorBoard drops numbers that are not finite.
@@ -50,7 +50,7 @@ impl fmt::Display for HParamValue {
 /// The values that a setting takes in a sweep.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HParamDomain {
-    /// These, as declared in the sweep. All of one kind, or TensorBoard cannot sort and filter the column.
+    /// The values declared in the sweep, all of one kind: else TensorBoard cannot sort and filter the column.
     Discrete(Vec<HParamValue>),
     /// Any number from `min` to `max`.
     Interval { min: f64, max: f64 },
@@ -64,13 +64,13 @@ pub struct HParamColumn {
     /// The column's heading.
     pub title: String,
     pub domain: HParamDomain,
-    /// Whether the sweep varies it.
+    /// Whether the sweep varies the setting.
     pub differs: bool,
 }
 
 impl HParamColumn {
-    /// The column of a setting with the values of all trials, in any order and with repetitions.
-    /// It differs if there are two.
+    /// The column of a setting with the values of all trials, in any order and with repetitions. `differs` is true if
+    /// there are two different values.
     pub fn from_values(name: impl Into<String>, values: impl IntoIterator<Item = HParamValue>) -> Self {
         let (name, values) = (name.into(), distinct(values));
         let differs = values.len() > 1;
@@ -78,7 +78,7 @@ impl HParamColumn {
     }
 }
 
-/// A column of results: the last point of the scalar `tag` of each run, so one that is written once.
+/// A column of results: the last point of the scalar `tag` in each run, so the tag should be written once per run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricColumn {
     /// `final/test_bleu`.
@@ -87,7 +87,7 @@ pub struct MetricColumn {
     pub title: String,
 }
 
-/// What the HParams page shows of a sweep.
+/// A sweep on the HParams page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentSummary {
     pub name: String,
@@ -97,22 +97,22 @@ pub struct ExperimentSummary {
     pub metrics: Vec<MetricColumn>,
 }
 
-/// What a run says of itself when it starts.
+/// A run on the HParams page, as known when it starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Session {
-    /// The settings by their keys in the configuration, such as `model.heads`, without the seed: TensorBoard shows those of
-    /// one run of the group for all.
+    /// The settings by their keys in the configuration, such as `model.heads`, without the seed: TensorBoard shows the
+    /// settings of one run of the group for all.
     pub hparams: BTreeMap<String, HParamValue>,
-    /// The same for the seeds of a configuration, and for nothing else. Runs of one group are one row with the
-    /// means of their metrics; TensorBoard calls the row so.
+    /// The group: equal for the seeds of one configuration, and different for all other runs. TensorBoard shows the
+    /// runs of a group as one row with this name and the means of their metrics.
     pub group: String,
     /// Seconds since 1970 at which the trial's first attempt started.
     pub started: f64,
-    /// What to read about the run, as tag and Markdown.
+    /// Texts about the run, as tag and Markdown.
     pub texts: Vec<(String, String)>,
 }
 
-/// How a run ended. One that was interrupted and will go on has not ended.
+/// The outcome of a run. An interrupted run that will be resumed has none yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Success,
@@ -144,7 +144,7 @@ impl EventWriter {
         session.texts.iter().try_for_each(|(tag, markdown)| self.text(0, tag, markdown))
     }
 
-    /// Writes how the run ended, and when: now.
+    /// Writes the outcome of the run, with the present time as its end.
     pub fn session_end(&mut self, outcome: Outcome) -> Result<()> {
         let mut info = SessionEndInfo::new();
         info.set_status(match outcome {
@@ -187,7 +187,7 @@ fn hparam_info(column: &HParamColumn) -> HParamInfo {
     info
 }
 
-/// The type of a column: text where kinds are mixed.
+/// The type of a column: text if kinds are mixed.
 fn data_type(domain: &HParamDomain) -> DataType {
     let HParamDomain::Discrete(values) = domain else { return DataType::DATA_TYPE_FLOAT64 };
     if values.iter().all(|value| matches!(value, HParamValue::Number(_))) {

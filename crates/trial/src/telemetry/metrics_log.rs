@@ -1,7 +1,7 @@
 //! Metrics as a text file, `step,tag,value`: `metrics.csv` and `timing.csv` of a run.
 //!
-//! The bytes are a function of the values: numbers are the shortest decimals that read back
-//! as the same `f64`, so equal runs have equal files.
+//! The file depends on the values alone: numbers are the shortest decimals that read back as the same `f64`, so equal
+//! runs have equal files.
 
 use super::growing_file::{GrowingFile, Line, whole_lines};
 use crate::error::{Error, Result};
@@ -9,12 +9,12 @@ use crate::files;
 use std::fmt::Display;
 use std::path::Path;
 
-/// One value of one metric.
+/// A value of a metric at a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// Optimizer updates done.
     pub step: u64,
-    /// What was measured: `train/loss`.
+    /// The name of the metric: `train/loss`.
     pub tag: String,
     pub value: f64,
 }
@@ -23,7 +23,7 @@ pub struct Row {
 pub type MetricsLog = GrowingFile<Row>;
 
 impl MetricsLog {
-    /// As [`resume_undamaged`](Self::resume_undamaged), for values that are the record.
+    /// [`resume_undamaged`](Self::resume_undamaged) for values that are the record, where damage is an error.
     ///
     /// # Errors
     /// [`Error::User`] if a line is damaged; see [`read`].
@@ -44,7 +44,7 @@ impl Line for Row {
     }
 
     fn text(&self) -> Result<String> {
-        // `{:?}` is the shortest decimal that reads back as the same number, with an exponent where that is shorter.
+        // `{:?}` is the shortest decimal that reads back as the same number, with an exponent if that is shorter.
         let fields = [self.step.to_string(), self.tag.clone(), format!("{:?}", self.value)];
         let broken = |error: &dyn Display| Error::failed(format!("a line of metrics: {error}"));
         let mut writer = csv::WriterBuilder::new().buffer_capacity(64).from_writer(Vec::new());
@@ -55,7 +55,7 @@ impl Line for Row {
 
     fn parse(line: &[u8]) -> Option<Row> {
         let line = std::str::from_utf8(line).ok()?;
-        // A reader a line is slow, and only quoted fields need it.
+        // A CSV reader per line is slow, and only quoted fields need it.
         if !line.contains('"') {
             return parse(&csv::StringRecord::from_iter(line.split(',')));
         }
@@ -64,9 +64,9 @@ impl Line for Row {
     }
 }
 
-/// The rows of a metrics file in their order, also while a run is writing it.
+/// Reads the rows of a metrics file in their order, also while a run is writing it.
 ///
-/// A last line without its end is left out, for it may be cut inside a number. A missing file has no rows.
+/// A last line without its end is left out, because it may be cut inside a number. A missing file has no rows.
 ///
 /// # Errors
 /// [`Error::User`] names the line if the file is not a metrics file.
@@ -93,8 +93,8 @@ pub fn read(path: &Path) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Makes the file at `path` what a checkpoint kept of it. The end that a later part of the run added goes;
-/// if what comes before differs, it was damaged, and `report` is told.
+/// Resets the file at `path` to the text that a checkpoint kept of it, and so drops the lines of later updates. If the
+/// text before them differs, it was damaged, and `report` gets a message.
 pub fn restore(path: &Path, kept: &str, report: &mut dyn FnMut(&str)) -> Result<()> {
     let found = files::read_if_exists(path)?.unwrap_or_default();
     if !found.starts_with(kept.as_bytes()) {
@@ -115,7 +115,7 @@ fn parse(record: &csv::StringRecord) -> Option<Row> {
     }
 }
 
-/// For `map_err`: the csv crate's errors are ours.
+/// Converts an error of the csv crate, for `map_err`.
 fn failure(action: &'static str, path: &Path) -> impl FnOnce(csv::Error) -> Error {
     let path = path.to_path_buf();
     move |error| {

@@ -1,8 +1,8 @@
-//! What a run lets the outside know: metrics as text, TensorBoard, progress on the terminal.
+//! The output of a run: metrics as text, TensorBoard, progress on the terminal.
 //!
-//! [`Telemetry`] writes a run directory's files. Values that equal runs share go to `metrics.csv`, times and
-//! rates to `timing.csv`, texts and histograms to `views.jsonl`, all of them to TensorBoard. The text files are
-//! the record and their errors are errors; TensorBoard's files are a view of them, and training goes on without.
+//! [`Telemetry`] writes a run directory's files. Values that equal runs share go to `metrics.csv`, times and rates to
+//! `timing.csv`, texts and histograms to `views.jsonl`, all of them to TensorBoard. The text files are the record, so
+//! their errors are returned; TensorBoard's files are a view of them, and training goes on without them.
 
 pub mod chart_layout;
 pub mod console;
@@ -27,11 +27,11 @@ use std::path::Path;
 use tensorboard_file::EventWriter;
 use view_log::{Content, Histogram, View, ViewLog};
 
-/// Values that equal runs share, in a run directory.
+/// File of the values that equal runs share, in a run directory.
 pub const METRICS_FILE: &str = "metrics.csv";
-/// Times and rates, in a run directory.
+/// File of times and rates, in a run directory.
 pub const TIMING_FILE: &str = "timing.csv";
-/// Texts and histograms, in a run directory.
+/// File of texts and histograms, in a run directory.
 pub const VIEWS_FILE: &str = "views.jsonl";
 
 /// The files of one run that grow while it trains.
@@ -39,13 +39,13 @@ pub struct Telemetry {
     metrics: MetricsLog,
     timing: MetricsLog,
     views: ViewLog,
-    /// Absent if not wanted, and after an error.
+    /// `None` if TensorBoard is not wanted, and after an error.
     tensorboard: Option<EventWriter>,
 }
 
 impl Telemetry {
-    /// Opens the files in `run_dir`, which is created where it is missing. With `resume_step`, the checkpoint's,
-    /// what was recorded beyond it is dropped; without it, all that an earlier attempt recorded is.
+    /// Opens the files in `run_dir`, which is created if it is missing. With `resume_step`, the checkpoint's, later
+    /// values are dropped; without it, all values of earlier attempts.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io), and [`Error::User`](crate::error::Error::User) if a file to resume
@@ -86,22 +86,22 @@ impl Telemetry {
         Ok(Telemetry { metrics, timing, views, tensorboard })
     }
 
-    /// Tells TensorBoard's HParams page the settings of the run; to be called after [`open`](Self::open).
+    /// Writes the settings of the run for TensorBoard's HParams page; to be called after [`open`](Self::open).
     pub fn session_start(&mut self, session: &Session) {
         self.show(|events| events.session_start(session));
     }
 
-    /// Tells TensorBoard's HParams page how the run ended. A run that was interrupted and will go on has not.
+    /// Writes the outcome of the run for TensorBoard's HParams page. An interrupted run that will be resumed has none.
     pub fn session_end(&mut self, outcome: Outcome) {
         self.show(|events| events.session_end(outcome).and_then(|()| events.sync()));
     }
 
-    /// Records how the numbers of a tensor are distributed.
+    /// Records the distribution of the numbers of a tensor.
     pub fn histogram(&mut self, step: u64, tag: &str, histogram: Histogram) -> Result<()> {
         self.record(View { step, tag: tag.to_string(), content: Content::Histogram(histogram) })
     }
 
-    /// Shows a picture, in TensorBoard alone: it can be drawn again from what the run directory holds.
+    /// Shows a picture, in TensorBoard alone: it can be drawn again from the files in the run directory.
     pub fn image(&mut self, step: u64, tag: &str, picture: &Png) {
         self.show(|events| events.image(step, tag, picture));
     }
@@ -120,7 +120,7 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Records a text for people, in Markdown.
+    /// Records a text in Markdown.
     pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
         self.record(View { step, tag: tag.to_string(), content: Content::Text(markdown.to_string()) })
     }
@@ -131,7 +131,7 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Hands everything to the operating system, so that other programs see it.
+    /// Passes everything to the operating system, so that other programs see it.
     pub fn flush(&mut self) -> Result<()> {
         self.metrics.flush()?;
         self.timing.flush()?;
@@ -140,8 +140,8 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Lets what was recorded so far outlive a crash. It is to be called before the checkpoint of a step is written, when
-    /// everything of that step is recorded: what comes later is recorded again by a run that goes on from the checkpoint.
+    /// Writes all values so far to the disk, so that they survive a crash. To be called before the checkpoint of a step
+    /// is written, when that whole step is recorded: a run that resumes from the checkpoint records later values again.
     pub fn sync(&mut self) -> Result<()> {
         self.metrics.sync()?;
         self.timing.sync()?;
@@ -150,7 +150,7 @@ impl Telemetry {
         Ok(())
     }
 
-    /// Writes to TensorBoard; the first error is the last.
+    /// Writes to TensorBoard; after the first error TensorBoard is switched off.
     fn show(&mut self, write: impl FnOnce(&mut EventWriter) -> Result<()>) {
         if let Some(events) = &mut self.tensorboard
             && let Err(error) = write(events)
@@ -161,11 +161,11 @@ impl Telemetry {
     }
 }
 
-/// A new event file with what the text files of a run recorded up to `step`, in place of the old one. Damaged
+/// Replaces the event file by a new one with the values that the text files of a run recorded up to `step`. Damaged
 /// lines are left out.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old one is then still there.
+/// [`Error::Io`](crate::error::Error::Io) if a file cannot be read or written; the old event file is then still there.
 pub fn recorded_events(run_dir: &Path, step: u64) -> Result<EventWriter> {
     let (mut points, _) = Row::read_undamaged(&run_dir.join(METRICS_FILE))?;
     points.extend(Row::read_undamaged(&run_dir.join(TIMING_FILE))?.0);
@@ -246,7 +246,7 @@ mod tests {
         train(&mut Telemetry::open(&whole, None, true).unwrap(), 1..=9);
         train(&mut Telemetry::open(&resumed, None, true).unwrap(), 1..=6);
         train(&mut Telemetry::open(&resumed, Some(4), true).unwrap(), 5..=7);
-        // Once without TensorBoard: the gap is filled.
+        // Once without TensorBoard: the gap is filled later.
         train(&mut Telemetry::open(&resumed, Some(6), false).unwrap(), 7..=8);
         train(&mut Telemetry::open(&resumed, Some(8), true).unwrap(), 9..=9);
         assert_eq!(shown(&resumed), shown(&whole));

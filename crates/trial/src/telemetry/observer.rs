@@ -1,4 +1,4 @@
-//! What a training loop tells the outside. Observers cannot alter training; they can only fail.
+//! The reports of a training loop to observers. Observers cannot alter training; they can only fail.
 
 use crate::error::Result;
 
@@ -7,39 +7,39 @@ use crate::error::Result;
 pub struct Report {
     /// Optimizer updates done.
     pub step: u64,
-    /// Nats per target token, as trained on: smoothed.
+    /// Nats per target token, as trained on, with label smoothing.
     pub loss: f64,
-    /// Without smoothing, per token; none of a model that gives no probabilities.
+    /// Perplexity per target token, without smoothing; `None` for a model that gives no probabilities.
     pub perplexity: Option<f64>,
     pub learning_rate: f64,
     /// Target tokens without padding per second since the last report.
     pub tokens_per_second: f64,
 }
 
-/// Receives what happens in training. All methods do nothing unless overridden.
+/// Receives the events of a training. All methods do nothing unless overridden.
 pub trait Observer {
-    /// A value that equal runs share: losses, scores, counts.
+    /// Receives a value that equal runs share: losses, scores, counts.
     fn metric(&mut self, _step: u64, _tag: &str, _value: f64) -> Result<()> {
         Ok(())
     }
 
-    /// Training begins, or goes on after `step` updates that earlier attempts did.
+    /// Called when training begins, or resumes after `step` updates of earlier attempts.
     fn begin(&mut self, _step: u64) -> Result<()> {
         Ok(())
     }
 
-    /// The state for people who watch; comes after the metrics of its step.
+    /// Receives the state for display; called after the metrics of its step.
     fn report(&mut self, _report: &Report) -> Result<()> {
         Ok(())
     }
 
-    /// A line for people who watch: "dev perplexity 12.3, the best so far".
+    /// Receives a line for display: "dev perplexity 12.3, the best so far".
     fn message(&mut self, _text: &str) -> Result<()> {
         Ok(())
     }
 }
 
-/// Two observers as one; both are told, the first one first. Pairs of pairs make more.
+/// Two observers as one: both get every call, the first one first. Pairs of pairs combine more.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn metric(&mut self, step: u64, tag: &str, value: f64) -> Result<()> {
         self.0.metric(step, tag, value)?;
@@ -66,7 +66,7 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
 mod tests {
     use super::*;
 
-    /// Keeps what it was told.
+    /// Keeps the calls it gets.
     #[derive(Default)]
     struct Told(Vec<String>);
 

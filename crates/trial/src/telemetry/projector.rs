@@ -1,8 +1,8 @@
 //! TensorBoard's Projector page: vectors with labels, in files beside the events.
 //!
 //! # Source
-//! TensorBoard, `plugins/projector/projector_plugin.py` (2.21): it finds `projector_config.pbtxt` in a run's
-//! directory. Vectors are text: it takes binary ones for text unless they happen not to be UTF-8.
+//! TensorBoard, `plugins/projector/projector_plugin.py` (2.21): it finds `projector_config.pbtxt` in a run's directory.
+//! Vectors are written as text: TensorBoard reads binary ones as text unless they happen not to be UTF-8.
 
 use crate::error::Result;
 use crate::files;
@@ -15,15 +15,15 @@ pub const PROJECTOR_LABELS: &str = "projector/labels.tsv";
 /// The page's files in a run directory.
 pub const FILES: [&str; 3] = [PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS];
 
-/// Vectors of one length, each with what is known about it.
+/// Vectors of one length, each with labels.
 pub struct Projection<'a> {
-    /// What is projected: `embedding`.
+    /// The name of the projected matrix: `embedding`.
     pub name: &'a str,
     /// Numbers of all vectors, one vector after another.
     pub numbers: &'a [f32],
-    /// Heads of the columns of `labels`; at least two, or TensorBoard takes none for a head.
+    /// Headings of the columns of `labels`; at least two, because TensorBoard reads a single column without a heading.
     pub columns: &'a [&'a str],
-    /// One a vector; without tabs and line ends.
+    /// The labels of each vector, without tabs and line ends.
     pub labels: &'a [Vec<String>],
 }
 
@@ -35,7 +35,7 @@ pub fn write(run_dir: &Path, projection: &Projection) -> Result<()> {
     for vector in numbers.chunks(width.max(1)) {
         for (place, number) in vector.iter().enumerate() {
             let gap = if place > 0 { "\t" } else { "" };
-            // Four digits: more than the eye sees of a projection.
+            // Four decimals: more than a projection can show.
             let _ = write!(vectors, "{gap}{number:.4}");
         }
         vectors.push('\n');
@@ -49,7 +49,7 @@ pub fn write(run_dir: &Path, projection: &Projection) -> Result<()> {
     let config = format!(
         "embeddings {{\n  tensor_name: \"{name}\"\n  tensor_path: \"{PROJECTOR_VECTORS}\"\n  metadata_path: \"{PROJECTOR_LABELS}\"\n}}\n"
     );
-    // Last, for it is what TensorBoard looks for.
+    // The configuration comes last, because TensorBoard looks for it.
     files::write_atomically(&run_dir.join(PROJECTOR_CONFIG), config.as_bytes())
 }
 

@@ -29,8 +29,8 @@ pub(super) fn file_version() -> Event {
     event
 }
 
-/// The second event of every file. TensorBoard's Python loader, on meeting it, forgets what it had read of
-/// older files of the directory, so a file that takes over from another may repeat its points.
+/// The second event of every file. On reading it, TensorBoard's Python loader discards the points that it had read from
+/// older files of the directory, so a file that replaces another may repeat its points.
 pub(super) fn session_start() -> Event {
     let mut log = SessionLog::new();
     log.set_status(SessionLog_SessionStatus::START);
@@ -39,7 +39,7 @@ pub(super) fn session_start() -> Event {
     event
 }
 
-/// One point of a curve. TensorBoard keeps scalars as `f32`.
+/// A point of a curve. TensorBoard keeps scalars as `f32`.
 pub(super) fn scalar(step: u64, tag: &str, value: f64) -> Event {
     let mut point = Summary_Value::new();
     point.set_tag(tag.to_string());
@@ -47,14 +47,14 @@ pub(super) fn scalar(step: u64, tag: &str, value: f64) -> Event {
     summary(step, point)
 }
 
-/// One text, shown as Markdown.
+/// A text, shown as Markdown.
 pub(super) fn text(step: u64, tag: &str, markdown: &str) -> Result<Event> {
     let mut value = plugin_value(tag, "text", encode(&TextPluginData::new())?);
     value.set_tensor(strings(vec![markdown.as_bytes().to_vec()]));
     Ok(summary(step, value))
 }
 
-/// How the numbers of a tensor are distributed.
+/// A histogram of the numbers of a tensor.
 pub(super) fn histogram(step: u64, tag: &str, histogram: &Histogram) -> Event {
     let mut message = HistogramProto::new();
     message.set_min(histogram.min);
@@ -94,7 +94,7 @@ pub(super) fn strings(values: Vec<Vec<u8>>) -> TensorProto {
     tensor
 }
 
-/// A value that a plugin of TensorBoard's interprets.
+/// A value that a plugin of TensorBoard interprets.
 pub(super) fn plugin_value(tag: &str, plugin: &str, content: Vec<u8>) -> Summary_Value {
     let mut data = SummaryMetadata_PluginData::new();
     data.set_plugin_name(plugin.to_string());
@@ -128,7 +128,7 @@ pub(super) fn scalar_value(event: &Event) -> Option<f32> {
     value.has_simple_value().then(|| value.get_simple_value())
 }
 
-/// The step as we count it; our events have none below zero.
+/// The step as an unsigned number; our events have no negative steps.
 pub(super) fn step(event: &Event) -> u64 {
     u64::try_from(event.get_step()).unwrap_or(0)
 }
@@ -145,8 +145,8 @@ fn at(step: u64) -> Event {
     event
 }
 
-/// The events of a file, up to the first record that is cut or damaged: what a crash can leave
-/// is a part of a record at the end, and after a damaged length no record can be found.
+/// Reads the events of a file, up to the first record that is cut or damaged: a crash can leave a part of a record at
+/// the end, and after a damaged length no record can be found.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read.
@@ -162,7 +162,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Event>> {
     Ok(events)
 }
 
-/// The payload of the first record and what follows it; `None` if the record is not whole.
+/// The payload of the first record and the bytes after it; `None` if the record is not complete.
 fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<8>()?;
     let rest = strip_checksum(length, rest)?;
@@ -170,7 +170,7 @@ fn split_record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((payload, strip_checksum(payload, rest)?))
 }
 
-/// What follows the checksum of `data`, if it stands at the start of `bytes`.
+/// The bytes after the checksum of `data`; `None` if `bytes` does not start with that checksum.
 fn strip_checksum<'a>(data: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     bytes.strip_prefix(&masked_crc32c(data).to_le_bytes())
 }

@@ -1,12 +1,12 @@
-//! A TensorBoard event file that an interrupted run goes on with, without doubled or missing points.
+//! A TensorBoard event file that a resumed run continues without doubled or missing points.
 //!
-//! The crate `tensorboard-rs` frames the records; its own file writer names files by the second, flushes
-//! in the background and panics on a full disk, so the file is ours. A directory has one writer and, but for
-//! the moment of a change-over, one file with events. A new file holds everything that the old one held and
-//! is to stay: it is written under a name that TensorBoard does not read, brought to the disk, renamed, and only
-//! then is the old one emptied. It stays, empty: TensorBoard's Python loader, if it is just reading a file that is
-//! removed, never goes on to the next (2.21, `directory_watcher.py`). Nothing is ever appended to a file of
-//! an earlier process, whose end may be torn.
+//! The crate `tensorboard-rs` frames the records; its own file writer names files by the second, flushes in the
+//! background and panics on a full disk, so we write the file ourselves. A directory has one writer and, except for the
+//! moment of a replacement, one file with events. A new file holds all events of the old one that are to stay: it is
+//! written under a name that TensorBoard does not read, synced to the disk, renamed, and only then is the old file
+//! emptied. The empty file stays: if TensorBoard's Python loader is just reading a file that is removed, it never goes
+//! on to the next (2.21, `directory_watcher.py`). Nothing is ever appended to a file of an earlier process, because its
+//! end may be torn.
 
 use super::metrics_log::Row;
 use super::tensorboard_event;
@@ -21,29 +21,29 @@ use std::path::{Path, PathBuf};
 use tensorboard_proto::event::Event;
 use tensorboard_rs::record_writer::RecordWriter;
 
-/// File names are this, a generation of ten digits, and [`SUFFIX`]; TensorBoard reads every file
-/// whose name contains `tfevents`, in the order of names.
+/// File names consist of this, a generation of ten digits, and [`SUFFIX`]; TensorBoard reads every file whose name
+/// contains `tfevents`, in the order of names.
 const PREFIX: &str = "events.out.tfevents.";
 const SUFFIX: &str = ".ablate";
-/// The same around the generation of a file that is not complete yet.
+/// The parts before and after the generation for a file that is not complete yet.
 const TEMPORARY_PREFIX: &str = "events-";
 const TEMPORARY_SUFFIX: &str = ".tmp";
 
-/// Writes events to a file of its own.
+/// Writes events to its own file.
 ///
 /// Events reach the file at [`flush`](Self::flush) and the disk at [`sync`](Self::sync). After an error the
 /// file may end in a part of a record; readers stop there, and nothing more should be written.
 pub struct EventWriter {
     path: PathBuf,
     records: RecordWriter<BufWriter<File>>,
-    /// The same open file as in `records`, which does not lend it out.
+    /// The same open file as in `records`, which gives no access to it.
     file: File,
-    /// Step and tag of what was taken over from an earlier file.
+    /// Step and tag of the events that were taken over from an earlier file.
     kept: HashSet<(u64, String)>,
 }
 
 impl EventWriter {
-    /// A file without points; what this writer wrote in the directory earlier is gone.
+    /// Creates a file without points; earlier events of this writer in the directory are removed.
     ///
     /// # Errors
     /// [`Error::Io`] if the directory or the file cannot be written.
@@ -51,18 +51,18 @@ impl EventWriter {
         Self::take_over(dir, &[])
     }
 
-    /// Goes on with the file of an interrupted run: what lies beyond `step`, the checkpoint's, is gone.
+    /// Continues the file of an interrupted run; events beyond `step`, the checkpoint's, are dropped.
     ///
-    /// `points` and `views` are what the run has recorded so far, in its text files, and all that the new file
-    /// holds: the old one may end early after a full disk or have been switched off for a while. It only tells
-    /// when each of them was written. The start and end of the session ([`super::hparams`]), with texts and
-    /// pictures that are not recorded, are for the caller to write again.
+    /// `points` and `views` are the values that the run has recorded so far in its text files, and all that the new
+    /// file holds: the old file may end early after a full disk or lack a time without TensorBoard. It only provides
+    /// the wall time of each value. The caller writes the start and end of the session ([`super::hparams`]) again, with
+    /// the texts and pictures that are not recorded.
     ///
     /// # Errors
     /// [`Error::Io`] if a file cannot be read or written; the old file is then still there.
     pub fn resume(dir: &Path, step: u64, points: &[Row], views: &[View]) -> Result<Self> {
-        // Every file is complete when it gets its name, so the newest says it all. An older one beside it
-        // is left from a change-over that was interrupted, and its events are in the newest.
+        // Every file is complete when it gets its name, so the newest has all events. An older one beside it is left
+        // from a replacement that was interrupted, and its events are in the newest.
         let old = match own_files(dir)?.last() {
             Some((_, newest)) => tensorboard_event::read(newest)?,
             None => Vec::new(),
@@ -112,18 +112,18 @@ impl EventWriter {
 
     /// Writes one point of the curve `tag`.
     ///
-    /// What the file already held when the run was resumed is not written again: a run that was stopped
-    /// after its checkpoint repeats the values of the checkpoint's step.
+    /// Skips a value that the file already held when the run was resumed: a run that was stopped after its checkpoint
+    /// repeats the values of the checkpoint's step.
     pub fn scalar(&mut self, tag: &str, step: u64, value: f64) -> Result<()> {
         if self.has(step, tag) { Ok(()) } else { self.write(&tensorboard_event::scalar(step, tag, value)) }
     }
 
-    /// Writes a text or a histogram, as [`scalar`](Self::scalar) writes a point.
+    /// Writes a text or a histogram, with the same rule as [`scalar`](Self::scalar).
     pub fn view(&mut self, view: &View) -> Result<()> {
         if self.has(view.step, &view.tag) { Ok(()) } else { self.write(&view_event(view)?) }
     }
 
-    /// Writes a text that no log of the run has, which TensorBoard shows as Markdown.
+    /// Writes a text that no log of the run holds; TensorBoard shows it as Markdown.
     pub fn text(&mut self, step: u64, tag: &str, markdown: &str) -> Result<()> {
         self.write(&tensorboard_event::text(step, tag, markdown)?)
     }
@@ -133,12 +133,12 @@ impl EventWriter {
         self.write(&tensorboard_event::image(step, tag, picture))
     }
 
-    /// Hands all events to the operating system, so that a running TensorBoard sees them.
+    /// Passes all events to the operating system, so that a running TensorBoard sees them.
     pub fn flush(&mut self) -> Result<()> {
         self.records.flush().map_err(Error::io("write", &self.path))
     }
 
-    /// Brings all events to the disk; to be called before a checkpoint is written.
+    /// Writes all events to the disk; to be called before a checkpoint is written.
     pub fn sync(&mut self) -> Result<()> {
         self.flush()?;
         self.file.sync_data().map_err(Error::io("sync", &self.path))
@@ -154,12 +154,12 @@ impl EventWriter {
     }
 }
 
-/// Whether a name is that of a file which this writer makes.
+/// Whether a name is that of a file that this writer makes.
 pub fn is_own_file(name: &str) -> bool {
     numbered(name, PREFIX, SUFFIX).is_some() || is_temporary(name)
 }
 
-/// Whether a name is that of a file which this writer has not completed.
+/// Whether a name is that of a file that this writer has not completed.
 pub fn is_temporary(name: &str) -> bool {
     numbered(name, TEMPORARY_PREFIX, TEMPORARY_SUFFIX).is_some()
 }
@@ -171,12 +171,12 @@ fn numbered(name: &str, prefix: &str, suffix: &str) -> Option<u64> {
     ten.then(|| digits.parse().ok()).flatten()
 }
 
-/// Removes the files that a writer left in the directory, for a run that starts anew without TensorBoard.
+/// Removes the files that a writer left in the directory, for a run that starts from the beginning without TensorBoard.
 pub(super) fn remove_files(dir: &Path) -> Result<()> {
     own_files(dir)?.iter().try_for_each(|(_, path)| files::remove(path))
 }
 
-/// Gives `events`, sorted by step, the wall times of the `old` ones of the same step and tag. Others have the time
+/// Gives `events`, sorted by step, the wall times of the `old` ones of the same step and tag. Other events get the time
 /// of the event before them.
 fn keep_times(events: &mut [Event], old: &[Event]) {
     let times: HashMap<_, _> =
@@ -205,15 +205,15 @@ fn own_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let mut files: Vec<_> = names(dir)?
         .into_iter()
         .filter_map(|name| Some((numbered(&name, PREFIX, SUFFIX)?, dir.join(name))))
-        // What stands behind a link is not ours to empty.
+        // The target of a link is not ours, so it is not emptied.
         .filter(|(_, path)| !path.is_symlink())
         .collect();
     files.sort();
     Ok(files)
 }
 
-/// The highest generation in the directory. Files of other programs count, because theirs
-/// (seconds since 1970) would otherwise be read after ours.
+/// The highest generation in the directory. Files of other programs count, because their numbers (seconds since 1970)
+/// would otherwise come after ours.
 fn last_generation(dir: &Path) -> Result<Option<u64>> {
     Ok(names(dir)?.iter().filter_map(|name| generation(name)).max())
 }
@@ -222,7 +222,7 @@ fn generation(name: &str) -> Option<u64> {
     name.strip_prefix(PREFIX)?.split('.').next()?.parse().ok()
 }
 
-/// The file names of a directory; none if there is no directory. Names that are not UTF-8 are not ours.
+/// The file names of a directory; empty if there is no directory. Names that are not UTF-8 are not ours.
 fn names(dir: &Path) -> Result<Vec<String>> {
     let entries = match std::fs::read_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use std::fs;
 
-    /// What the one event file of a directory says: (step, tag, value) in its order.
+    /// The scalars in the one event file of a directory: (step, tag, value) in their order.
     fn scalars(dir: &Path) -> Vec<(u64, String, f32)> {
         let mut files = own_files(dir).unwrap();
         let (_, newest) = files.pop().unwrap();

@@ -1,18 +1,18 @@
-//! `views.jsonl` of a run: the texts and histograms that TensorBoard shows beside the numbers, one a line.
+//! `views.jsonl` of a run: the texts and histograms that TensorBoard shows beside the numbers, one per line.
 //!
-//! With it the event file can be made again from the run directory alone. Lines are for viewers: one that is
-//! damaged is left out. The bytes are a function of the views, so equal runs have equal files.
+//! From this log the event file can be made again with the run directory alone. Lines are for display: a damaged line
+//! is left out. The file depends on the views alone, so equal runs have equal files.
 
 use super::growing_file::{GrowingFile, Line};
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Something to be seen of a step.
+/// A text or a histogram to show for a step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// Optimizer updates done.
     pub step: u64,
-    /// What is shown: `dev/samples`.
+    /// The tag of the text or histogram: `dev/samples`.
     pub tag: String,
     #[serde(flatten)]
     pub content: Content,
@@ -26,17 +26,17 @@ pub enum Content {
     Histogram(Histogram),
 }
 
-/// How many numbers fall into each of equally wide bins from `min` to `max`, both of which occur.
+/// The counts of numbers in equally wide bins from `min` to `max`, both of which occur.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     pub min: f64,
     pub max: f64,
-    /// One if all numbers are equal.
+    /// The count of each bin; a single bin if all numbers are equal.
     pub counts: Vec<u64>,
 }
 
 impl Histogram {
-    /// Where each bin ends; the last one at `max`.
+    /// Returns the upper edge of each bin; the last one is `max`.
     pub fn upper_edges(&self) -> Vec<f64> {
         let bins = self.counts.len();
         let width = (self.max - self.min) / bins as f64;

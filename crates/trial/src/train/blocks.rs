@@ -1,5 +1,5 @@
-//! Running text: how the blocks of a store become micro-batches. Each token of a block is predicted from those before it
-//! in the block, the first from what `training.first_input` says, so that a block of n tokens has n targets and n inputs.
+//! Running text: the blocks of a store become micro-batches. Each token of a block is predicted from the tokens before
+//! it in the block, the first from `training.first_input`, so a block of n tokens has n targets and n inputs.
 
 use super::TrainingConfig;
 use super::examples::Examples;

@@ -1,4 +1,4 @@
-//! The files of a run's checkpoints, without their tensors: names, sizes, whose they are, and where training stood.
+//! The files of a run's checkpoints, without their tensors: names, sizes, owners, and the step of the training.
 
 use super::TrainingConfig;
 use super::run_state::Owner;
@@ -15,19 +15,19 @@ pub const WEIGHTS: &str = ".weights.safetensors";
 pub const STATE: &str = ".state.safetensors";
 /// The weights with the lowest dev loss.
 pub const BEST: &str = "best.weights.safetensors";
-/// The weights that the final scores are of.
+/// The weights that gave the final scores.
 pub const SCORED: &str = "scored.weights.safetensors";
 
-/// Training states that are kept, so that one damaged file does not cost the run.
+/// Number of training states that are kept, so that one damaged file does not cost the run.
 pub const KEPT_STATES: usize = 2;
 
-/// Whether a name is that of a file of a step, which only going on and averaging need: a state, or weights that are
+/// Whether a name is that of a file of a step, needed only to resume and to average: a state, or weights that are
 /// neither the scored nor the best ones.
 pub fn is_training_file(name: &str) -> bool {
     step_of(name, WEIGHTS).or(step_of(name, STATE)).is_some()
 }
 
-/// Whether a name is that of a file which a run's checkpoints are made of.
+/// Whether a name is that of a file in a run's checkpoints.
 pub fn is_checkpoint_file(name: &str) -> bool {
     is_training_file(name) || [BEST, SCORED].contains(&name)
 }
@@ -37,7 +37,7 @@ pub fn step_file(step: u64, ending: &str) -> String {
     format!("step-{step:08}{ending}")
 }
 
-/// The step of a file with this ending; none if the name is no such file's.
+/// The step in the name of a file with this ending; `None` for other names.
 fn step_of(name: &str, ending: &str) -> Option<u64> {
     let step = name.strip_prefix("step-")?.strip_suffix(ending)?.parse().ok()?;
     (step_file(step, ending) == name).then_some(step)
@@ -46,19 +46,19 @@ fn step_of(name: &str, ending: &str) -> Option<u64> {
 /// Bytes that the checkpoints of one run take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CheckpointBytes {
-    /// When the run is finished: nothing is removed then.
+    /// Bytes when the run is finished; nothing is removed then.
     pub kept: f64,
-    /// More, for the moment in which a checkpoint is written and the one that it replaces is still there.
+    /// Additional bytes for the moment in which a checkpoint is written and the one that it replaces still exists.
     pub passing: f64,
 }
 
-/// Returns the room that the checkpoints of a run will take for a model of this many trained numbers. Headers, a few
-/// kilobytes a file, are left out.
+/// Returns the size of the checkpoints of a run, for a model of this many parameters. Headers, a few kilobytes per
+/// file, are left out.
 pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointBytes {
     let weights = config.precision.weight_bytes() as f64 * parameters as f64;
     let saved = usize::try_from(config.scheduled_checkpoints()).unwrap_or(usize::MAX);
     let states = saved.min(KEPT_STATES);
-    // The latest states are of steps that the average takes too; the scored weights are one more file.
+    // The latest states belong to steps that the average takes too; the scored weights are one more file.
     let files = saved.min(config.average_checkpoints.max(KEPT_STATES)) + 1 + usize::from(config.keep_best);
     CheckpointBytes {
         kept: weights * (files as f64 + 2.0 * states as f64),
@@ -66,14 +66,13 @@ pub fn checkpoint_bytes(config: &TrainingConfig, parameters: u64) -> CheckpointB
     }
 }
 
-/// The newest step in `folder` that a run could go on from, without looking into the files; none if
-/// there is no folder.
+/// The newest step in `folder` from which a run could resume, without reading the files; `None` if there is no folder.
 pub fn latest_step(folder: &Path) -> Result<Option<u64>> {
     Ok(steps(folder, STATE)?.pop())
 }
 
-/// The files of steps in `folder` in order of their names, with the trial that saved each: none if the file does
-/// not state it, an error if the file does not verify.
+/// The files of steps in `folder` in order of their names, with the trial that saved each: `None` if the file does not
+/// state it, an error if the file does not verify.
 pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -85,8 +84,8 @@ pub fn owners(folder: &Path) -> Result<Vec<(PathBuf, Result<Option<Owner>>)>> {
     Ok(paths.into_iter().map(|path| (path.clone(), owner(&path))).collect())
 }
 
-/// The trial that the newest state which verifies was saved by. Outer `None` if there are no states at all; inner
-/// `None` if none verifies and says.
+/// The trial that saved the newest state which verifies. Outer `None` if there are no states at all; inner `None` if no
+/// state verifies and names its trial.
 pub fn owner(folder: &Path) -> Result<Option<Option<Owner>>> {
     let steps = steps(folder, STATE)?;
     let owner = |step: &u64| read_statement(&folder.join(step_file(*step, STATE))).ok()?.owner().cloned();
@@ -94,7 +93,7 @@ pub fn owner(folder: &Path) -> Result<Option<Option<Owner>>> {
     Ok((!steps.is_empty()).then_some(found))
 }
 
-/// Steps that have a file with this ending in `folder`, ascending; none if there is no folder.
+/// Steps that have a file with this ending in `folder`, ascending; empty if there is no folder.
 pub fn steps(folder: &Path, ending: &str) -> Result<Vec<u64>> {
     if !folder.is_dir() {
         return Ok(Vec::new());

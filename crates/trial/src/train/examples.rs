@@ -1,4 +1,4 @@
-//! The examples that training takes, as far as no tensors are needed. What they are is for the task to say.
+//! The training examples as far as no tensors are needed. The task decides what an example is.
 
 use crate::model::cost::BatchShape;
 use std::fmt::Debug;

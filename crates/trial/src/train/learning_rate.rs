@@ -14,8 +14,8 @@ use std::f64::consts::PI;
 /// (get_inverse_sqrt_schedule, get_cosine_schedule_with_warmup and so on).
 ///
 /// # Deviation
-/// Those count updates from 0, so that their first update has a rate of 0 and does nothing. Update `step` here has the
-/// rate that they give to index `step` of a training of one update more.
+/// These functions count updates from 0, so that their first update has a rate of 0 and does nothing. Update `step`
+/// here has the rate that they give to index `step` of a training with one update more.
 ///
 /// # Panics
 /// If `step` is 0, or a schedule has no peak, which `config::validate` refuses.
@@ -47,7 +47,7 @@ pub fn learning_rate(config: &TrainingConfig, d_model: i64, step: u64) -> f64 {
     }
 }
 
-/// Whether all of a training is warm-up, so that the schedules with a stated peak are one.
+/// Whether the whole training is warm-up, so that all schedules with a stated peak have the same rates.
 pub fn ends_in_warmup(config: &TrainingConfig) -> bool {
     config.schedule.has_stated_peak() && config.warmup_steps >= config.steps
 }
@@ -92,7 +92,7 @@ mod tests {
             assert_eq!(falls, schedule != Schedule::Constant, "{schedule:?}");
             assert_eq!(learning_rate(&config, 512, 50), learning_rate(&config, 64, 50), "{schedule:?}");
         }
-        // The update after the last would do nothing, and none beyond it goes back up.
+        // The update after the last would do nothing, and no later update raises the rate again.
         for schedule in [Schedule::Cosine, Schedule::Linear] {
             assert!((101..200).all(|step| learning_rate(&with(schedule, 100, 10), 512, step).abs() < 1e-19));
         }

@@ -1,7 +1,7 @@
 //! Running text for masked language models: an example is a block under one of its masks, with
 //! `model.masked.next_sentence` as two texts, of which the second may be another block's.
 //!
-//! Its number ([`NumberedBlocks`]) says the mask and the texts: `training.masking.copies` of them are taken in turn.
+//! The number of an example ([`NumberedBlocks`]) selects its mask and texts: `training.masking.copies` of them take turns.
 
 use super::TrainingConfig;
 use super::examples::Examples;
@@ -17,7 +17,7 @@ use crate::model::cost::BatchShape;
 pub struct MaskedBlocks<'a> {
     pub numbered: NumberedBlocks<'a>,
     pub masks: Masks,
-    /// What stands behind the cut of each block; none where blocks are not cut.
+    /// The rule for the text after the cut of each block; `None` if blocks are not cut.
     second: Option<Second>,
 }
 
@@ -32,19 +32,19 @@ impl<'a> MaskedBlocks<'a> {
         }
     }
 
-    /// The blocks for evaluation, where each has one mask and one cut, the same for every training: the same tokens are hidden
-    /// whether blocks are cut or not.
+    /// The blocks for evaluation. Each has one mask and one cut, the same for every training, and the same hidden
+    /// tokens whether blocks are cut or not.
     pub fn of_evaluation(store: &'a Store, tokens: usize, second: Option<Second>, vocabulary: usize) -> Self {
         let (numbered, masks) = (NumberedBlocks::once(store, tokens), Masks::of_evaluation(vocabulary));
         MaskedBlocks { numbered, masks, second }
     }
 
-    /// The most tokens that are read of a block.
+    /// The most tokens that the model reads for one block.
     pub fn longest(&self) -> usize {
         self.numbered.store.longest_sentence() + around(self.second.is_some())
     }
 
-    /// What the model takes of an example.
+    /// Returns the input and the targets of an example.
     pub fn example(&self, example: u32) -> MaskedExample {
         let block = self.numbered.block(example);
         let Some(second) = self.second else {
@@ -76,12 +76,12 @@ impl Examples for MaskedBlocks<'_> {
         self.numbered.store.target_tokens()
     }
 
-    /// The tokens that are predicted.
+    /// The number of predicted tokens.
     fn target_tokens(&self, examples: &[u32]) -> usize {
         examples.iter().map(|&example| self.masks.count(self.numbered.length(example))).sum()
     }
 
-    /// All tokens of the text that is read, so that trainings of other masks read as much.
+    /// The number of tokens read, so that trainings with other masks read the same amount of text.
     fn budget_tokens(&self, examples: &[u32]) -> usize {
         examples.iter().map(|&example| self.numbered.length(example)).sum()
     }
@@ -97,7 +97,7 @@ impl Examples for MaskedBlocks<'_> {
     }
 }
 
-/// Tokens that a model reads beside those of a block.
+/// Number of tokens that a model reads in addition to a block's.
 pub fn around(next_sentence: bool) -> usize {
     if next_sentence { AROUND } else { 0 }
 }
@@ -166,7 +166,7 @@ mod tests {
         assert!(fixed[0] == two[0] && two[0] == dynamic[0] && two[1] == dynamic[1]);
     }
 
-    /// Two texts take three more places, and no token of the text more is hidden or counted.
+    /// Two texts take three more places; the number of hidden and counted tokens stays the same.
     #[test]
     fn two_texts_stand_in_the_place_of_a_block() {
         let (_folder, store) = store();
@@ -189,7 +189,7 @@ mod tests {
             follows
         });
         assert!((70..130).contains(&follows.count()));
-        // In evaluation the tokens that are hidden are those of the block under its one mask.
+        // In evaluation the hidden tokens are those of the block under its one mask.
         let of = |second| MaskedBlocks::of_evaluation(&store, 40, second, 100).example(3);
         let (plain, cut) = (of(None), of(Some(Second::Following)));
         assert_eq!((plain.targets, cut.second.unwrap().1), (cut.targets, true));

@@ -1,7 +1,7 @@
 //! The memory that a training needs, from the tensors that it holds at once.
 //!
-//! Counted for the process on a CPU. What autograd keeps follows from the graph that `model` builds; how
-//! far the sum is from measured peaks is in docs/performance.md.
+//! Peaks of the process on a CPU. The tensors that autograd keeps follow from the graph that `model` builds;
+//! docs/performance.md compares the sum with measured peaks.
 
 use super::TrainingConfig;
 use super::workload::Workload;
@@ -16,13 +16,13 @@ pub const CHUNK_ROWS: i64 = 512;
 /// The process with libtorch loaded and nothing computed.
 const PROCESS_BYTES: f64 = 150.0 * 1024.0 * 1024.0;
 
-/// oneDNN, which libtorch uses for convolutions; and the code that it compiles for each shape, of which it keeps the last
-/// 1,024 pieces. Fitted to measured peaks (docs/performance.md).
+/// oneDNN, which libtorch uses for convolutions, and the code that it compiles for each shape; it keeps the last 1,024
+/// pieces. Fitted to measured peaks (docs/performance.md).
 const CONVOLUTION_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
 const KERNELS_BYTES: f64 = 100.0 * 1024.0 * 1024.0;
 
-/// What comes and goes takes so much more than its sum: batches of many shapes leave gaps in the heap.
-/// Fitted to measured peaks (docs/performance.md).
+/// Factor by which short-lived tensors take more than their sum: batches of many shapes leave gaps in the heap. Fitted
+/// to measured peaks (docs/performance.md).
 const GAPS: f64 = 1.5;
 
 /// Peak memory by what holds it, in bytes.
@@ -34,26 +34,26 @@ pub struct MemoryEstimate {
     pub gradients: f64,
     /// Adam's two moments.
     pub moments: f64,
-    /// What the largest micro-batch keeps for the pass backward.
+    /// Activations that the largest micro-batch keeps for the pass backward.
     pub activations: f64,
-    /// What comes and goes beside them: a layer's or the loss's intermediate values.
+    /// Short-lived tensors beside the activations: intermediate values of a layer or of the loss.
     pub transient: f64,
-    /// What is compiled for the shapes of batches; the few micro-batches of a probe see few of them.
+    /// Code compiled for the shapes of batches; the few micro-batches of a probe have few shapes.
     pub kernels: f64,
-    /// Scores of a whole batch against the vocabulary, for perplexity. Blocks of this size find no room in
-    /// the gaps that training left, so they come on top.
+    /// Scores of a whole batch against the vocabulary, for perplexity. Blocks of this size do not fit into the gaps
+    /// that training left, so their memory is additional.
     pub evaluation: f64,
 }
 
-/// What a training holds of each trained number however small its batches are: its weight, its gradient and Adam's two
-/// moments, all in one kind of number.
+/// Numbers held for each trained number, whatever the size of the batches: its weight, its gradient and Adam's two
+/// moments, all in the same number format.
 const NUMBERS: f64 = 4.0;
 
-/// Refuses a model whose weights, gradients and moments alone are more than the `reachable` bytes of memory, before it is
-/// built: the kernel promises memory that it does not have, and later ends the process without a word.
+/// Refuses a model whose weights, gradients and moments alone are more than the `reachable` bytes of memory, before it
+/// is built: the kernel promises memory that it does not have, and later kills the process without a message.
 ///
 /// # Errors
-/// [`Error::TooLarge`] with both sizes; none if it is not known how much memory is reachable.
+/// [`Error::TooLarge`] with both sizes; never if `reachable` is unknown.
 pub fn check_fits(cost: &Cost, training: &TrainingConfig, reachable: Option<u64>) -> Result<()> {
     let needed = NUMBERS * (training.precision.weight_bytes() * cost.parameters()) as f64;
     match reachable {
@@ -72,7 +72,7 @@ impl MemoryEstimate {
         let precision = training.precision;
         let [bytes, computed] = [precision.weight_bytes(), precision.activation_bytes()].map(|n| n as f64);
         let weights = bytes * parameters as f64;
-        // Layers that compute in another kind keep their weights in it until the pass backward.
+        // Layers that compute in another number format keep their weights in it until the pass backward.
         let casts = if computed == bytes { 0.0 } else { computed * parameters as f64 };
         let matrix = rows as f64 * cost.width() as f64;
         let passes = workload.passes;
@@ -94,7 +94,7 @@ impl MemoryEstimate {
         }
     }
 
-    /// What a training holds however small its batches are: weights, gradients and moments.
+    /// Memory that does not depend on the size of the batches: weights, gradients and moments.
     pub fn fixed(&self) -> f64 {
         self.weights + self.gradients + self.moments
     }
@@ -103,19 +103,19 @@ impl MemoryEstimate {
         self.process + self.fixed() + self.activations + self.transient + self.unseen_by_probes()
     }
 
-    /// The part that training a few micro-batches does not take.
+    /// The part that a probe of a few micro-batches does not take.
     pub fn unseen_by_probes(&self) -> f64 {
         self.kernels + self.evaluation
     }
 }
 
-/// Numbers that a micro-batch needs at once beside weights, gradients and moments, in training.
+/// Numbers that a micro-batch needs at once in training, in addition to weights, gradients and moments.
 pub fn working_set(cost: &Cost, shape: &BatchShape) -> f64 {
     cost.kept(shape) + passing(cost, shape, 1.0)
 }
 
-/// Numbers beside the kept ones at the worst moment: inside a layer, or in the loss, which needs the scores of all passes at
-/// once.
+/// Numbers in addition to the kept ones at the worst moment: inside a layer, or in the loss, which needs the scores of
+/// all passes at once.
 fn passing(cost: &Cost, shape: &BatchShape, passes: f64) -> f64 {
     if !cost.has_softmax() {
         return cost.passing(shape);
@@ -187,7 +187,7 @@ mod tests {
         assert!(estimate(|model, _| model.dropout = 0.0).activations < plain);
     }
 
-    /// A probe measures the library's own code, and not what a whole run compiles.
+    /// A probe measures the library's own code, but not the kernels that a whole run compiles.
     #[test]
     fn only_convolutions_compile_kernels() {
         let [plain, convolutional] = [EncoderKind::SelfAttention, EncoderKind::Convolutional]

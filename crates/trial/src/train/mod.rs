@@ -185,17 +185,17 @@ impl Default for TrainingConfig {
 }
 
 impl TrainingConfig {
-    /// How micro-batches are made.
+    /// Returns the limits by which micro-batches are made.
     pub fn batching(&self) -> Batching {
         Batching { tokens: self.micro_batch_tokens, packed_length: self.packed_length }
     }
 
-    /// How often each micro-batch passes through the model.
+    /// Returns the number of passes of each micro-batch through the model: 2 with R-Drop, else 1.
     pub fn passes(&self) -> usize {
         if self.r_drop > 0.0 { 2 } else { 1 }
     }
 
-    /// How a language model reads the blocks of its text.
+    /// Returns the order and the first input in which a language model reads the blocks of its text.
     pub fn block_reading(&self) -> BlockReading {
         BlockReading { direction: self.direction, first_input: self.first_input }
     }

@@ -1,11 +1,11 @@
 //! Running text whose blocks are examples several times, each time under another number: example m · B + b of a text of B
-//! blocks is block b for the m-th time. Epoch e takes every block for the time e mod M. A number says all that is drawn for
-//! an example beside the seed, so that a resumed training, and every process of a training on several, draws the same.
+//! blocks is block b for the m-th time. Epoch e takes every block for the time e mod M. All draws for an example depend on
+//! its number and the seed alone, so that a resumed training, and every process of a parallel training, draws the same.
 
 use crate::data::batch::{block_batches, block_batches_in_order};
 use crate::data::store::Store;
 
-/// The blocks of a store under numbers.
+/// The blocks of a store, each with several numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct NumberedBlocks<'a> {
     pub store: &'a Store,
@@ -13,12 +13,12 @@ pub struct NumberedBlocks<'a> {
     seed: u64,
     /// Tokens of a micro-batch at most.
     tokens: usize,
-    /// How often a block is an example before numbers begin anew, M.
+    /// M: the number of times that a block is an example before its numbers start again.
     times: u32,
 }
 
 impl<'a> NumberedBlocks<'a> {
-    /// Without a number of `times`, or with one that is too high, as many as numbers of 32 bits can tell apart.
+    /// Without `times`, or if `times` is too high, it is the largest value for which numbers fit into 32 bits.
     pub fn new(store: &'a Store, seed: u64, tokens: usize, times: Option<u32>) -> Self {
         let most = (u32::MAX / (store.len() as u32).max(1)).max(1);
         NumberedBlocks { store, seed, tokens, times: times.unwrap_or(most).clamp(1, most) }
@@ -39,7 +39,7 @@ impl<'a> NumberedBlocks<'a> {
         self.store.target(self.block(example))
     }
 
-    /// The number of these tokens.
+    /// The number of tokens of an example's block.
     pub fn length(&self, example: u32) -> usize {
         self.store.target_length(self.block(example))
     }

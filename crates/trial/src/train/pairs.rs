@@ -1,4 +1,4 @@
-//! Sentence pairs: how those of a store become micro-batches of a source and a target each.
+//! Sentence pairs: the pairs of a store become micro-batches of a source and a target each.
 
 use super::TrainingConfig;
 use super::examples::Examples;
@@ -15,7 +15,7 @@ pub struct Pairs<'a> {
     /// The seed of the order of the batches.
     pub seed: u64,
     pub batching: Batching,
-    /// For a model without an encoder, to which source and target are one text: which of its tokens are predicted.
+    /// The predicted tokens, for a model without an encoder, to which source and target are one text; else `None`.
     pub prefix: Option<PrefixLoss>,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Pairs<'a> {
         Pairs { prefix: Some(config.prefix_loss), ..Pairs::of(store, config) }
     }
 
-    /// Predicted tokens of a source: all but the first one, and its end.
+    /// Number of predicted tokens of a source: all but the first one, and the end of the source.
     fn source_predictions(&self, length: usize) -> usize {
         match self.prefix {
             None | Some(PrefixLoss::Target) => 0,

@@ -1,8 +1,8 @@
-//! Where a training stands, and which run it is of: what a training state keeps beside weights and moments.
+//! The data of a training state beside weights and moments: the progress of the training, and the run that it belongs to.
 
 use serde::{Deserialize, Serialize};
 
-/// Where training stands after an update; by default, before the first one.
+/// The progress of a training after an update; by default, before the first one.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Updates done.
@@ -33,7 +33,7 @@ pub struct Owner {
     pub training_identity: Option<String>,
 }
 
-/// What a training state keeps for the run that it belongs to.
+/// The data that a training state keeps for the run that it belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     #[serde(flatten)]

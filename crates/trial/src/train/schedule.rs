@@ -29,7 +29,7 @@ impl Schedule {
         self != Schedule::Noam
     }
 
-    /// Whether it falls to a rate that is stated, as `training.lowest_learning_rate`.
+    /// Whether the rate falls to a stated one, `training.lowest_learning_rate`.
     pub fn has_stated_end(self) -> bool {
         match self {
             Schedule::Cosine | Schedule::Linear => true,

@@ -1,5 +1,5 @@
-//! What a file of named tensors states of the trial that saved it: a safetensors file with a checksum over everything that
-//! loading uses. The metadata is one JSON text under the key `ablate`.
+//! The statement of the trial that saved a file of named tensors: a safetensors file with a checksum over everything
+//! that loading uses. The metadata is one JSON text under the key `ablate`.
 
 use super::run_state::{Owner, Progress, RunState};
 use crate::error::{Error, Result};
@@ -7,16 +7,16 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What a file states beside its tensors.
+/// The data of a file in addition to its tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
-    /// Of a training state.
+    /// Present in training states.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub progress: Option<Progress>,
-    /// Of a training state. Absent in those of version 0.1.0.
+    /// Present in training states, except those of version 0.1.0.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub run: Option<RunState>,
-    /// Of the weights after an update. Absent in those of before 2026-11-28.
+    /// Present in the weights after an update, except those from before 2026-11-28.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub owner: Option<Owner>,
 }
@@ -27,7 +27,7 @@ impl Statement {
         self.run.as_ref().map(|run| &run.owner).or(self.owner.as_ref())
     }
 
-    /// Adds everything that is stated to a checksum.
+    /// Adds the whole statement to a checksum.
     fn add_to(&self, hash: &mut blake3::Hasher) {
         let Statement { progress, run, owner } = self;
         if let Some(progress) = progress {
@@ -44,7 +44,7 @@ impl Statement {
     }
 }
 
-/// What stands in a file's metadata.
+/// The content of a file's metadata.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Metadata {
     /// blake3 over the statement and the names, types, shapes and bytes of all tensors, in order of names.
@@ -69,18 +69,18 @@ pub fn checksum<'a>(
     hash.finalize().to_hex().to_string()
 }
 
-/// What a file states, whatever the model; the file is verified.
+/// Reads the statement of a file of any model, and verifies the file.
 pub fn read_statement(path: &Path) -> Result<Statement> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     open(path, &bytes).map(|(_, statement)| statement)
 }
 
-/// The error for a file that is not as it was written.
+/// The error for a file that is damaged.
 pub fn damaged(path: &Path, what: String) -> Error {
     Error::failed(format!("{}: {what}", path.display()))
 }
 
-/// The tensors of a file's bytes and its statement, both as the checksum says.
+/// Reads tensors and statement from a file's bytes, and verifies the checksum.
 pub fn open<'a>(path: &Path, bytes: &'a [u8]) -> Result<(SafeTensors<'a>, Statement)> {
     let damaged = |what| damaged(path, what);
     let (_, header) = SafeTensors::read_metadata(bytes)

@@ -1,4 +1,4 @@
-//! Which examples each update sees: epochs of micro-batches, taken up to the token budget.
+//! The examples that each update sees: epochs of micro-batches, taken up to the token budget.
 
 use super::TrainingConfig;
 use super::examples::Examples;
@@ -35,8 +35,8 @@ impl<'a> BatchStream<'a> {
         })
     }
 
-    /// The micro-batches of the next update: at least one, and as many as bring its tokens nearest to
-    /// the budget ([`Examples::budget_tokens`]).
+    /// Returns the micro-batches of the next update: at least one, and as many as bring its tokens nearest to the
+    /// budget ([`Examples::budget_tokens`]).
     pub fn next_update(&mut self) -> Vec<Vec<u32>> {
         let (mut update, mut tokens) = (Vec::new(), 0);
         loop {
@@ -58,25 +58,25 @@ impl<'a> BatchStream<'a> {
         }
     }
 
-    /// Micro-batches of the epoch that no update took yet.
+    /// Number of micro-batches of the epoch that no update has taken yet.
     pub fn left(&self) -> usize {
         self.batches.len() - self.next
     }
 
-    /// Where the next update begins: (epoch, micro-batch).
+    /// The place where the next update begins: (epoch, micro-batch).
     pub fn place(&self) -> (u64, usize) {
         (self.epoch, self.next)
     }
 }
 
-/// The message of an error for a text of which no example is left.
+/// The message of the error for a text without examples.
 pub const EMPTY: &str = "the training text is empty: there is nothing to train on";
 
-/// Epochs that an update may take at most. Small corpora are gone through several times an update; more than this is a
-/// mistake, and would keep one update busy for as long as it likes.
+/// Most epochs that an update may take. An update may go through a small corpus several times; more than this is a
+/// mistake, and would keep one update running for hours.
 const MOST_EPOCHS: u64 = 100;
 
-/// Whether an update ends within a reasonable number of epochs of so many tokens of the budget.
+/// Checks that an update does not take too many epochs of `epoch` tokens each.
 ///
 /// # Errors
 /// A user error with the tokens of an epoch.

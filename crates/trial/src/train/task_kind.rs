@@ -1,17 +1,17 @@
-//! What models learn to do.
+//! The tasks that models learn.
 
-/// What a model learns to do; it follows from the recipe of its text and from the parts of the model.
+/// The task that a model learns; it follows from the recipe of its text and from the parts of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskKind {
-    /// To translate sentences.
+    /// Translating sentences.
     Translation,
-    /// To parse sentences: to write the constituency tree of each as a sequence.
+    /// Parsing sentences: writing the constituency tree of each as a sequence.
     Parsing,
-    /// To predict each token of running text from those before it.
+    /// Predicting each token of running text from the tokens before it.
     LanguageModelling,
-    /// To find hidden tokens of running text by those around them.
+    /// Finding hidden tokens of running text from the tokens around them.
     MaskedLanguageModelling,
-    /// To give words vectors by which words that stand near each other in running text are told from others.
+    /// Learning word vectors that distinguish neighbours in running text from other words.
     WordVectors,
 }
 
@@ -21,7 +21,7 @@ impl TaskKind {
         matches!(self, TaskKind::Translation | TaskKind::Parsing)
     }
 
-    /// The kind of model that is trained to do it, in a sentence.
+    /// The kind of model that learns the task, for use in a sentence.
     pub fn model(self) -> &'static str {
         match self {
             TaskKind::Translation => "a translating model",
@@ -31,7 +31,7 @@ impl TaskKind {
         }
     }
 
-    /// The numbers that judge such a model without a reference.
+    /// The measure of such a model without a reference, for use in a sentence.
     pub fn measures(self) -> &'static str {
         match self {
             TaskKind::WordVectors => "losses",

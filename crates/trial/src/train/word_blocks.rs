@@ -1,6 +1,6 @@
 //! Running text for word vectors: an example is a block in one of its passes.
 //!
-//! Its number ([`NumberedBlocks`]) says the pass, and so the contexts and noise words.
+//! The number of an example ([`NumberedBlocks`]) selects the pass, and so the contexts and noise words.
 
 use super::TrainingConfig;
 use super::examples::Examples;
@@ -26,8 +26,8 @@ impl<'a> WordBlocks<'a> {
         }
     }
 
-    /// The blocks for evaluation in one pass, which is the same for every training. Noise is drawn by the counts of this very
-    /// text.
+    /// The blocks for evaluation in one pass, which is the same for every training. Noise is drawn by the counts of
+    /// this text.
     pub fn of_evaluation(store: &'a Store, model: WordModel, tokens: usize, vocabulary: usize) -> Self {
         let draws = WordDraws::of_evaluation(model, &count_words(store, vocabulary));
         WordBlocks { numbered: NumberedBlocks::once(store, tokens), draws }
@@ -37,12 +37,12 @@ impl<'a> WordBlocks<'a> {
         self.draws.config()
     }
 
-    /// What is read and predicted of an example.
+    /// Returns the input and the predictions of an example.
     pub fn example(&self, example: u32) -> DrawnWords {
         self.draws.draw(&self.numbered.ids(example), example)
     }
 
-    /// The numbers of the rows and of the predictions of these examples.
+    /// The numbers of rows and of predictions in these examples.
     fn count(&self, examples: &[u32]) -> (usize, usize) {
         let of = |&example: &u32| self.draws.count(&self.numbered.ids(example), example);
         examples.iter().map(of).fold((0, 0), |sum, (rows, predictions)| (sum.0 + rows, sum.1 + predictions))
@@ -59,12 +59,12 @@ impl Examples for WordBlocks<'_> {
         self.numbered.store.target_tokens()
     }
 
-    /// The predictions.
+    /// The number of predictions.
     fn target_tokens(&self, examples: &[u32]) -> usize {
         self.count(examples).1
     }
 
-    /// All tokens of the text, so that trainings with other windows and thresholds take as much text.
+    /// All tokens of the text, so that trainings with other windows and thresholds take the same amount of text.
     fn budget_tokens(&self, examples: &[u32]) -> usize {
         examples.iter().map(|&example| self.numbered.length(example)).sum()
     }
@@ -75,7 +75,7 @@ impl Examples for WordBlocks<'_> {
     }
 }
 
-/// The shape of a micro-batch of so many rows and predictions.
+/// The shape of a micro-batch of `rows` rows and `predictions` predictions.
 pub(super) fn shape(config: &WordsConfig, rows: u64, predictions: u64) -> BatchShape {
     BatchShape {
         pairs: rows,

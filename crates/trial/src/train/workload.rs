@@ -1,4 +1,4 @@
-//! What updates ask of the machine, known before the first of them: the shapes of their micro-batches.
+//! The load that updates put on the machine, known before the first update: the shapes of their micro-batches.
 
 use super::TrainingConfig;
 use super::examples::Examples;
@@ -13,28 +13,28 @@ use crate::error::Result;
 use crate::model::ModelConfig;
 use crate::model::cost::{BatchShape, Cost};
 
-/// Tokens of a sentence where no text is there to count, end of sentence included: about the mean of
-/// WMT 2014's training text in BPE.
+/// Assumed tokens of a sentence if there is no text to count, end of sentence included: about the mean of WMT 2014's
+/// training text in BPE.
 const ASSUMED_LENGTH: u64 = 30;
 
-/// An epoch of so many updates has no need of its last ones.
+/// Updates of an epoch beyond which its last updates may be left out.
 const LONG_EPOCH: u64 = 200;
 
 /// The micro-batches of some updates.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// The micro-batches, and how many updates they make.
+    /// The shapes of the micro-batches, and the number of updates that they make.
     pub shapes: Vec<BatchShape>,
     pub updates: f64,
-    /// Shapes that may occur too, where `shapes` are assumed ones.
+    /// Shapes that may also occur, if `shapes` are assumed.
     pub possible: Vec<BatchShape>,
-    /// How often each micro-batch passes through the model.
+    /// Number of passes of each micro-batch through the model.
     pub passes: f64,
 }
 
 impl Workload {
-    /// The micro-batches of the first epoch, or of the whole training where it is shorter. Of a long epoch
-    /// the last updates are left out: they would cost batching another one.
+    /// The micro-batches of the first epoch, or of the whole training if that is shorter. The last updates of a long
+    /// epoch are left out: with them another epoch would have to be batched.
     ///
     /// # Errors
     /// If there is no example.
@@ -52,8 +52,8 @@ impl Workload {
         Ok(Workload { shapes, updates: updates as f64, possible: Vec::new(), passes: passes(config) })
     }
 
-    /// Full micro-batches of sentences of one ordinary length. Of the lengths up to `max_length`, the
-    /// longest ones are possible too.
+    /// Full micro-batches of sentences of one ordinary length. The longest of the lengths up to `max_length` are
+    /// possible too.
     pub fn assumed(config: &TrainingConfig, max_length: usize) -> Self {
         let longest = (max_length as u64).saturating_add(1);
         let full = |length: u64| {
@@ -74,7 +74,7 @@ impl Workload {
         Workload { shapes: vec![full], updates, possible: Vec::new(), passes: passes(config) }
     }
 
-    /// The same of blocks that a masked language model reads.
+    /// [`assumed_blocks`](Self::assumed_blocks) for a masked language model.
     pub fn assumed_masked_blocks(config: &TrainingConfig, model: &ModelConfig, length: usize) -> Self {
         let count = Masks::of_training(config.masking, config.seed, 0).count(length) as u64;
         let of_blocks = Workload::assumed_blocks(config, length);
@@ -87,10 +87,10 @@ impl Workload {
         Workload { shapes: of_blocks.shapes.into_iter().map(masked).collect(), ..of_blocks }
     }
 
-    /// The same of blocks of which word vectors are made, where no word is frequent enough to be left out.
+    /// [`assumed_blocks`](Self::assumed_blocks) for word vectors, if no word is frequent enough to be left out.
     pub fn assumed_word_blocks(config: &TrainingConfig, length: usize) -> Self {
         let words = &config.words;
-        // A word has d words on each side but for those beyond the ends of the block, for d from 1 to the window alike.
+        // A word has d context words per side, fewer near the ends of the block; d from 1 to the window is equally likely.
         let contexts = |distance: usize| {
             let distance = distance.min(length.saturating_sub(1)) as f64;
             distance * (2.0 * length as f64 - distance - 1.0)
@@ -106,7 +106,7 @@ impl Workload {
         Workload { shapes: of_blocks.shapes.into_iter().map(drawn).collect(), ..of_blocks }
     }
 
-    /// The same for a model without an encoder, which reads source and target in one row.
+    /// The workload of a model without an encoder, which reads source and target in one row.
     pub fn as_prefixes(self, loss: PrefixLoss) -> Self {
         let whole = |shape: BatchShape| BatchShape {
             source: 0,
@@ -120,7 +120,7 @@ impl Workload {
         let all = |shapes: Vec<BatchShape>| shapes.into_iter().map(whole).collect();
         let updates = match loss {
             PrefixLoss::Target => self.updates,
-            // The same tokens are twice as many updates, but an update has at least one micro-batch.
+            // As many tokens per update make twice as many updates, but an update has at least one micro-batch.
             PrefixLoss::Both => (2.0 * self.updates).min(self.shapes.len() as f64),
         };
         Workload { shapes: all(self.shapes), updates, possible: all(self.possible), ..self }

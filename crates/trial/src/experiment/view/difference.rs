@@ -1,4 +1,4 @@
-//! `difference.md` of a run: how its settings differ from those of the sweep's base row.
+//! `difference.md` of a run: the differences between its settings and those of the sweep's base row.
 
 use crate::config::Experiment;
 use crate::error::Result;
@@ -9,7 +9,7 @@ use std::path::Path;
 /// The name of the file in a run directory.
 pub const DIFFERENCE_FILE: &str = "difference.md";
 
-/// Writes into a run directory how `experiment` differs from that of the row called `base_label`.
+/// Writes into a run directory the differences between `experiment` and that of the row called `base_label`.
 pub fn write_difference(
     run_dir: &Path,
     experiment: &Experiment,
@@ -22,7 +22,7 @@ pub fn write_difference(
     )
 }
 
-/// As Markdown; none if the run is no row of a sweep.
+/// Reads the differences as Markdown; `None` if the run is no row of a sweep.
 pub fn read(run_dir: &Path) -> Result<Option<String>> {
     let bytes = files::read_if_exists(&run_dir.join(DIFFERENCE_FILE))?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))

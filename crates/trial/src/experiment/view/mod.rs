@@ -1,7 +1,7 @@
-//! What a run shows to people beside its numbers. Nothing here can alter a result.
+//! The views of a run: texts, histograms and pictures beside its numbers. Nothing here can alter a result.
 //!
-//! Everything is kept in the run directory in a form of its own (`views.jsonl`, `attention.json`,
-//! `positions.json`), so that TensorBoard's files can be made again from there.
+//! Everything is kept in the run directory in our own formats (`views.jsonl`, `attention.json`, `positions.json`), so
+//! that TensorBoard's files can be made again from them.
 
 pub mod difference;
 pub mod picture;
@@ -22,23 +22,22 @@ use crate::telemetry::metrics_log::Row;
 use crate::telemetry::{METRICS_FILE, recorded_events};
 use std::path::Path;
 
-/// What TensorBoard's HParams page shows of a run, and what there is to read about it. The seeds of a
-/// configuration form a group.
+/// Returns the settings and texts of a run for TensorBoard's HParams page. The seeds of a configuration form a group.
 pub fn session(experiment: &Experiment, label: &str, run_dir: &Path, started: f64) -> Result<Session> {
     let mut texts =
         vec![("run/configuration".to_string(), format!("```toml\n{}\n```", to_toml(experiment)?))];
     if let Some(difference) = difference::read(run_dir)? {
         texts.push(("run/difference".to_string(), difference));
     }
-    // Labels are for people and may repeat in other sweeps; the hash tells them apart.
+    // Labels may repeat in other sweeps; the hash tells such groups apart.
     let group = format!("{label} {}", &configuration_hash(experiment)[..8]);
     Ok(Session { hparams: hparams(experiment), group, started, texts })
 }
 
-/// Writes a run's TensorBoard file anew from what else is in its directory. No process may be at work there.
+/// Writes a run's TensorBoard file anew from the other files in its directory. No process may be at work there.
 ///
 /// # Errors
-/// [`Error::Io`](crate::error::Error::Io), and files of a finished run that are not as recorded.
+/// [`Error::Io`](crate::error::Error::Io), or an error if files of a finished run differ from its record.
 pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> Result<()> {
     if let Some(record) = Record::readable(run_dir) {
         record.check_shown_files(run_dir)?;
@@ -56,7 +55,7 @@ pub fn rewrite_events(run_dir: &Path, experiment: &Experiment, label: &str) -> R
     events.sync()
 }
 
-/// How the run in a directory ended; none if it is to go on.
+/// The outcome of the run in a directory; `None` if it is not over.
 fn outcome(run_dir: &Path) -> Option<Outcome> {
     match Record::readable(run_dir) {
         Some(_) => Some(Outcome::Success),

@@ -1,4 +1,4 @@
-//! Pictures of a trained model, drawn from what its run directory holds.
+//! Pictures of a trained model, drawn from the files in its run directory.
 
 use crate::error::Result;
 use crate::figures::{Heatmaps, Image, Matrix, Png, Svg, heatmaps, image};
@@ -6,15 +6,15 @@ use crate::results::attention_file::{Attention, AttentionMap, Layer, Sentence};
 use crate::results::positions_file::Positions;
 use std::path::Path;
 
-/// Tags of pictures begin so: TensorBoard orders cards by tag, and scalars (`best/…` to `train/…`) come before.
+/// First part of the tags of pictures: TensorBoard orders cards by tag, and scalars (`best/…` to `train/…`) come before.
 const GROUP: &str = "view:";
 
 /// The pictures of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pictures {
-    /// Each with its tag.
+    /// The pictures with their tags.
     pub drawn: Vec<(String, Png)>,
-    /// Why others could not be drawn, such as those that are too large; what they would show is in the run directory.
+    /// The reasons why others could not be drawn, such as their size; the numbers are in the run directory.
     pub left_out: Vec<String>,
 }
 
@@ -27,7 +27,7 @@ impl Pictures {
     }
 }
 
-/// Every picture.
+/// Draws all pictures of a run.
 pub fn pictures(run_dir: &Path) -> Result<Pictures> {
     let mut pictures = Pictures::default();
     if let Some(attention) = Attention::load(run_dir)? {
@@ -75,7 +75,7 @@ pub fn pictures(run_dir: &Path) -> Result<Pictures> {
     Ok(pictures)
 }
 
-/// The heads of a layer side by side, with the tokens at their sides; none if a map is no matrix.
+/// The heads of a layer side by side, with the tokens at their sides; `None` if the weights of a head are no matrix.
 pub fn heads(sentence: &Sentence, layer: &Layer) -> Option<Svg> {
     let map = |map: &&AttentionMap| Some((format!("head {}", map.head), Matrix::of_rows(&map.weights)?));
     let maps: Vec<(String, Matrix)> = layer.heads.iter().map(map).collect::<Option<_>>()?;

@@ -1,11 +1,11 @@
-//! What a layer of attention costs: trained numbers, operations, and what autograd keeps.
+//! The cost of an attention layer: parameters, operations, and the numbers that autograd keeps.
 
 use super::{Projections, Score};
 use crate::model::forward_flops::BatchShape;
 use crate::model::span_work::SpanWork;
 use crate::model::{ModelConfig, Position};
 
-/// Of one attention layer: query, key and value, and the output.
+/// Number of parameters in the projections of one attention layer: query, key, value and output.
 pub fn projection_parameters(config: &ModelConfig) -> i64 {
     let (d_model, d_k, d_v) = (config.d_model, config.heads * config.d_k(), config.heads * config.d_v());
     let (query_and_key, value, output) = match config.attention.projections {
@@ -18,7 +18,7 @@ pub fn projection_parameters(config: &ModelConfig) -> i64 {
     d_model * (query_and_key + 2 * value) + biases
 }
 
-/// Of the score of one attention layer.
+/// Number of parameters in the score of one attention layer.
 pub fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     match score {
         Score::ScaledDot | Score::Dot => 0,
@@ -27,20 +27,20 @@ pub fn score_parameters(score: Score, config: &ModelConfig) -> i64 {
     }
 }
 
-/// One attention layer at work on a batch.
+/// The work of one attention layer on a batch.
 pub struct Attention {
     score: Score,
-    /// Vectors of relative positions that each query meets.
+    /// Number of vectors of relative positions that each query meets.
     vectors: f64,
-    /// Positions that attend, and positions attended to, of all rows.
+    /// Numbers of positions that attend, and of positions attended to, in all rows.
     queries: f64,
     keys: f64,
-    /// Of all rows and one head.
+    /// The work of all rows for one head.
     work: SpanWork,
 }
 
-/// The attention layers of an encoder layer and a decoder layer: to itself, to itself, and to the source, which without an
-/// encoder does nothing.
+/// The attention layers of an encoder layer and a decoder layer: the encoder's self-attention, the decoder's
+/// self-attention, and attention to the source, which does nothing without an encoder.
 pub fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let settings = &config.attention;
@@ -68,12 +68,12 @@ pub fn attentions(config: &ModelConfig, shape: &BatchShape) -> [Attention; 3] {
 }
 
 impl Attention {
-    /// Operations: query and output for every position that attends, key and value for every one attended to; products of
-    /// queries and of weights with the vectors of relative positions.
+    /// Operations of the projections: query and output for every position that attends, key and value for every
+    /// position attended to; and products of queries and of weights with the vectors of relative positions.
     pub fn projections(&self, config: &ModelConfig) -> f64 {
         let [d_k, d_v] = widths(config);
         let (query_key, value_output) = match config.attention.projections {
-            // One matrix for both is used for both.
+            // A matrix that queries and keys share is used for both.
             Projections::Separate | Projections::SharedQueryKey => (d_k, d_v),
             Projections::ValuesOnly => (0.0, d_v),
             Projections::None => (0.0, 0.0),
@@ -92,9 +92,9 @@ impl Attention {
         2.0 * (d_k + d_v) * (self.work.scores + self.work.mixed) + turned
     }
 
-    /// Numbers that autograd keeps: queries, keys, values and mixed values; the weights, and with dropout their mask and
-    /// product; what a score computes between queries and keys; with relative positions the queries once more, and the
-    /// weights summed up by distance.
+    /// Numbers that autograd keeps: queries, keys, values and mixed values; the weights, and with dropout their mask
+    /// and product; intermediate values of the score between queries and keys; with relative positions the queries once
+    /// more, and the weights summed up by distance.
     pub fn kept(&self, config: &ModelConfig) -> f64 {
         let ([d_k, d_v], heads) = (widths(config), config.heads as f64);
         let dropped = if config.attention_dropout > 0.0 { 2.0 } else { 0.0 };
@@ -110,9 +110,9 @@ impl Attention {
             + relative * self.queries
     }
 
-    /// Numbers beside these while the layer computes, forward or backward: scores, what positions add to them (of all
-    /// layers, or of one and looked up from the products with all vectors), and of additive scores the gradients behind
-    /// and before tanh.
+    /// Numbers in addition to the kept ones while the layer computes, forward or backward: scores, the terms that
+    /// positions add to them (of all layers, or of one layer and looked up from the products with all vectors), and for
+    /// additive scores the gradients after and before tanh.
     pub fn passing(&self, config: &ModelConfig) -> f64 {
         let of_scores = match config.position {
             Position::Alibi | Position::T5 | Position::Relative(_) => 4.0,
@@ -135,7 +135,7 @@ fn widths(config: &ModelConfig) -> [f64; 2] {
     [config.d_k(), config.d_v()].map(|width| (config.heads * width) as f64)
 }
 
-/// Vectors of relative positions that every query of self-attention meets: 2k + 1, or none.
+/// Number of vectors of relative positions that every query of self-attention meets: 2k + 1, or 0.
 pub fn relative_vectors(config: &ModelConfig) -> f64 {
     match config.position {
         Position::Relative(furthest) => 2.0 * furthest as f64 + 1.0,

@@ -1,4 +1,4 @@
-//! The `[model.attention]` section; [`conflict`](crate::config::conflict) says which of its settings exclude each other.
+//! The `[model.attention]` section; [`conflict`](crate::config::conflict) checks which of its settings exclude each other.
 
 pub mod cost;
 
@@ -104,7 +104,7 @@ impl AttentionConfig {
         self.decoder_span.unwrap_or(self.span.causal())
     }
 
-    /// The same settings without those that only repeat others.
+    /// Returns the settings without those that only repeat others.
     pub fn without_repetitions(&self) -> Self {
         AttentionConfig {
             cross_score: self.cross_score.filter(|&cross| cross != self.score),
@@ -115,7 +115,7 @@ impl AttentionConfig {
 }
 
 impl Span {
-    /// The decoder's where nothing else is stated.
+    /// The decoder's span if no other one is stated.
     fn causal(self) -> CausalSpan {
         match self {
             Span::Local(width) => CausalSpan::Local(width),
@@ -123,7 +123,7 @@ impl Span {
         }
     }
 
-    /// Whether rows of several sentences can be computed: each sentence sees what it would see in a row of its own.
+    /// Whether a row may hold several sentences: each sentence sees the same as in its own row.
     pub fn packs(self) -> bool {
         match self {
             Span::Full | Span::Local(_) => true,

@@ -1,7 +1,7 @@
-//! What convolutional parts cost, by the configuration alone; terms and units as in [`crate::model::cost`].
+//! The cost of convolutional parts, by the configuration alone; terms and units as in [`crate::model::cost`].
 //!
-//! Of rows that hold several sentences the formulas count the positions of the rows, not those of the rows of one sentence
-//! that a convolutional model makes of them.
+//! A convolutional model gives each sentence of a packed row its own row. The formulas count the positions of the
+//! packed rows.
 
 use super::{AttentionProjections, Block, ConvolutionalConfig, LayerShape, SourceAttention};
 use crate::model::ModelConfig;
@@ -31,7 +31,7 @@ impl Map {
     }
 }
 
-/// The maps of a layer: its kernel, what stands beside it, and what the residual connection needs where widths change.
+/// The maps of a layer: its kernel, the maps beside it, and the map on the residual connection if widths differ.
 struct LayerMaps {
     kernel: Map,
     beside: Vec<Map>,
@@ -54,7 +54,7 @@ impl LayerMaps {
         LayerMaps { kernel, beside }
     }
 
-    /// Scales and offsets of the layer's norms.
+    /// Number of parameters in the layer's norms: scales and offsets.
     fn norms(config: &ConvolutionalConfig, shape: &LayerShape) -> i64 {
         match config.block {
             Block::Gated => 0,
@@ -63,13 +63,13 @@ impl LayerMaps {
     }
 }
 
-/// The maps around a stack: from the embedding's width to that of the first layer, and back from that of the last.
+/// The maps around a stack: from the embedding's width to that of the first layer, and from the last layer's width back.
 fn around(d_model: i64, shapes: &[LayerShape]) -> [Map; 2] {
     let [first, last] = [shapes.first().map(|shape| shape.inputs), shapes.last().map(|shape| shape.channels)];
     [Map::linear(d_model, first.unwrap_or(0)), Map::linear(last.unwrap_or(0), d_model)]
 }
 
-/// From the source's state of each position to the first layer of a decoder without attention.
+/// The map from the source's state at each position to the first layer of a decoder without attention.
 fn standing(config: &ModelConfig) -> Option<Map> {
     let convolutional = &config.convolutional;
     let map = Map { bias: false, ..Map::linear(config.d_model, convolutional.channels) };
@@ -81,7 +81,7 @@ fn attending(config: &ModelConfig) -> Vec<LayerShape> {
     if config.has_encoder() { config.convolutional.attending() } else { Vec::new() }
 }
 
-/// The query and the output of one layer's attention.
+/// The query and output maps of one layer's attention.
 fn attention(d_model: i64, shape: &LayerShape) -> [Map; 2] {
     [Map::linear(shape.channels, d_model), Map::linear(d_model, shape.channels)]
 }
@@ -97,12 +97,12 @@ fn stack_parameters(config: &ModelConfig, shapes: &[LayerShape]) -> i64 {
     layers.sum::<i64>() + around.iter().sum::<i64>()
 }
 
-/// Trained numbers of a convolutional encoder.
+/// Number of parameters of a convolutional encoder.
 pub fn encoder_parameters(config: &ModelConfig) -> i64 {
     stack_parameters(config, &config.convolutional.encoder_shapes())
 }
 
-/// Trained numbers of a convolutional decoder.
+/// Number of parameters of a convolutional decoder.
 pub fn decoder_parameters(config: &ModelConfig) -> i64 {
     let convolutional = &config.convolutional;
     let attending = attending(config);
@@ -115,7 +115,7 @@ pub fn decoder_parameters(config: &ModelConfig) -> i64 {
         + maps.map(|map| map.parameters(convolutional)).sum::<i64>()
 }
 
-/// One pass forward of a stack over `positions`.
+/// Operations of one pass forward of a stack over `positions`.
 fn stack_forward(config: &ModelConfig, shapes: &[LayerShape], positions: f64) -> ForwardFlops {
     let products = |map: &Map| 2.0 * map.weights() as f64 * positions;
     let mut found = ForwardFlops::default();
@@ -128,13 +128,13 @@ fn stack_forward(config: &ModelConfig, shapes: &[LayerShape], positions: f64) ->
     found
 }
 
-/// One pass forward of a convolutional encoder.
+/// Operations of one pass forward of a convolutional encoder.
 pub fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
     let sources = (shape.pairs * shape.source) as f64;
     stack_forward(config, &config.convolutional.encoder_shapes(), sources)
 }
 
-/// One pass forward of a convolutional decoder, without the softmax.
+/// Operations of one pass forward of a convolutional decoder, without the softmax.
 pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
     let targets = (shape.pairs * shape.target) as f64;
     let stack = stack_forward(config, &config.convolutional.decoder_shapes(), targets);
@@ -150,8 +150,8 @@ pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
     }
 }
 
-/// Numbers that autograd keeps of a stack: those of each position, and the weights that were made of lengths and
-/// directions, once a pass.
+/// Numbers that autograd keeps for a stack: those of each position, and once per pass the weights that are computed
+/// from lengths and directions.
 fn stack_kept(config: &ModelConfig, shapes: &[LayerShape], positions: f64) -> f64 {
     let convolutional = &config.convolutional;
     let dropped = if config.dropout > 0.0 { 1.0 } else { 0.0 };
@@ -160,9 +160,9 @@ fn stack_kept(config: &ModelConfig, shapes: &[LayerShape], positions: f64) -> f6
         let [inputs, channels, narrow] =
             [shape.inputs, shape.channels, shape.narrow()].map(|width| width as f64);
         let of_position = match convolutional.block {
-            // The padded input and the mask of dropout; what the gate reads.
+            // The padded input and the mask of dropout; the input of the gate.
             Block::Gated => inputs * (1.0 + dropped) + 2.0 * channels,
-            // Of each norm its input and what it gives, behind the ReLU; the mask of dropout.
+            // The input and the output (after ReLU) of each norm; the mask of dropout.
             Block::Bottleneck => inputs * (2.0 + dropped) + 5.0 * narrow,
         };
         let projected = if shape.inputs == shape.channels { 0.0 } else { inputs };
@@ -178,13 +178,13 @@ fn stack_kept(config: &ModelConfig, shapes: &[LayerShape], positions: f64) -> f6
     found + positions * ends.into_iter().flatten().sum::<i64>() as f64 + made
 }
 
-/// Numbers that autograd keeps of a convolutional encoder.
+/// Numbers that autograd keeps for a convolutional encoder.
 pub fn encoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let sources = (shape.pairs * shape.source) as f64;
     stack_kept(config, &config.convolutional.encoder_shapes(), sources)
 }
 
-/// Numbers that autograd keeps of a convolutional decoder.
+/// Numbers that autograd keeps for a convolutional decoder.
 pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let (sources, targets) = (pairs * source, pairs * target);
@@ -195,7 +195,7 @@ pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
         .iter()
         .map(|shape| targets * (shape.channels as f64 + 2.0 * d_model + source))
         .sum();
-    // The sums of states and embedded source; the states at the target's positions.
+    // The sums of states and embedded source, or the states at the target's positions.
     let of_source = match convolutional.attention {
         _ if !config.has_encoder() => 0.0,
         SourceAttention::Dot => sources * d_model,
@@ -205,19 +205,19 @@ pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     stack_kept(config, &convolutional.decoder_shapes(), targets) + attention + of_source + targets * dropped
 }
 
-/// Numbers that the largest layer needs beside the kept ones: its convolution's output and its gradient, and of its input
-/// a copy in the order that convolutions take and the gradient.
+/// Numbers that the largest layer needs in addition to the kept ones: its convolution's output and the gradient of
+/// that, and its input copied into the order of convolutions and the gradient of that.
 fn layers_passing(shapes: &[LayerShape], positions: f64) -> f64 {
     let widest = shapes.iter().map(|shape| 4 * shape.channels + 2 * shape.inputs).max();
     positions * widest.unwrap_or(0) as f64
 }
 
-/// Numbers that the largest layer of a convolutional encoder needs beside the kept ones.
+/// Numbers that the largest layer of a convolutional encoder needs in addition to the kept ones.
 pub fn encoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     layers_passing(&config.convolutional.encoder_shapes(), (shape.pairs * shape.source) as f64)
 }
 
-/// Numbers that the largest layer of a convolutional decoder needs beside the kept ones.
+/// Numbers that the largest layer of a convolutional decoder needs in addition to the kept ones.
 pub fn decoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
     let layers = layers_passing(&config.convolutional.decoder_shapes(), pairs * target);
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// A gated layer has 2 k d² weights. A block of ByteNet has (4 + k) d² of d inner and 2 d outer channels.
+    /// A gated layer has 2 k d² weights. A block of ByteNet has (4 + k) d² with d inner and 2 d outer channels.
     #[test]
     fn layers_cost_their_squares_a_word() {
         let (square, words) = (512.0 * 512.0, 14.0);

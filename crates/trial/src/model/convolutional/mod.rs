@@ -1,7 +1,7 @@
 //! Settings of convolutional encoders and decoders, which combine freely with the other parts.
 //!
-//! Configuration section `[model.convolutional]`, read where `model.encoder` or `model.decoder` is `convolutional`. Shape
-//! letters beside the usual ones: I and C width of what a layer reads and gives, K taps of its kernel.
+//! Configuration section `[model.convolutional]`, read where `model.encoder` or `model.decoder` is `convolutional`.
+//! Shape letters beside the usual ones: I and C width of a layer's input and output, K taps of its kernel.
 
 pub mod cost;
 
@@ -115,23 +115,23 @@ impl Default for ConvolutionalConfig {
 /// The sizes of one layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerShape {
-    /// Width of what it reads: I.
+    /// Width of the input: I.
     pub inputs: i64,
-    /// Width of what it gives: C.
+    /// Width of the output: C.
     pub channels: i64,
-    /// Positions that its kernel multiplies: K.
+    /// Number of positions that the kernel multiplies: K.
     pub kernel: i64,
-    /// Distance between two of them.
+    /// Distance between two neighbouring ones of these positions.
     pub dilation: i64,
 }
 
 impl LayerShape {
-    /// Positions beside its own that a position of the output depends on.
+    /// Number of positions, without its own, that a position of the output depends on.
     pub fn context(&self) -> i64 {
         (self.kernel - 1) * self.dilation
     }
 
-    /// Positions of an encoder's context that stand behind the position itself; the others stand before it.
+    /// Number of positions in an encoder's context after the position itself; the others are before it.
     pub fn behind(&self) -> i64 {
         self.context() - self.context() / 2
     }
@@ -183,7 +183,7 @@ impl ConvolutionalConfig {
         shapes.filter(|(index, _)| self.attends(*index)).map(|(_, shape)| shape).collect()
     }
 
-    /// The same settings without a list of attending layers that names all of them.
+    /// Returns the settings without a list of attending layers if it names all layers.
     pub fn without_repetitions(&self) -> Self {
         let all = (0..self.decoder_depth()).all(|index| self.attends(index));
         let attention_layers = self.attention_layers.clone().filter(|_| !all);
@@ -195,7 +195,7 @@ impl ConvolutionalConfig {
 mod tests {
     use super::*;
 
-    /// The encoder of Gehring et al. 2017 for WMT 2014 English-German, as printed in §4.2 and as its reach is told in §5.4.
+    /// The encoder of Gehring et al. 2017 for WMT 2014 English-German, as printed in §4.2, with the reach stated in §5.4.
     #[test]
     fn groups_of_layers_follow_on_each_other_and_dilations_repeat() {
         let further = |layers, channels, kernel| FurtherLayers { layers, channels, kernel };

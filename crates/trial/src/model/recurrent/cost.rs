@@ -1,14 +1,14 @@
 //! The cost of recurrent parts, by the configuration alone; terms and units are those of [`crate::model::cost`].
 //!
-//! A recurrent model gives each sentence of a packed row a row of its own. The formulas count the positions of the packed
+//! A recurrent model gives each sentence of a packed row its own row. The formulas count the positions of the packed
 //! rows.
 
 use super::{Alignment, Bridge, Readout, RecurrentConfig};
 use crate::model::ModelConfig;
 use crate::model::forward_flops::{BatchShape, ForwardFlops};
 
-/// Products of a layer of cells at one position, in one direction: those of the input and of the state with all gates, as
-/// torch counts them.
+/// Operations of a layer of cells at one position in one direction: the products of the input and of the state with all
+/// gates, as torch counts them.
 fn cell_products(recurrent: &RecurrentConfig, inputs: i64) -> f64 {
     2.0 * (recurrent.cell.gates() * recurrent.hidden) as f64 * (inputs + recurrent.hidden) as f64
 }
@@ -29,20 +29,20 @@ fn decoder_layers(config: &ModelConfig) -> impl Iterator<Item = i64> + '_ {
         .map(move |index| recurrent.decoder_layer_inputs(index, config.d_model, states))
 }
 
-/// Trained numbers of a layer of cells in one direction.
+/// Number of parameters of a layer of cells in one direction.
 fn cell_parameters(recurrent: &RecurrentConfig, inputs: i64) -> i64 {
     let biases = if recurrent.recurrent_biases { 2 } else { 1 };
     recurrent.cell.gates() * recurrent.hidden * (inputs + recurrent.hidden + biases)
 }
 
-/// Trained numbers of a recurrent encoder.
+/// Number of parameters of a recurrent encoder.
 pub fn encoder_parameters(config: &ModelConfig) -> i64 {
     encoder_layers(config)
         .map(|(inputs, directions)| directions as i64 * cell_parameters(&config.recurrent, inputs))
         .sum()
 }
 
-/// Trained numbers of a recurrent decoder.
+/// Number of parameters of a recurrent decoder.
 pub fn decoder_parameters(config: &ModelConfig) -> i64 {
     let recurrent = &config.recurrent;
     let (hidden, states, compared) = (recurrent.hidden, config.encoder_width(), recurrent.attention_width());
@@ -63,7 +63,7 @@ pub fn decoder_parameters(config: &ModelConfig) -> i64 {
     cells + attention + readout + bridge
 }
 
-/// One pass forward of a recurrent encoder.
+/// Operations of one pass forward of a recurrent encoder.
 pub fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
     let sources = (shape.pairs * shape.source) as f64;
     let products = encoder_layers(config)
@@ -71,7 +71,7 @@ pub fn encoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
     ForwardFlops { recurrent: sources * products.sum::<f64>(), ..Default::default() }
 }
 
-/// One pass forward of a recurrent decoder, without the softmax.
+/// Operations of one pass forward of a recurrent decoder, without the softmax.
 pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops {
     let recurrent = &config.recurrent;
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
@@ -80,7 +80,7 @@ pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
     let compared = recurrent.attention_width() as f64;
     let cells: f64 = decoder_layers(config).map(|inputs| cell_products(recurrent, inputs)).sum();
     let seen = targets * source;
-    // Products once a word of either side, and for each pair of words.
+    // Products for each word of either side, and for each pair of words.
     let (once, for_pairs) = match recurrent.attention {
         Alignment::None => (0.0, 0.0),
         Alignment::Additive => {
@@ -105,13 +105,13 @@ pub fn decoder_forward(config: &ModelConfig, shape: &BatchShape) -> ForwardFlops
     }
 }
 
-/// Numbers that a layer keeps of a position in one direction: its input, the gates, and the vectors between them and the
-/// state.
+/// Numbers that a layer keeps for a position in one direction: its input, the gates, and the vectors between them and
+/// the state.
 fn cell_kept(recurrent: &RecurrentConfig, inputs: i64) -> f64 {
     (inputs + (recurrent.cell.gates() + 4) * recurrent.hidden) as f64
 }
 
-/// Numbers that autograd keeps of a recurrent encoder.
+/// Numbers that autograd keeps for a recurrent encoder.
 pub fn encoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let dropped = if config.dropout > 0.0 { 2.0 } else { 0.0 };
     let kept = encoder_layers(config).map(|(inputs, directions)| {
@@ -120,7 +120,7 @@ pub fn encoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     (shape.pairs * shape.source) as f64 * kept.sum::<f64>()
 }
 
-/// Numbers that autograd keeps of a recurrent decoder.
+/// Numbers that autograd keeps for a recurrent decoder.
 pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let recurrent = &config.recurrent;
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
@@ -141,7 +141,7 @@ pub fn decoder_kept(config: &ModelConfig, shape: &BatchShape) -> f64 {
     targets * (cells + readout) + attention
 }
 
-/// Numbers that the largest layer of a recurrent decoder needs beside the kept ones.
+/// Numbers that the largest layer of a recurrent decoder needs in addition to the kept ones.
 pub fn decoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     let recurrent = &config.recurrent;
     let [pairs, source, target] = [shape.pairs, shape.source, shape.target].map(|n| n as f64);
@@ -154,7 +154,7 @@ pub fn decoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     compared.max(cells_passing(config, pairs * target))
 }
 
-/// Numbers that the largest layer of a recurrent encoder needs beside the kept ones.
+/// Numbers that the largest layer of a recurrent encoder needs in addition to the kept ones.
 pub fn encoder_passing(config: &ModelConfig, shape: &BatchShape) -> f64 {
     cells_passing(config, (shape.pairs * shape.source) as f64)
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::model::recurrent::{Bidirectional, Cell, InputFeeding};
 
-    /// One layer of cells on both sides, all 512 wide, without attention or readout.
+    /// A model with one layer of cells on both sides, all 512 wide, without attention or readout.
     fn plain(cell: Cell) -> ModelConfig {
         let recurrent = RecurrentConfig {
             cell,
@@ -217,11 +217,11 @@ mod tests {
             (recurrent.attention, recurrent.attention_width) = (attention, Some(width));
             (recurrent.input_feeding, recurrent.readout) = (input_feeding, Readout::Attentional);
             let words = |source| decoder_kept(&config, &BatchShape { source, target, ..SHAPE });
-            // Without what is kept once a word of the target.
+            // Without the numbers that are kept once per target word.
             words(9) - words(8)
         };
         for feeding in [InputFeeding::None, InputFeeding::Readout] {
-            // Two pairs of sentences; a word of the source meets all of a target, and has a key.
+            // Two pairs of sentences; each source word has a key and a weight for every target word.
             assert_eq!(kept(Alignment::Dot, 100, feeding, 5), 2.0 * 5.0);
             assert_eq!(kept(Alignment::General, 100, feeding, 5), 2.0 * (5.0 + 512.0));
             assert_eq!(kept(Alignment::Additive, 100, feeding, 5), 2.0 * (5.0 * 101.0 + 100.0));

@@ -1,8 +1,8 @@
 //! Settings of recurrent encoders and decoders, which combine freely with the other parts.
 //!
-//! Configuration section `[model.recurrent]`, read where `model.encoder` or `model.decoder` is `recurrent`. Shape letters
-//! beside the usual ones: I width of a layer's input, N `hidden`, E width of the encoder's states, A width in which
-//! attention compares, W width of a decoder's hidden states.
+//! Configuration section `[model.recurrent]`, read where `model.encoder` or `model.decoder` is `recurrent`. Shape
+//! letters beside the usual ones: I width of a layer's input, N `hidden`, E width of the encoder's states, A width in
+//! which attention compares, W width of a decoder's hidden states.
 
 pub mod cost;
 
@@ -170,7 +170,7 @@ impl Default for RecurrentConfig {
 }
 
 impl Cell {
-    /// Gates of a cell, the candidate counted.
+    /// Number of gates of a cell, the candidate counted.
     pub fn gates(self) -> i64 {
         match self {
             Cell::Gru => 3,
@@ -178,7 +178,7 @@ impl Cell {
         }
     }
 
-    /// Vectors that a layer remembers from one step to the next.
+    /// Number of vectors that a layer passes from one step to the next.
     pub fn states(self) -> i64 {
         match self {
             Cell::Gru => 1,
@@ -224,12 +224,12 @@ impl RecurrentConfig {
         self.residual_from.is_some_and(|first| index + 1 >= first)
     }
 
-    /// Whether anything reads the context.
+    /// Whether any part of the decoder reads the context.
     pub fn reads_context(&self) -> bool {
         self.input_feeding == InputFeeding::Context || self.readout != Readout::State
     }
 
-    /// Whether a step of the decoder needs what comes of the step before beside the states of its layers.
+    /// Whether a step of the decoder needs an output of the previous step in addition to the states of its layers.
     pub fn is_stepwise(&self) -> bool {
         let attends = self.attention != Alignment::None && self.reads_context();
         let feeds_context = attends && self.input_feeding == InputFeeding::Context;
@@ -252,7 +252,7 @@ impl RecurrentConfig {
         d_model + fed
     }
 
-    /// Width of the first states of all layers of the decoder together, which a trained bridge makes at once.
+    /// Width of the first states of all layers of the decoder together, which a trained bridge computes at once.
     pub fn bridge_width(&self) -> i64 {
         self.decoder_layers as i64 * self.cell.states() * self.hidden
     }

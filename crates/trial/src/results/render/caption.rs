@@ -6,7 +6,7 @@ use super::super::table::{Column, ResultTable};
 use super::super::table_layout::Form;
 use super::super::varied::VariedSetting;
 
-/// The caption of a table of rows: the scores, what sets the rows apart, the seeds and the data.
+/// The caption of a table of rows: the scores, the settings that vary, the seeds and the data.
 pub fn of_rows(table: &ResultTable) -> String {
     let settings: Vec<String> =
         table.settings.iter().filter(|setting| setting.is_column).map(VariedSetting::words).collect();
@@ -34,8 +34,8 @@ pub fn of_pivot(table: &PivotTable) -> String {
     format!("{text} (sweep {}).{seeds}", table.sweep)
 }
 
-/// Returns the sentence about seeds, where `finished` has the number of finished trials of each row; none where no row has
-/// several.
+/// Returns the sentence about seeds; empty if no row has several. `finished` holds the number of finished trials of
+/// each row.
 fn over_seeds(finished: impl Iterator<Item = usize>) -> String {
     seeds_of_rows(finished)
         .map_or_else(String::new, |n| format!(" Mean and sample standard deviation over {n} seeds."))
@@ -47,7 +47,7 @@ fn scores(table: &ResultTable) -> String {
     capital(&if titles.is_empty() { "results".to_string() } else { listed(&titles) })
 }
 
-/// `dev perplexity`; none of a count.
+/// `dev perplexity`; `None` for a count.
 fn title_of(column: &Column) -> Option<String> {
     let (set, rest) = column.name.split_once('/')?;
     let title = column.metric?.of_set(set);

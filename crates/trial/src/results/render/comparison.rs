@@ -11,7 +11,7 @@ use crate::printable;
 use crate::score::{BOOTSTRAP_RESAMPLES, RANDOMIZATION_TRIALS, RESAMPLING_SEED};
 use crate::telemetry::format::thousands;
 
-/// Everything that was found, the sentences last.
+/// Writes the whole comparison, the sentences last.
 pub fn comparison(found: &SystemComparison, screen: Screen) -> String {
     let mut blocks = vec![systems(found)];
     blocks.push(grid(&configuration(found), screen));
@@ -99,7 +99,7 @@ fn notes(found: &SystemComparison) -> Vec<Note> {
             "Where the scores of the seeds do not differ, or their paired differences, there is no p over seeds.",
         ));
     }
-    // That of chrF is in its signature.
+    // The note on chrF is in its signature.
     if let Some(atat) = found.scores.iter().find(|score| score.tag.ends_with("/atat")) {
         notes.extend(find(&METRICS, &atat.tag).and_then(|(metric, _)| metric.note).map(Note::text));
     }
@@ -164,7 +164,7 @@ fn sentences(found: &SystemComparison, screen: Screen) -> String {
     }
 }
 
-/// Which translations are shown where a system has several; their scores are those of all.
+/// States which translations are shown if a system has several seeds; their scores are means over all seeds.
 fn which_seeds(found: &SystemComparison) -> String {
     let [a, b] = &found.systems;
     let several = a.seeds.len() > 1 || b.seeds.len() > 1;
@@ -190,7 +190,7 @@ fn sentence(pair: &SentencePair, screen: Screen) -> String {
         + &line("B", shown(&pair.translations[1]))
 }
 
-/// A translation; one without words is told as such.
+/// A translation, or `(empty)` for one without words.
 fn shown(translation: &str) -> &str {
     if translation.trim().is_empty() { "(empty)" } else { translation }
 }

@@ -11,16 +11,16 @@ use super::super::varied;
 use crate::error::{Error, Result};
 use serde_json::Value;
 
-/// What is told of a comparison, behind the name of its column; see [`comparison`].
+/// The columns of a comparison, after the name of its score; see [`comparison`].
 const COMPARISON: [&str; 6] =
     ["minus base", "half width (sentences)", "half width (seeds)", "p (sentences)", "p (seeds)", "p (Holm)"];
 
-/// A number beside those of every cell, where the cells need it; its heading ends in this.
+/// The heading's end for a number of values beside every cell, written if cells need it.
 const OF_COUNT: &str = "n";
 const AS_PUBLISHED: &str = "as the paper counts";
 
-/// A line a row. The columns of a test are there if some row was tested; the number of values, if some mean is not of all
-/// finished trials; and the score that is set against the paper's, if that is another one.
+/// Writes a line per row. The columns of a test are present if some row was tested; the number of values if some mean
+/// is not over all finished trials; and the score that is compared with the paper's if it is another score.
 pub fn rows(table: &ResultTable) -> Result<String> {
     let mut header: Vec<String> = ["row", "group", "changes", "finished", "seeds"].map(String::from).to_vec();
     // Some settings are among the columns of Table 3.
@@ -53,7 +53,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
             header.extend(COMPARISON.map(|what| format!("{name} {what}")));
         }
     }
-    // Where all rows share a signature, it stands below the other forms of the table.
+    // If all rows share a signature, it stands below the other forms of the table.
     let unlike = table.signature.is_none() && table.rows.iter().any(|row| row.finished > 0);
     header.extend(unlike.then(|| format!("{} signature", score_title(&[table]))));
     let mut records = vec![header];
@@ -87,7 +87,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     text(&records)
 }
 
-/// A line a system and language pair.
+/// Writes a line per system and language pair.
 pub fn systems(table: &SystemTable) -> Result<String> {
     let mut header = ["system", "pair", "row", "finished", "seeds", TABLE2_COLUMN].map(String::from).to_vec();
     let results = || table.systems.iter().flat_map(|system| &system.results);
@@ -131,9 +131,9 @@ pub fn systems(table: &SystemTable) -> Result<String> {
     text(&records)
 }
 
-/// A line for each value of the first setting; the mean and its spread in two columns for each value of the second, and in
-/// a third one the number of trials where it is not that of the sweep everywhere. Where rows have names beside their
-/// settings, the first column has them.
+/// Writes a line for each value of the first setting. Each value of the second has two columns for the mean and its
+/// spread, and a third for the number of trials if that differs from the sweep's anywhere. If rows have names beside
+/// their settings, the first column holds them.
 pub fn pivot(table: &PivotTable) -> Result<String> {
     let named = table.panels.iter().any(|panel| panel.name.is_some());
     let mut header: Vec<String> = named.then(|| "name".to_string()).into_iter().collect();
@@ -167,7 +167,7 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
     text(&records)
 }
 
-/// Over how many trials a mean is.
+/// The number of trials in a mean.
 fn count(summary: Option<&Summary>) -> String {
     summary.map_or(String::new(), |summary| summary.n.to_string())
 }
@@ -185,8 +185,8 @@ fn comparison(cell: &Cell) -> [String; 6] {
     ]
 }
 
-/// A cell that is a text. Spreadsheets take one that begins with these characters for a formula and compute it; an
-/// apostrophe before it says that it is none.
+/// A cell with a text. Spreadsheets evaluate a text that begins with one of these characters as a formula; an
+/// apostrophe before it prevents that.
 fn words(text: &str) -> String {
     match text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         true => format!("'{text}"),
@@ -200,7 +200,7 @@ fn setting(value: Option<&Value>) -> String {
     if value.is_some_and(Value::is_string) { words(&text) } else { text }
 }
 
-/// A number at full precision; nothing where there is none.
+/// A number at full precision; empty for `None`.
 pub fn number(value: Option<f64>) -> String {
     value.map_or(String::new(), |value| value.to_string())
 }
@@ -208,7 +208,7 @@ pub fn number(value: Option<f64>) -> String {
 /// Records as CSV, the headings first.
 ///
 /// # Errors
-/// None that a table can cause.
+/// None occurs for any table.
 pub fn text(records: &[Vec<String>]) -> Result<String> {
     let failed = |error: String| Error::failed(format!("cannot write a table as CSV: {error}"));
     let mut writer = csv::Writer::from_writer(Vec::new());

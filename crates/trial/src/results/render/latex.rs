@@ -2,20 +2,20 @@
 
 use super::super::sheet::{Heading, LatexHeading, Line, Note, Sheet, Text};
 
-/// How every file begins, before the name of the command.
+/// The beginning of every file, before the name of the command.
 const MADE_BY: &str = "% Made by `ablate ";
 
-/// Whether a file is one of these.
+/// Whether a file was written by this module.
 pub fn is_own(text: &[u8]) -> bool {
     text.starts_with(MADE_BY.as_bytes())
 }
 
-/// More rows than these do not stand on a page with what is above and below them.
+/// Most rows of one table that fit on a page with the text above and below.
 const MOST_ROWS: usize = 40;
-/// Characters of a column that may be broken: longer texts are.
+/// Width in characters beyond which a column that may wrap is broken.
 const WIDEST: usize = 30;
 
-/// The names of a document's tables: the caption of the first, and the word that its label is made of.
+/// The names of a document's tables: the caption of the first, and the word for their labels.
 pub struct Names<'a> {
     pub caption: &'a str,
     /// The name of the sweep: `tab:NAME`, and `tab:NAME-2` and so on for the tables after the first.
@@ -24,7 +24,7 @@ pub struct Names<'a> {
     pub command: &'a str,
 }
 
-/// One `table` a sheet, or several where it has many rows; the notes stand below the first sheet.
+/// Writes one `table` per sheet, or several if it has many rows; the notes stand below the first sheet.
 pub fn document(sheets: &[Sheet], notes: &[Note], names: &Names) -> String {
     let mut out = format!("{MADE_BY}{}`. Needs \\usepackage{{array,booktabs,graphicx}}.\n", names.command);
     let mut number = 0;
@@ -48,7 +48,7 @@ pub fn document(sheets: &[Sheet], notes: &[Note], names: &Names) -> String {
     out
 }
 
-/// A table that is made smaller where it is wider than the text.
+/// A table that is scaled down if it is wider than the text.
 fn float(sheet: &Sheet, lines: &[Line], caption: &str, label: &str, notes: &[Note]) -> String {
     let columns: String =
         sheet.headings.iter().enumerate().map(|(at, heading)| column(sheet, at, heading)).collect();
@@ -76,7 +76,7 @@ fn float(sheet: &Sheet, lines: &[Line], caption: &str, label: &str, notes: &[Not
     out + "\\end{table}\n"
 }
 
-/// Numbers stand at the right, texts at the left; long ones are broken, at a width that holds the longest word.
+/// Numbers stand at the right, texts at the left; long texts are broken, at a width that fits the longest word.
 fn column(sheet: &Sheet, at: usize, heading: &Heading) -> String {
     let texts = || sheet.lines.iter().filter_map(|line| line.cells.get(at)).map(|cell| cell.text.as_str());
     let length = |text: &str| text.chars().count();
@@ -131,7 +131,7 @@ fn note(Note { text, verbatim }: &Note) -> String {
     }
 }
 
-/// A text whose long names may be broken behind the signs that join their parts.
+/// Allows line breaks in long names, after the signs that join their parts.
 fn breakable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
@@ -144,7 +144,7 @@ fn breakable(text: &str) -> String {
     out
 }
 
-/// Text that LaTeX sets as it reads, whatever characters it holds; those without a command are shown by their code.
+/// Escapes a text so that LaTeX prints it unchanged; characters without a command are shown by their code.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -183,7 +183,7 @@ pub fn escape(text: &str) -> String {
             _ => "",
         };
         match command {
-            // Of what LaTeX's own UTF-8 knows, the letters that its oldest font encoding has.
+            // Of the letters in LaTeX's own UTF-8 support, only those that its oldest font encoding has.
             "" if character.is_ascii_graphic() || character == ' ' => out.push(character),
             "" if ('À'..='ÿ').contains(&character) && !"ÐðÞþ÷".contains(character) => {
                 out.push(character)

@@ -45,14 +45,14 @@ fn note(Note { text, verbatim }: &Note) -> String {
     }
 }
 
-/// Text that every reader of Markdown shows as it is, in one line: labels may hold `_`, marks are `*`. The characters
-/// that GitHub takes a backslash before and TensorBoard does not are written as entities.
+/// Escapes a text so that every reader of Markdown shows it unchanged, in one line: labels may contain `_` or `*`.
+/// Characters for which GitHub supports a backslash and TensorBoard does not are written as entities.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     for (character, after) in text.chars().zip(text.chars().skip(1).chain([' '])) {
         match character {
-            // Between letters it means nothing.
+            // Between letters it has no meaning in Markdown.
             '_' if before.is_alphanumeric() && after.is_alphanumeric() => out.push('_'),
             '|' | '*' | '_' | '`' | '\\' | '[' => out.extend(['\\', character]),
             '<' => out.push_str("&lt;"),

@@ -19,9 +19,9 @@ use super::table::ResultTable;
 use super::table_layout::Form;
 use crate::error::{Error, Result};
 
-/// What is written of one or several sweeps.
+/// The table of one or several sweeps that is to be written.
 pub enum Tabulated<'a> {
-    /// A line a row.
+    /// A line per row.
     Rows(&'a ResultTable),
     /// Rows of the same system side by side, as in Table 2.
     Systems(SystemTable),
@@ -30,10 +30,10 @@ pub enum Tabulated<'a> {
 }
 
 impl<'a> Tabulated<'a> {
-    /// Of one sweep, in the form that it asks for.
+    /// Makes the table of one sweep, in the form that the sweep requests.
     ///
     /// # Errors
-    /// As for [`SystemTable::of`].
+    /// The same as for [`SystemTable::of`].
     pub fn of(table: &'a ResultTable) -> Result<Self> {
         Ok(match table.form {
             Form::List | Form::Table3 => Tabulated::Rows(table),
@@ -41,13 +41,13 @@ impl<'a> Tabulated<'a> {
         })
     }
 
-    /// Markdown: bold for the best, tables of details and notes below.
+    /// Writes Markdown: bold for the best, tables of details and notes below.
     pub fn markdown(&self) -> String {
         markdown::document(&self.sheets(true), &self.notes())
     }
 
-    /// LaTeX for `\input` in a paper that uses the packages `array`, `booktabs` and `graphicx`: one `table` for the rows, one
-    /// for each table of details. Each has a caption and a label, and is no wider than the text.
+    /// Writes LaTeX for `\input` in a paper that uses the packages `array`, `booktabs` and `graphicx`: one `table` for
+    /// the rows, one for each table of details. Each has a caption and a label, and is no wider than the text.
     pub fn latex(&self) -> String {
         let (caption, label) = (self.caption(), self.label());
         latex::document(
@@ -57,10 +57,10 @@ impl<'a> Tabulated<'a> {
         )
     }
 
-    /// CSV: values at full precision, for programs. Parameters are counts, the paper's are in millions as printed.
+    /// Writes CSV: values at full precision, for programs. Parameters are counts; the paper's are in millions as printed.
     ///
     /// # Errors
-    /// None that a table can cause.
+    /// None occurs for any table.
     pub fn csv(&self) -> Result<String> {
         match self {
             Tabulated::Rows(table) => csv::rows(table),
@@ -69,10 +69,10 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    /// One JSON document with everything at full precision.
+    /// Writes one JSON document with everything at full precision.
     ///
     /// # Errors
-    /// None that a table can cause.
+    /// None occurs for any table.
     pub fn json(&self) -> Result<String> {
         let text = match self {
             Tabulated::Rows(table) => serde_json::to_string_pretty(table),
@@ -83,7 +83,7 @@ impl<'a> Tabulated<'a> {
             .map_err(|error| Error::failed(format!("cannot write a table as JSON: {error}")))
     }
 
-    /// Text for a terminal. What would be too wide for it in the form of Table 3 is shown as a list.
+    /// Writes text for a terminal. A table in the form of Table 3 that is too wide for it is shown as a list.
     pub fn terminal(&self, screen: Screen) -> String {
         let (mut sheets, mut notes) = (self.sheets(true), self.notes());
         if let (Tabulated::Rows(table), Some(first)) = (self, sheets.first_mut())
@@ -97,7 +97,7 @@ impl<'a> Tabulated<'a> {
         blocks.join("\n")
     }
 
-    /// The tables as texts; without `labels`, rows are known by their groups alone, as in the paper.
+    /// The tables as texts; without `labels`, rows are identified by their groups alone, as in the paper.
     pub fn sheets(&self, labels: bool) -> Vec<Sheet> {
         match self {
             Tabulated::Rows(table) => {
@@ -112,7 +112,7 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    /// What stands below the tables.
+    /// The notes below the tables.
     pub fn notes(&self) -> Vec<Note> {
         match self {
             Tabulated::Rows(table) => sheet::notes(table, table.form),
@@ -121,7 +121,7 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    /// What the first table shows.
+    /// The caption of the first table.
     fn caption(&self) -> String {
         match self {
             Tabulated::Rows(table) => caption::of_rows(table),
@@ -132,7 +132,7 @@ impl<'a> Tabulated<'a> {
         }
     }
 
-    /// Returns the word that labels in LaTeX are made of.
+    /// Returns the word for labels in LaTeX.
     fn label(&self) -> String {
         match self {
             Tabulated::Rows(table) => table.sweep.clone(),
@@ -151,7 +151,7 @@ mod tests {
     use super::super::trial_result::{TrainingTime, TrialOutcome};
     use super::*;
 
-    /// The example's table, whose second row was compared with the first.
+    /// The example's table, whose second row is compared with the first.
     fn table(form: Form) -> ResultTable {
         let (mut layout, results) = example();
         layout.form = form;
@@ -187,7 +187,7 @@ mod tests {
         Tabulated::of(&table(form)).unwrap().terminal(Screen { width, bold: false })
     }
 
-    /// Every line is one of the text's.
+    /// Asserts that every line occurs in the text.
     fn holds(text: &str, lines: &[&str]) {
         lines.iter().for_each(|line| assert!(text.lines().any(|found| found == *line), "{line}\nin\n{text}"));
     }
@@ -297,7 +297,7 @@ mod tests {
         for form in [Form::List, Form::Table3] {
             let text = shown(form, 80);
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-            // Table 3 is a list where it does not fit.
+            // Table 3 becomes a list if it does not fit.
             assert!(text.contains("heads=1") && !text.contains("d_model"), "{text}");
         }
         assert!(shown(Form::Table3, 140).lines().next().unwrap().contains("d_model"));

@@ -3,32 +3,32 @@
 use super::super::sheet::{Heading, Line, Note, Sheet, Text};
 use crate::printable;
 
-/// What a text is written for.
+/// The target of a text: its width, and whether it shows bold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
-    /// Columns.
+    /// Width in columns.
     pub width: u16,
-    /// Whether bold is shown, as terminals show it.
+    /// Whether bold is shown with terminal codes.
     pub bold: bool,
 }
 
-/// Between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
-/// The least that a column which wraps is left with.
+/// Least width of a column that wraps.
 const NARROWEST: usize = 12;
 
-/// A heading of so many characters stands in one line.
+/// Longest heading that stands in one line, in characters.
 const SHORT: usize = 10;
-/// Stands above the further columns of a table that was broken.
+/// The line above the further columns of a table that was broken.
 const CONTINUED: &str = "The same lines, further columns";
 
-/// The columns that a sheet takes if nothing wraps.
+/// The width of a sheet in columns if nothing wraps.
 pub fn natural_width(sheet: &Sheet) -> usize {
     total(&widths(sheet))
 }
 
-/// A table: wider than the screen only if a single column is. What does not fit beside the other columns stands in a
-/// further table below, with the columns that tell the lines apart.
+/// A table that is wider than the screen only if a single column is. Columns that do not fit stand in a further table
+/// below, after the columns that tell the lines apart.
 pub fn grid(sheet: &Sheet, screen: Screen) -> String {
     let parts = broken(printed(sheet), usize::from(screen.width));
     parts.iter().map(|part| unbroken(part, screen)).collect::<Vec<_>>().join("\n")
@@ -72,8 +72,8 @@ fn unbroken(sheet: &Sheet, screen: Screen) -> String {
     out + &rule
 }
 
-/// The sheet in parts of at most `width`, if it is wider. Each part begins with the columns that tell the lines apart; if
-/// these leave too little room, with the number of the line.
+/// Breaks a sheet that is wider than `width` into parts. Each part begins with the columns that tell the lines apart,
+/// or with the number of the line if these leave too little room.
 fn broken(mut sheet: Sheet, width: usize) -> Vec<Sheet> {
     let least = |sheet: &Sheet| -> Vec<usize> {
         let narrow = |(index, width): (usize, usize)| {
@@ -124,12 +124,12 @@ fn broken(mut sheet: Sheet, width: usize) -> Vec<Sheet> {
     parts.into_iter().enumerate().map(part).collect()
 }
 
-/// Columns beside each other with the gaps between them.
+/// The width of columns beside each other, with the gaps between them.
 fn total(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
 }
 
-/// The least that a column which wraps is left with: no word of it is broken.
+/// The least width of a column that wraps: no word of it is broken.
 fn narrowest(sheet: &Sheet, column: usize) -> usize {
     let heading = heading_lines(&sheet.headings[column].text);
     let cells = sheet.lines.iter().flat_map(|line| line.cells[column].text.split(' '));
@@ -138,7 +138,7 @@ fn narrowest(sheet: &Sheet, column: usize) -> usize {
     longest.unwrap_or(0).max(NARROWEST.min(natural))
 }
 
-/// The sheet with control characters shown: labels and groups are the user's, and anything.
+/// The sheet with control characters made visible: labels and groups come from the user and may contain anything.
 fn printed(sheet: &Sheet) -> Sheet {
     let mut sheet = sheet.clone();
     let Sheet { title, headings, keys: _, lines } = &mut sheet;
@@ -163,8 +163,8 @@ pub fn paragraph(note: &Note, screen: Screen) -> String {
     wrap(&text, usize::from(screen.width.max(40)), LongWord::Whole).join("\n") + "\n"
 }
 
-/// A long heading in several lines, which keeps columns of numbers narrow. It breaks at blanks, and behind the signs that
-/// join the words of a name; a value behind `=` stays whole.
+/// Breaks a long heading into several lines, which keeps columns of numbers narrow. It breaks at blanks and after the
+/// signs that join the words of a name; a value after `=` stays whole.
 fn heading_lines(text: &str) -> Vec<String> {
     if text.chars().count() <= SHORT {
         return vec![text.to_string()];
@@ -204,7 +204,7 @@ fn widths(sheet: &Sheet) -> Vec<usize> {
     widths
 }
 
-/// Whether each cell of a line stands at the right, after what stands across several.
+/// Whether each cell of a line is right-aligned, except the text across several cells.
 fn alignments(sheet: &Sheet, line: &Line) -> Vec<bool> {
     let mut right: Vec<bool> = sheet.headings.iter().map(|heading| heading.numeric).collect();
     if let Some((first, count, _)) = &line.across {
@@ -217,7 +217,7 @@ fn block(sheet: &Sheet, cells: &[(Vec<String>, bool)], widths: &[usize], screen:
     block_of(cells, widths, &alignments(sheet, &Line::default()), screen)
 }
 
-/// Cells of several lines beside each other.
+/// Writes cells of several lines beside each other.
 fn block_of(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], screen: Screen) -> String {
     let height = cells.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
     let mut out = String::new();
@@ -241,7 +241,7 @@ fn block_of(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], scr
     out
 }
 
-/// A text with its name before it, wrapped beside the name.
+/// A text with a name before it, wrapped beside the name.
 pub fn named(name: &str, text: &str, screen: Screen) -> String {
     let margin = 12;
     let lines = wrap(text, usize::from(screen.width).saturating_sub(margin).max(20), LongWord::Broken);
@@ -256,9 +256,9 @@ pub fn named(name: &str, text: &str, screen: Screen) -> String {
 /// The treatment of a word that is longer than a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum LongWord {
-    /// It stands in a longer line: names, numbers and checksums are read as a whole.
+    /// The word stays whole in a longer line: names, numbers and checksums must be read as a whole.
     Whole,
-    /// It is broken anywhere: sentences of some languages have no blanks.
+    /// The word is broken anywhere: sentences of some languages have no blanks.
     Broken,
 }
 
@@ -347,7 +347,7 @@ mod tests {
             ]
         );
         assert_eq!(shown(&wide, 80).lines().count(), 6);
-        // Keys that leave no room are columns like the others.
+        // Key columns that leave no room are treated as ordinary columns.
         let long = sheet(&["a-long-key", "another-key", "value"], 2);
         let text = shown(&long, 28);
         assert!(text.contains("#  a-long-key") && text.contains("\n2  a-long-key-2\n"), "{text}");

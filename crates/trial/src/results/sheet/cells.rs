@@ -1,4 +1,4 @@
-//! The parts of tables of texts, and the texts of numbers and marks.
+//! The parts of tables of texts, and the formats of numbers and marks.
 
 use super::super::table::Cell;
 
@@ -15,7 +15,7 @@ pub const OVER_SENTENCES: &str = "†";
 pub struct Sheet {
     pub title: String,
     pub headings: Vec<Heading>,
-    /// Number of first columns that tell the lines apart. They are repeated where a table is broken by columns.
+    /// Number of first columns that tell the lines apart. They are repeated if a table is broken by columns.
     pub keys: usize,
     pub lines: Vec<Line>,
 }
@@ -24,11 +24,11 @@ pub struct Sheet {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heading {
     pub text: String,
-    /// The heading in LaTeX, where it is not `text`.
+    /// The heading in LaTeX, if it is not `text`.
     pub latex: Option<LatexHeading>,
-    /// The column holds numbers.
+    /// Whether the column holds numbers.
     pub numeric: bool,
-    /// The column may be broken into several lines.
+    /// Whether cells of the column may be broken into several lines.
     pub wraps: bool,
 }
 
@@ -37,14 +37,14 @@ pub struct Heading {
 pub enum LatexHeading {
     /// LaTeX itself: `$d_k$`.
     Source(&'static str),
-    /// A text that is yet to be escaped: `learning rate scale`.
+    /// A text that still has to be escaped: `learning rate scale`.
     Words(String),
 }
 
 /// A row of a table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {
-    /// A group begins here.
+    /// Whether a group begins here.
     pub rule: bool,
     pub cells: Vec<Text>,
     /// A text across empty cells: the first of them, their number, and the text.
@@ -62,7 +62,7 @@ pub struct Text {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Note {
     pub text: String,
-    /// Something to be copied letter by letter, after the text.
+    /// A text to be copied literally, after `text`.
     pub verbatim: Option<String>,
 }
 
@@ -88,8 +88,8 @@ impl Note {
     }
 }
 
-/// The mark of a comparison with the base row. A score of 0 has none: whatever it is compared with, it says that nothing was
-/// translated.
+/// The mark of a comparison with the base row. A score of 0 has none: it means that nothing was translated, whatever it
+/// is compared with.
 pub fn mark(cell: &Cell) -> &'static str {
     let is_zero = cell.summary.as_ref().is_some_and(|summary| summary.mean == 0.0);
     match &cell.comparison {
@@ -99,7 +99,7 @@ pub fn mark(cell: &Cell) -> &'static str {
     }
 }
 
-/// A difference with its sign; the minus is a minus.
+/// A difference with its sign; the sign of a negative one is `−`, not a hyphen.
 pub fn signed(value: f64, digits: usize) -> String {
     let text = format!("{:.digits$}", value.abs());
     match text.chars().all(|digit| matches!(digit, '0' | '.')) {
@@ -109,7 +109,7 @@ pub fn signed(value: f64, digits: usize) -> String {
     }
 }
 
-/// A probability as it is read.
+/// A p-value as text.
 pub fn p_value(p: f64) -> String {
     if p < 1e-4 { "<0.0001".to_string() } else { format!("{p:.4}") }
 }

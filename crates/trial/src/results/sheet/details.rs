@@ -1,4 +1,4 @@
-//! The tables below the rows: against the base row, against the paper, the verdicts.
+//! The tables below the rows: against the base row, against the paper, and the verdicts.
 
 use super::super::comparison::OverSeeds;
 use super::super::table::{ResultTable, Row};
@@ -7,8 +7,7 @@ use super::cells::{EMPTY, Heading, LatexHeading, Line, Sheet, Text, mark, p_valu
 use super::identity::{Identity, names};
 use super::rows::heading;
 
-/// The tables of details: against the base row, against the paper, the verdicts. Those that have nothing to
-/// say are left out.
+/// The tables of details: against the base row, against the paper, and the verdicts. Empty tables are left out.
 pub fn details(table: &ResultTable) -> Vec<Sheet> {
     [against_base(table), against_paper(table), verdicts(table)]
         .into_iter()

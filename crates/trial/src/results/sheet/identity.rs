@@ -6,10 +6,10 @@ use super::cells::{EMPTY, Heading, LatexHeading, Text};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// The label and the settings by which a row is known.
+/// The label and the settings that identify a row.
 #[derive(Debug, Clone, Copy)]
 pub struct RowNames<'a> {
-    /// The whole label: the name of its directory.
+    /// The whole label, which is the name of the row's directory.
     pub label: &'a str,
     /// The part of the label that is no setting.
     pub name: Option<&'a str>,
@@ -25,7 +25,7 @@ pub struct Identity<'a> {
 /// The content of a column called "row".
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RowColumn {
-    /// Nothing: settings tell all rows apart.
+    /// There is no such column: settings tell all rows apart.
     Absent,
     /// The part of the label that is no setting.
     Name,
@@ -91,7 +91,7 @@ pub fn setting_text(value: Option<&Value>) -> String {
     value.map_or(EMPTY.to_string(), |value| varied::text(Some(value)))
 }
 
-/// Returns the label and the settings by which a row of a table is known.
+/// Returns the label and the settings that identify a row of a table.
 pub fn names(row: &Row) -> RowNames<'_> {
     RowNames { label: &row.layout.label, name: row.layout.name.as_deref(), settings: &row.layout.settings }
 }

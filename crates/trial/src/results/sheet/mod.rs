@@ -1,4 +1,4 @@
-//! A table as texts in cells, before it is Markdown, LaTeX or lines on a terminal: it says what is shown, not how.
+//! A table as texts in cells, before it becomes Markdown, LaTeX or lines on a terminal: the content without the format.
 
 mod cells;
 mod details;

@@ -40,7 +40,7 @@ pub fn notes(table: &ResultTable, form: Form) -> Vec<Note> {
     notes
 }
 
-/// Returns the meaning of the signs in the cells, except for those of tests. `best` says what a bold cell is.
+/// Returns the meaning of the signs in the cells, except for those of tests. `best` describes a bold cell.
 pub fn signs(table: &ResultTable, best: &str) -> Option<Note> {
     let seeds = seeds_of_rows(table.rows.iter().map(|row| row.finished));
     let spread = seeds.map(|n| format!("±: sample standard deviation over {n} seeds."));
@@ -60,19 +60,19 @@ fn is_scored(row: &Row) -> bool {
     row.signature.as_ref().is_some_and(|signature| !signature.is_empty())
 }
 
-/// Returns over how many seeds there is a spread, where `finished` has the number of finished trials of each row: `n` where
-/// rows have different numbers, none where no row has several. A row without finished trials has no spread.
+/// Returns the number of seeds behind a spread; `finished` holds the number of finished trials of each row. `n` if rows
+/// have different numbers, `None` if no row has several. A row without finished trials has no spread.
 pub fn seeds_of_rows(finished: impl Iterator<Item = usize>) -> Option<String> {
     let counts: Vec<usize> = finished.filter(|&count| count > 0).collect();
     let most = *counts.iter().max().filter(|&&most| most > 1)?;
     Some(if counts.iter().all(|&count| count == most) { most.to_string() } else { "n".to_string() })
 }
 
-/// Returns how the BLEU of the rows of these tables was computed: one signature, or several with the rows of each.
+/// Returns the signature of the rows' BLEU in these tables: one, or several with the rows of each.
 pub fn signatures(tables: &[&ResultTable]) -> Vec<Note> {
     let mut found: Vec<(&String, Vec<&str>)> = Vec::new();
     for row in tables.iter().flat_map(|table| &table.rows) {
-        // Of language models nothing is scored.
+        // Language models have no signature.
         let Some(signature) = row.signature.as_ref().filter(|text| !text.is_empty()) else { continue };
         match found.iter_mut().find(|(known, _)| *known == signature) {
             Some((_, rows)) => rows.push(&row.layout.label),
@@ -102,7 +102,7 @@ pub fn score_title(tables: &[&ResultTable]) -> &'static str {
     if metrics.into_iter().any(|metric| metric.tasks == [TaskKind::Parsing]) { "F1" } else { "BLEU" }
 }
 
-/// Returns how rows were compared with the base row, and why some were not.
+/// Returns the methods by which rows were compared with the base row, and the reasons why some were not.
 pub fn significance(significance: &Significance, base: Option<&str>, score: &str) -> Vec<Note> {
     let mut notes = Vec::new();
     let Significance { randomization_trials, bootstrap_resamples, resampling_seed, .. } = significance;
@@ -126,7 +126,7 @@ pub fn significance(significance: &Significance, base: Option<&str>, score: &str
     notes
 }
 
-/// Names the test over seeds, and the rows that have another one or none.
+/// Names the test over seeds, and the rows that have another test or none.
 fn seed_tests(significance: &Significance) -> String {
     let mut text = "Welch's t-test".to_string();
     if !significance.paired.is_empty() {

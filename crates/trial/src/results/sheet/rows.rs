@@ -1,4 +1,4 @@
-//! The rows of a table: what tells them apart, and their values.
+//! The rows of a table: the columns that tell them apart, and their values.
 
 use super::super::hyperparameters::HEADINGS;
 use super::super::summary::Summary;
@@ -10,7 +10,7 @@ use super::identity::{Identity, names};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// The rows: what tells them apart, what else changed in each, and their values.
+/// The rows: the columns that tell them apart, other changes, and their values.
 pub fn list(table: &ResultTable) -> Sheet {
     let identity = Identity::of_table(table);
     let grouped = table.rows.iter().any(|row| row.layout.group.is_some());
@@ -62,8 +62,8 @@ fn shared_keys(table: &ResultTable) -> Vec<&str> {
     changes.into_iter().map(|(key, _)| key.as_str()).collect()
 }
 
-/// Returns the columns of counts that all rows share, unless the sweep asks for them, each with the text of its value. A
-/// note below the list states them instead, which leaves room for what differs.
+/// Returns the columns of counts that all rows share, unless the sweep asks for them, each with the text of its value.
+/// A note below the list states them instead, which leaves room for columns that differ.
 fn constants(table: &ResultTable) -> Vec<(usize, String)> {
     let shared = |(at, column): (usize, &Column)| {
         let is_count = column.metric.is_none() && !column.stated && !column.published;
@@ -80,8 +80,8 @@ fn constants(table: &ResultTable) -> Vec<(usize, String)> {
     table.columns.iter().enumerate().filter_map(shared).collect()
 }
 
-/// The layout of Table 3: hyper-parameters, blank where they are the base's. Without labels a row is known by
-/// its group alone, as in the paper.
+/// The layout of Table 3: hyper-parameters, blank if they equal the base's. Without labels a row is identified by its
+/// group alone, as in the paper.
 pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
     let shared = shared_keys(table);
     let other = |row: &Row| changes(row, |key| !is_of_table3(key) && !shared.contains(&key));
@@ -91,11 +91,11 @@ pub fn table3(table: &ResultTable, labels: bool) -> Sheet {
         row.layout.hyperparameters.texts_beside(base.filter(|_| !is_base))
     };
     let blank = |row: &Row| texts(row).iter().all(String::is_empty);
-    // As in the paper, where nothing else changes, the change stands across the empty cells.
+    // As in the paper, if nothing else changes, the change stands across the empty cells.
     let with_other = table.rows.iter().any(|row| !other(row).is_empty() && !blank(row));
     let finished = table.rows.first().map(|row| (row.finished, row.layout.seeds.len()));
     let with_count = table.rows.iter().any(|row| Some((row.finished, row.layout.seeds.len())) != finished);
-    // Where rows have no names, their settings tell them apart.
+    // If rows have no names, their settings tell them apart.
     let name = |row: &Row| row.layout.name.clone().unwrap_or_default();
     let apart: BTreeSet<_> = table.rows.iter().map(|row| (name(row), texts(row), other(row))).collect();
     let name = |row: &Row| if apart.len() == table.rows.len() { name(row) } else { row.layout.label.clone() };
@@ -155,7 +155,7 @@ pub fn heading(form: Form, column: &Column) -> Heading {
     Heading { latex: Some(LatexHeading::Words(words)), ..Heading::numbers(text) }
 }
 
-/// Whether the row has another group than the one above it.
+/// Whether the row belongs to another group than the row above it.
 fn begins_group(table: &ResultTable, index: usize) -> bool {
     !table.sorted && index > 0 && table.rows[index].layout.group != table.rows[index - 1].layout.group
 }
@@ -164,7 +164,7 @@ fn letter(row: &Row) -> String {
     row.layout.group.as_ref().map_or(String::new(), |group| format!("({group})"))
 }
 
-/// Returns the number of trials that finished, with that of all trials if others did not.
+/// Returns the number of finished trials, with the number of all trials if some did not finish.
 fn count(row: &Row) -> String {
     match row.finished == row.layout.seeds.len() {
         true => row.finished.to_string(),
@@ -172,8 +172,8 @@ fn count(row: &Row) -> String {
     }
 }
 
-/// Returns whether a key has a column of Table 3, or its values belong to one: the widths of heads do, which are stated or
-/// follow from d_model.
+/// Returns whether a key has a column of Table 3, or its values belong to one, as the widths of heads do: they are
+/// stated or follow from d_model.
 fn is_of_table3(key: &str) -> bool {
     HEADINGS.iter().any(|heading| heading.key == key) || matches!(key, "model.d_k" | "model.d_v")
 }
@@ -200,8 +200,8 @@ fn value(column: &Column, cell: &Cell, finished: usize) -> Text {
     Text { text: rounded(column, summary, finished) + mark(cell), bold: cell.best }
 }
 
-/// Returns mean, spread, the mark of significance, and the counts of trials unless all of them finished: for tables
-/// without a column of counts.
+/// Returns mean, spread, the mark of significance, and the numbers of trials unless all of them finished: for tables
+/// without a column of these numbers.
 pub fn value_and_count(column: &Column, cell: &Cell, finished: usize, wanted: usize) -> Text {
     let mut text = value(column, cell, finished);
     if finished != wanted {
@@ -210,7 +210,7 @@ pub fn value_and_count(column: &Column, cell: &Cell, finished: usize, wanted: us
     text
 }
 
-/// Mean ± deviation with the digits that the column is read at.
+/// Mean ± deviation with the digits of the column.
 fn rounded(column: &Column, summary: &Summary, finished: usize) -> String {
     let (scale, digits) = match column.metric {
         Some(metric) => (1.0, metric.digits),
