@@ -128,7 +128,7 @@ fn keys_sections_types_and_names() {
     experiment_fails(
         "seeds = [1, 2]",
         2,
-        "e.toml is a sweep, and no experiment",
+        "e.toml is a sweep, not an experiment",
         "`ablate sweep e.toml` trains it; an experiment states one seed, as training.seed",
     );
     experiment_fails("model = 4", 2, "model = 4 is an integer", "expected a table");

@@ -174,7 +174,7 @@ fn a_recipe_without_a_readable_corpus_is_still_a_recipe() {
     let misspelt = Folder::with(&[("r.toml", &format!("{HEAD}[corpuss.files]\n"))]);
     fails(misspelt, "unknown key data.recipe.corpuss", "did you mean \"corpus\"?");
     let settings = Folder::with(&[("r.toml", &format!("data = 5\n{HEAD}{TRAIN}{DEV}{TEST}"))]);
-    fails(settings, "data = 5 in a recipe is an integer, and no table", "max_length");
+    fails(settings, "data = 5 in a recipe is an integer, not a table", "max_length");
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     workshop.run(&elsewhere).expect(0);
 
     for (words, message) in [
-        (&["tiny.toml"][..], "tiny.toml is an experiment, and no sweep; `ablate train tiny.toml` trains it"),
+        (&["tiny.toml"][..], "tiny.toml is an experiment, not a sweep; `ablate train tiny.toml` trains it"),
         (&["tiny-dropout-norm.toml", "--axis", "model.heads=1,2"], "is a sweep file, whose own [axes]"),
         (&["tiny.toml", "--axis", "model.heads"], "states no values"),
         (
@@ -195,8 +195,8 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
         crate::common::EXPERIMENT.split("[data.recipe]").nth(1).unwrap().split("[model]").next().unwrap();
     workshop.write("recipe.toml", &recipe.replace("data.recipe.", ""));
     for (words, message) in [
-        (&["train", "tiny-dropout-norm.toml"][..], "tiny-dropout-norm.toml is a sweep, and no experiment"),
-        (&["status", "tiny.toml"], "tiny.toml is an experiment, and no sweep"),
+        (&["train", "tiny-dropout-norm.toml"][..], "tiny-dropout-norm.toml is a sweep, not an experiment"),
+        (&["status", "tiny.toml"], "tiny.toml is an experiment, not a sweep"),
         (&["train", "tiny.toml", "--set", "model.layers="], "there is no value after \"=\""),
         (&["train", "tiny.toml", "--set", "model.layers=1,2"], "`ablate sweep FILE --axis model.layers=1,2`"),
         (&["train", "tiny.toml", "--data", "tiny.toml"], "tiny.toml is not a directory; name another place"),
@@ -222,8 +222,8 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
             &["sweep", "tiny.toml", "--seeds", "1", "--save", "nowhere/x.toml"],
             "--save nowhere/x.toml: there is no directory nowhere",
         ),
-        (&["sweep", "recipe.toml"], "recipe.toml is a recipe, and no sweep; `ablate prepare recipe.toml`"),
-        (&["sweep", "recipe.toml", "--seeds", "1"], "recipe.toml is a recipe, and no sweep"),
+        (&["sweep", "recipe.toml"], "recipe.toml is a recipe, not a sweep; `ablate prepare recipe.toml`"),
+        (&["sweep", "recipe.toml", "--seeds", "1"], "recipe.toml is a recipe, not a sweep"),
         (
             &["prepare", "tiny.toml", "--set", "data.segmentations=3"],
             "data.segmentations has no effect with data.bpe_dropout = 0.0",

@@ -105,7 +105,7 @@ fn words_that_do_not_fit_together_are_refused() {
         ("a -i a --ref a", "cannot be used with"),
         (
             "a",
-            "a is a file, and no directory of a run; to score translations against it, write `ablate score a -i",
+            "a is a file, not the directory of a run; to score translations against it, write `ablate score a -i",
         ),
         ("a -i a a --format text", "the scores of one system"),
         ("a -i a a -b", "the scores of one system"),

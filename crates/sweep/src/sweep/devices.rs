@@ -180,9 +180,12 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
             });
         }
     }
-    match loads.is_empty() {
-        true => Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device")),
-        false => Ok(loads),
+    match (loads.is_empty(), names.is_empty()) {
+        (false, _) => Ok(loads),
+        (true, true) => Err(Error::user("devices names no GPU; leave it out to run on run.device")),
+        (true, false) => {
+            Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device"))
+        }
     }
 }
 

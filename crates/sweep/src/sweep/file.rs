@@ -48,7 +48,7 @@ pub fn refuse_recipe(path: &Path, file: &Table) -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!(
-        "{0} is a recipe, and no sweep; `ablate prepare {0}` prepares its corpus, and an experiment names it as data.recipe",
+        "{0} is a recipe, not a sweep; `ablate prepare {0}` prepares its corpus, and an experiment names it as data.recipe",
         path.display()
     )))
 }
@@ -63,7 +63,7 @@ pub fn refuse_experiment(path: &Path, file: &Table) -> Result<()> {
         return Ok(());
     }
     Err(Error::user(format!(
-        "{0} is an experiment, and no sweep; `ablate train {0}` trains it, and `ablate sweep {0} --axis \
+        "{0} is an experiment, not a sweep; `ablate train {0}` trains it, and `ablate sweep {0} --axis \
          model.dropout=0.1,0.2 --seeds 1,2,3` makes a sweep of it",
         path.display()
     )))

@@ -67,7 +67,7 @@ impl Tree {
             };
             let Value::Table(settings) = &node.value else {
                 let message =
-                    format!("data = {} in a recipe is {}, and no table", node.excerpt(), node.kind());
+                    format!("data = {} in a recipe is {}, not a table", node.excerpt(), node.kind());
                 return Err(refused(message, &node.place));
             };
             for (key, node) in settings.iter() {
@@ -92,7 +92,7 @@ impl Tree {
         // Every sweep states its seeds, and no experiment does.
         if let Some((key, _)) = self.table.iter().find(|(key, _)| key.name == "seeds") {
             let file = &key.place.file;
-            let message = format!("{file} is a sweep, and no experiment");
+            let message = format!("{file} is a sweep, not an experiment");
             let help =
                 format!("`ablate sweep {file}` trains it; an experiment states one seed, as training.seed");
             return Err(Diagnostic::new(message).at(Some(key.place.clone())).help(help).into());

@@ -189,7 +189,9 @@ pub fn verify(run_dir: &Path) -> Result<Option<bool>> {
 /// Returns the time that the updates of a finished trial of `steps` updates took. `None` if no attempt states any
 /// updates, or if the kind of device changed: the record names only the device of the last attempt.
 pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
-    let efforts: Vec<Effort> = load(run_dir).into_iter().filter_map(|attempt| attempt.effort).collect();
+    let attempts = load(run_dir);
+    let was_killed = attempts.iter().any(|attempt| attempt.effort.is_none());
+    let efforts: Vec<Effort> = attempts.into_iter().filter_map(|attempt| attempt.effort).collect();
     let is_cpu = |effort: &Effort| effort.device == "cpu";
     let last = efforts.last()?;
     let mut trained = efforts.iter().filter(|effort| effort.updates > 0).peekable();
@@ -204,8 +206,9 @@ pub fn training_time(run_dir: &Path, steps: u64) -> Option<TrainingTime> {
     };
     Some(TrainingTime {
         unit_seconds: efforts.iter().map(|effort| effort.training_seconds * units(effort)).sum(),
-        // A killed attempt states no updates, and neither does a training taken from another run.
-        incomplete: efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
+        // The sum is too small where a training was taken from another run. Updates that were done twice may hide the
+        // time of a killed attempt in it.
+        incomplete: was_killed || efforts.iter().map(|effort| effort.updates).sum::<u64>() < steps,
     })
 }
 
@@ -305,6 +308,9 @@ mod tests {
         std::fs::remove_file(folder.path().join(TIMING_JSON)).unwrap();
         assert_eq!(add("cuda:0", 4), Some((4.0, true)));
         assert_eq!(add("cuda:1", 5), Some((9.0, false)));
+        // A killed attempt stays without an end.
+        attempt(folder.path());
+        assert_eq!(add("cuda:0", 4), Some((13.0, true)));
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Given {
         for run in runs {
             if run.is_file() {
                 return Err(Error::user(format!(
-                    "{0} is a file, and no directory of a run; to score translations against it, write \
+                    "{0} is a file, not the directory of a run; to score translations against it, write \
                      `ablate score {0} -i TRANSLATIONS`, with - for standard input",
                     run.display()
                 )));

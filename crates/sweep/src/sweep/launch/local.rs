@@ -103,9 +103,9 @@ impl Launcher for Local {
         // The driver receives this; without a driver, no one needs it.
         let _ = tell.send(Update::Begun(order.trial));
         std::thread::spawn(move || {
-            let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(BufRead::lines);
+            let lines = child.stdout.take().map(BufReader::new).into_iter().flat_map(|out| out.split(b'\n'));
             for line in lines.map_while(|line| line.ok()) {
-                if let Ok(event) = serde_json::from_str::<TrialEvent>(&line) {
+                if let Ok(event) = serde_json::from_slice::<TrialEvent>(&line) {
                     let _ = tell.send(Update::Event(order.trial, event));
                 }
             }

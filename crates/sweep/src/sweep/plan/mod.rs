@@ -134,21 +134,26 @@ impl Shared {
         run_dir: &Path,
         state: TrialState,
     ) -> TrialState {
-        if matches!(state.state, StateKind::Finished | StateKind::Running) {
+        if state.state == StateKind::Finished {
             return state;
         }
+        let is_running = state.state == StateKind::Running;
         let steps = trial.experiment.training.steps;
-        if let Some(other) = self.index.same(identity).filter(|other| *other != run_dir) {
+        if let Some(other) = self.index.same(identity).filter(|other| !is_running && *other != run_dir) {
             let why = format!("the same trial finished in {}, which is taken over", other.display());
             return TrialState::new(StateKind::FinishedElsewhere, steps, why);
         }
+        let name = || format!("{} seed {}", trial.row, trial.seed);
+        if is_running || state.state != StateKind::Changed && has_checkpoint(run_dir) {
+            self.first.entry(training).or_insert_with(name);
+            return state;
+        }
         let trained = self.index.same_training(&training).filter(|other| has_checkpoint(other));
         let why = match (trained, self.first.get(&training)) {
-            _ if state.state != StateKind::Changed && has_checkpoint(run_dir) => return state,
             (Some(other), _) => format!("the training of {} is used; only decoding is left", other.display()),
             (None, Some(first)) => format!("the training of {first} is used; only decoding is left"),
             (None, None) => {
-                self.first.insert(training, format!("{} seed {}", trial.row, trial.seed));
+                self.first.insert(training, name());
                 return state;
             }
         };

@@ -133,12 +133,11 @@ impl SlurmSpec {
                 let help = "expected long options, as in [\"--qos=low\", \"--exclusive\"]";
                 return refuse("options", format!("options holds {option:?}"), help);
             }
-            if OWN.contains(&name) {
-                return refuse(
-                    "options",
-                    format!("options holds {name}, which ablate sets itself"),
-                    "leave it out",
-                );
+            // sbatch takes the beginning of an option for the whole.
+            if let Some(own) = OWN.iter().find(|own| own.starts_with(name)) {
+                let abbreviated = if *own == name { String::new() } else { format!(" for {own}") };
+                let message = format!("options holds {name}{abbreviated}, which ablate sets itself");
+                return refuse("options", message, "leave it out");
             }
         }
         Ok(())
@@ -202,5 +201,7 @@ mod tests {
         assert!(refused(SlurmSpec { options: vec!["-p x".into()], ..plain() }).contains("\"-p x\""));
         let own = SlurmSpec { options: vec!["--array=0-3".into()], ..plain() };
         assert!(refused(own).contains("--array, which ablate sets itself"));
+        let abbreviated = SlurmSpec { options: vec!["--job=mine".into()], ..plain() };
+        assert!(refused(abbreviated).contains("--job for --job-name, which ablate sets itself"));
     }
 }
