@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 fn main() {
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").expect("torch-sys is a direct dependency");
     println!("cargo:rustc-link-arg=-Wl,-rpath,{lib}");
-    // For the build script of the package `ablate`.
+    // The build script of the package `ablate` reads this.
     println!("cargo:libtorch={lib}");
     let libtorch = Path::new(&lib).parent().expect("libtorch's libraries are in its folder lib");
     compile_shim(Path::new("src/shim"), libtorch);
@@ -14,7 +14,7 @@ fn main() {
     println!("cargo:rerun-if-changed=src/shim");
 }
 
-/// Makes one static library of every `.cpp` of the shim.
+/// Compiles every `.cpp` of the shim into one static library.
 fn compile_shim(shim: &Path, libtorch: &Path) {
     let mut sources = Vec::new();
     find_sources(shim, &mut sources);
@@ -28,10 +28,10 @@ fn compile_shim(shim: &Path, libtorch: &Path) {
         .cargo_metadata(false)
         .std("c++17")
         .opt_level(3)
-        // Nothing looks at floating-point exceptions. If anything might, a loop with a choice in it, such as that of
-        // the exponential, would not be vectorised on processors without masks.
+        // The program never reads floating-point exceptions. If it might, the compiler could not vectorise a loop with
+        // a branch, such as the loop of the exponential, on processors without masks.
         .flag("-fno-trapping-math")
-        // Found beside libtorch's other libraries, which share it.
+        // libgomp is found beside libtorch's other libraries, which use the same one.
         .flag("-fopenmp")
         .debug(false)
         .define("USE_C10D_GLOO", None)
@@ -44,7 +44,7 @@ fn compile_shim(shim: &Path, libtorch: &Path) {
         .compile("ablate_shim");
 }
 
-/// The C++ files in and below a folder.
+/// Finds the C++ files in a folder and below it.
 fn find_sources(folder: &Path, found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     for path in entries.map(|entry| entry.expect("the folder can be listed").path()) {

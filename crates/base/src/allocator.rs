@@ -1,12 +1,12 @@
-//! The allocator of the program, for which running out of memory is an error like any other: one line and exit code 4.
+//! The program's global allocator: running out of memory ends the process with one line on standard error and exit code 4.
 
 use crate::error::{MEMORY_REMEDY, OUT_OF_MEMORY_CODE};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::{self, Write};
 
-/// The system's allocator. Where it has no memory, the process ends at once with a line on standard error and with the
-/// exit code of [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), whichever thread asked and however much it
-/// asked for. Rust itself would abort, and SIGABRT says nothing of the reason.
+/// The system's allocator. If it has no memory left, the process ends at once with a line on standard error and the
+/// exit code of [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), on whichever thread and for whichever size.
+/// Rust's default would abort, and SIGABRT does not state the reason.
 #[derive(Debug)]
 pub struct Allocator;
 
@@ -33,7 +33,7 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-/// The block, unless the system refused its `size` bytes: that ends the process.
+/// Returns the block. Ends the process if it is null, because the system refused its `size` bytes.
 fn granted(block: *mut u8, size: usize) -> *mut u8 {
     if block.is_null() {
         end(size);
@@ -51,7 +51,7 @@ fn end(size: usize) -> ! {
     }
 }
 
-/// A line in memory that is there already. What does not fit is cut off.
+/// A line of text in a fixed buffer, so that writing it allocates nothing. Text that does not fit is cut off.
 struct Line {
     bytes: [u8; 512],
     length: usize,

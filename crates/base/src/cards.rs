@@ -1,4 +1,4 @@
-//! NVIDIA cards as `nvidia-smi` lists them: it comes with every driver and needs no library.
+//! NVIDIA cards as `nvidia-smi` lists them. The program comes with every driver, so no library is needed.
 
 use crate::error::{Error, Result};
 use crate::subprocess::{LOCAL, output_within};
@@ -7,16 +7,16 @@ use std::process::Command;
 /// One card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Card {
-    /// Its number in the order of the PCI bus.
+    /// Number of the card in the order of the PCI bus.
     pub index: usize,
     /// `GPU-…`
     pub uuid: String,
     pub total_bytes: u64,
-    /// What no process holds at this moment.
+    /// Memory that no process holds at this moment.
     pub free_bytes: u64,
 }
 
-/// The cards of this machine.
+/// Lists the cards of this machine.
 ///
 /// # Errors
 /// If `nvidia-smi` cannot be started, fails, or prints something else.
@@ -25,16 +25,16 @@ pub fn list() -> Result<Vec<Card>> {
     text.lines().filter(|line| !line.trim().is_empty()).map(card).collect()
 }
 
-/// Name, memory and compute capability of each card, for people.
+/// Returns name, memory and compute capability of each card, as text for people.
 ///
 /// # Errors
-/// As [`list`].
+/// The errors of [`list`].
 pub fn models() -> Result<Vec<String>> {
     let text = ask("--query-gpu=name,memory.total,compute_cap")?;
     Ok(text.lines().filter(|line| !line.trim().is_empty()).map(model).collect())
 }
 
-/// `NVIDIA H100 80GB HBM3, 81559, 9.0`
+/// Formats a line such as `NVIDIA H100 80GB HBM3, 81559, 9.0`; returns any other line unchanged.
 fn model(line: &str) -> String {
     match line.split(',').map(str::trim).collect::<Vec<_>>()[..] {
         [name, mib, capability] => format!("{name}, {mib} MiB, compute capability {capability}"),
@@ -42,8 +42,8 @@ fn model(line: &str) -> String {
     }
 }
 
-/// Bytes that a process holds on the cards; absent if nobody tells, as in a container whose processes have other
-/// numbers outside.
+/// Returns the bytes that a process holds on all cards together. `None` if `nvidia-smi` does not tell, as in a
+/// container, where processes have other numbers than outside.
 pub fn used_by(process: u32) -> Option<u64> {
     let text = ask("--query-compute-apps=pid,used_memory").ok()?;
     held(&text, process)
@@ -60,7 +60,7 @@ fn ask(query: &str) -> Result<String> {
     }
 }
 
-/// `0, GPU-6a…, 81559, 80994`; sizes in MiB.
+/// Parses a line such as `0, GPU-6a…, 81559, 80994`; sizes are in MiB.
 fn card(line: &str) -> Result<Card> {
     let wrong =
         || Error::failed(format!("nvidia-smi says {line:?}; expected index, uuid, and two sizes in MiB"));
@@ -75,7 +75,7 @@ fn card(line: &str) -> Result<Card> {
     })
 }
 
-/// The sum over the lines `4711, 1322` of a process.
+/// Returns the sum in bytes of the lines `PROCESS, MIB` of one process; `None` if it has no line.
 fn held(text: &str, process: u32) -> Option<u64> {
     let held = text.lines().filter_map(|line| {
         let (number, mib) = line.split_once(',')?;

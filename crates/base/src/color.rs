@@ -1,12 +1,12 @@
-//! Whether what is printed may be coloured or bold, and how errors are.
+//! Colours on the terminal: whether output may be coloured or bold, and the format of errors.
 
 use anstream::AutoStream;
 use anstream::stream::RawStream;
 use clap::{ColorChoice, ValueEnum};
 use std::ffi::OsString;
 
-/// Returns the `--color` of a command line before it is parsed, because the errors of parsing are coloured too. A word that is
-/// no choice counts as `auto`; parsing refuses it.
+/// Returns the value of `--color` from a command line that is not parsed yet, because the errors of parsing are
+/// coloured too. An invalid value counts as `auto`; parsing refuses it later.
 pub fn choice_of_words(words: impl IntoIterator<Item = OsString>) -> ColorChoice {
     let mut choice = ColorChoice::Auto;
     let mut words = words.into_iter().take_while(|word| word != "--");
@@ -24,7 +24,7 @@ pub fn choice_of_words(words: impl IntoIterator<Item = OsString>) -> ColorChoice
     choice
 }
 
-/// Sets the choice of this process.
+/// Sets the choice for this process.
 pub fn apply(choice: ColorChoice) {
     match choice {
         ColorChoice::Auto => anstream::ColorChoice::Auto,
@@ -48,7 +48,7 @@ fn wanted(stream: &impl RawStream) -> bool {
     AutoStream::choice(stream) != anstream::ColorChoice::Never
 }
 
-/// An error as it is printed: `error:` in red, `help:` in green.
+/// Formats an error for the terminal: `error:` in red and `help:` in green, if `colored`.
 pub fn error(message: &str, colored: bool) -> String {
     if !colored {
         return format!("error: {message}");

@@ -9,17 +9,17 @@
 
 use std::fmt;
 
-/// A tree for messages.
+/// A tree that serves as an example in error messages.
 pub const EXAMPLE: &str = "(S (NP (NN dog)) (VP (VBZ barks)))";
 
 /// The symbol of a word in a sequence without tags.
 pub const WORD: &str = "XX";
-/// The tag of traces, which are no words.
+/// The tag of traces, which are not words.
 pub const TRACE: &str = "-NONE-";
-/// The name that a sequence gives to a constituent without one.
+/// The label that a sequence gives to a constituent without a label.
 pub(crate) const UNNAMED: &str = "TOP";
 
-/// How a sequence represents a word.
+/// The symbol that stands for a word in a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeafForm {
     /// [`WORD`], whatever the tag: the model predicts constituents alone (Vinyals et al. 2015).
@@ -29,7 +29,7 @@ pub enum LeafForm {
 }
 
 impl LeafForm {
-    /// The symbol of a word with this tag.
+    /// Returns the symbol of a word with this tag.
     fn symbol(self, tag: &str) -> &str {
         match self {
             LeafForm::Word => WORD,
@@ -37,8 +37,8 @@ impl LeafForm {
         }
     }
 
-    /// The tag that `symbol` gives to a word whose tag is known as `tag`; none if the symbol is not one of a word. `symbol`
-    /// does not begin with a bracket.
+    /// Returns the tag that `symbol` gives to a word whose known tag is `tag`; `None` if the symbol does not stand for
+    /// a word. `symbol` must not begin with a bracket.
     pub(crate) fn tag<'a>(self, symbol: &'a str, tag: &'a str) -> Option<&'a str> {
         match self {
             LeafForm::Word if symbol == WORD => Some(tag),
@@ -50,14 +50,14 @@ impl LeafForm {
     }
 }
 
-/// What a tree is made of, depth first.
+/// One part of a tree; a tree is the list of its parts, depth first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
-    /// A constituent begins. The label is empty where the treebank has none, as around each tree of the Penn Treebank.
+    /// The beginning of a constituent. The label may be empty, as around each tree of the Penn Treebank.
     Open(String),
     /// A word with its tag.
     Leaf { tag: String, word: String },
-    /// The constituent that was opened last ends.
+    /// The end of the constituent that was opened last.
     Close,
 }
 
@@ -69,7 +69,7 @@ impl Tree {
     /// Reads one tree: `(S (NP (DT the) (NN dog)) (VP (VBZ barks)))`.
     ///
     /// # Errors
-    /// Says what is wrong, and at which byte.
+    /// A message that states the mistake and its byte.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parts: Vec<Part> = Vec::new();
         let mut depth = 0;
@@ -140,7 +140,7 @@ impl Tree {
         &self.0
     }
 
-    /// The words with their tags, in order, traces left out.
+    /// Returns tag and word of every leaf, in order, without traces.
     pub fn leaves(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().filter_map(|part| match part {
             Part::Leaf { tag, word } if tag != TRACE => Some((tag.as_str(), word.as_str())),
@@ -148,7 +148,7 @@ impl Tree {
         })
     }
 
-    /// The tree with other tags: `tag` is given the number of a word, from 0, and its tag. Traces stay traces.
+    /// Replaces the tags: `tag` receives the number of a word, from 0, and its tag. Traces keep their tag.
     pub fn with_tags(mut self, tag: impl Fn(usize, &str) -> String) -> Self {
         let mut word = 0;
         for part in &mut self.0 {
@@ -162,16 +162,16 @@ impl Tree {
         self
     }
 
-    /// The words, separated by blanks: what a parser reads.
+    /// Returns the words, separated by spaces: the input of a parser.
     pub fn sentence(&self) -> String {
         self.leaves().map(|(_, word)| word).collect::<Vec<_>>().join(" ")
     }
 
-    /// The tree as a parser writes it: `(S (NP XX XX )NP (VP XX )VP )S`, with tags in place of `XX` if `leaves` asks for
-    /// them.
+    /// Returns the tree in the form in which a parser writes it: `(S (NP XX XX )NP (VP XX )VP )S`, with tags in place
+    /// of `XX` for [`LeafForm::Tag`]. The text is empty if nothing is left of the tree.
     ///
-    /// Traces are left out with the constituents that hold nothing else, and so is what follows `-` or `=` in a label,
-    /// and an outermost constituent without a label. Empty if nothing is left.
+    /// The sequence leaves out traces and the constituents that hold nothing else, the part of a label from `-` or `=`
+    /// on, and an outermost constituent without a label.
     pub fn sequence(&self, leaves: LeafForm) -> String {
         let mut tokens: Vec<String> = Vec::new();
         let mut open: Vec<(usize, &str)> = Vec::new();
@@ -207,10 +207,10 @@ impl Tree {
         tokens.join(" ")
     }
 
-    /// The tree that a sequence stands for, over these tags and words. Tags in the sequence replace those of the words.
+    /// Builds the tree of a sequence over these tags and words. Tags in the sequence replace the tags of `leaves`.
     ///
     /// # Errors
-    /// Says which token does not fit, counted from 1, or that there are more words or fewer.
+    /// A message that names the token that does not fit, counted from 1, or says that the numbers of words differ.
     pub fn from_sequence<'a>(
         sequence: &str,
         form: LeafForm,
@@ -261,7 +261,7 @@ impl Tree {
 }
 
 impl fmt::Display for Tree {
-    /// In Penn Treebank form, in one line.
+    /// Writes the Penn Treebank form in one line.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         for (index, part) in self.0.iter().enumerate() {
             match part {
@@ -274,7 +274,7 @@ impl fmt::Display for Tree {
     }
 }
 
-/// Constituents and words that stand beside each other.
+/// Counts the constituents and words at the top level of `tokens`.
 fn children(tokens: &[String]) -> usize {
     let mut depth = 0;
     let mut count = 0;
@@ -285,7 +285,7 @@ fn children(tokens: &[String]) -> usize {
     count
 }
 
-/// A label without its function and its number: `NP` of `NP-SBJ-1`. One that begins with a dash is whole, as `-LRB-`.
+/// Returns a label without function and index: `NP` of `NP-SBJ-1`. A label that begins with a dash stays whole, as `-LRB-`.
 pub fn plain(label: &str) -> &str {
     if label.starts_with('-') {
         return label;
@@ -297,7 +297,7 @@ pub fn plain(label: &str) -> &str {
     &label[..end]
 }
 
-/// Brackets and what stands between them and ASCII white space (words may hold other), with the byte that each begins at.
+/// Splits a text at brackets and ASCII white space (words may hold other white space). Gives each token with its first byte.
 fn tokens(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {

@@ -1,18 +1,18 @@
-//! A mistake in what the user wrote: its message, its place with the line, and the advice.
+//! A mistake in the user's input: message, place with its line, and advice.
 
 use crate::printable;
 use std::fmt;
 
-/// A mistake in a TOML file or in a `--set`: what, where, and what to do.
+/// A mistake in a TOML file or in a `--set`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Diagnostic {
-    /// What is wrong, with the value seen: `model.dropout = 1.2 is not a probability`.
+    /// The mistake, with the value seen: `model.dropout = 1.2 is not a probability`.
     pub message: String,
-    /// Where; absent for a value that no file states.
+    /// The place of the mistake; absent for a value that no file states.
     pub place: Option<Place>,
-    /// What would be accepted, and the nearest name.
+    /// The accepted values, and the nearest name.
     pub help: Option<String>,
-    /// Further mistakes, to be told at once.
+    /// Further mistakes, reported together with this one.
     pub more: Box<[Diagnostic]>,
 }
 
@@ -50,7 +50,7 @@ impl Diagnostic {
         self
     }
 
-    /// One error of all that went wrong in several checks; none if nothing did.
+    /// Joins the mistakes of several checks into one; `None` if every check passed.
     pub fn of_all(
         checks: impl IntoIterator<Item = std::result::Result<(), Diagnostic>>,
     ) -> Option<Diagnostic> {
@@ -60,7 +60,7 @@ impl Diagnostic {
         };
         let mut failed: Vec<Diagnostic> =
             checks.into_iter().filter_map(|check| check.err()).flat_map(each).collect();
-        // Those of one file in the order of its lines; each word of an option is a text of its own.
+        // The mistakes of one file are sorted by line. Each word of an option is a text of its own.
         let order = |place: &Place| {
             let at = if place.file.starts_with("--") { 0 } else { place.span.start };
             (place.file.clone(), at)
@@ -72,8 +72,8 @@ impl Diagnostic {
         Some(first)
     }
 
-    /// Returns whether a later mistake at the same place follows from this one, which is of a whole file, or is the same
-    /// mistake in another row.
+    /// Returns whether a later mistake at the same place follows from this one: this one concerns a whole file, or the
+    /// later one is the same mistake in another row.
     pub fn covers(&self, later: &Diagnostic) -> bool {
         let message = without_row(&self.message);
         let is_of_row = message.len() < self.message.len();
@@ -107,21 +107,21 @@ impl Diagnostic {
 }
 
 impl fmt::Display for Diagnostic {
-    /// `file:line: message`, the line with a caret under the place, then the help; after it the further mistakes.
+    /// Writes `file:line: message`, the line with a caret under the place, and the help, then the further mistakes.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         self.fmt_first(f)?;
         self.more.iter().try_for_each(|other| write!(f, "\n{other}"))
     }
 }
 
-/// A message without the name of the row that it begins with.
+/// Returns a message without the row's name at its beginning.
 fn without_row(message: &str) -> &str {
     let named = message.strip_prefix("row \"").and_then(|named| named.split_once("\": "));
     named.map_or(message, |(_, rest)| rest)
 }
 
-/// A line around its character number `at`, cut where it is too long to be read, and the number of that character in
-/// what is left.
+/// Returns the part of a line around its character number `at`, if the line is too long to read, and the number of that
+/// character in the part.
 fn excerpt(line: &str, at: usize) -> (String, usize) {
     const LONGEST: usize = 160;
     const BEFORE: usize = 60;
@@ -135,12 +135,12 @@ fn excerpt(line: &str, at: usize) -> (String, usize) {
     (format!("{start}{kept}{end}"), at - skipped + start.chars().count())
 }
 
-/// The beginning of a help that asks whether the candidate nearest to `word` was meant; empty if none is near.
+/// Returns the beginning of a help, `did you mean "…"? `, with the candidate nearest to `word`; empty if none is near.
 pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, candidates).map_or_else(String::new, |near| format!("did you mean {near:?}? "))
 }
 
-/// The candidate nearest to `word`, if one is near enough to be what was meant.
+/// Returns the candidate nearest to `word`; `None` if none is near enough to be the word that was meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()

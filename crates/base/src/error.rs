@@ -1,4 +1,4 @@
-//! The one error type: what the user reads, and the exit code that scripts read.
+//! The one error type: its message is for the user, its exit code for scripts.
 
 pub use crate::diagnostic::{Diagnostic, Place, did_you_mean, nearest};
 use std::any::Any;
@@ -18,7 +18,7 @@ pub const OUT_OF_MEMORY_CODE: u8 = 4;
 pub const BUSY_CODE: u8 = 5;
 /// The exit code of [`Error::Interrupted`] and of the other errors after which the same command goes on.
 pub const STOPPED_CODE: u8 = 75;
-/// What to do where memory runs out.
+/// The advice of errors for lack of memory.
 pub const MEMORY_REMEDY: &str =
     "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
 
@@ -27,24 +27,24 @@ pub const MEMORY_REMEDY: &str =
 /// Exit codes are a contract with sweeps and cluster scripts; see [`Error::exit_code`].
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A mistake in what the user gave: usage, configuration or input files.
+    /// A mistake in the user's input: usage, configuration or files.
     #[error("{0}")]
     User(String),
     /// A mistake in a TOML file, with its place.
     #[error("{0}")]
     Config(Box<Diagnostic>),
-    /// The work was right but could not be finished.
+    /// The command was valid, but its work failed.
     #[error("{0}")]
     Failed(String),
     /// The operating system refused an operation on a file.
     #[error("cannot {action} {path}: {source}{}", remedy(.source))]
     Io {
-        /// What was attempted, as a verb: "read", "create".
+        /// The attempted action, as a verb: "read", "create".
         action: &'static str,
         path: PathBuf,
         source: std::io::Error,
     },
-    /// Training left the numbers or all bounds: the loss is NaN, infinite, or many times that of guessing.
+    /// The loss is NaN, infinite, or many times the loss of guessing.
     #[error(
         "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale (or training.peak_learning_rate, if the schedule has one), raise training.warmup_steps or set training.clip_norm"
     )]
@@ -52,47 +52,47 @@ pub enum Error {
     /// The device has no memory left.
     #[error("out of memory: {0}; {remedy}", remedy = MEMORY_REMEDY)]
     OutOfMemory(String),
-    /// The device can never hold what the work needs; nothing was begun.
+    /// The device can never hold what the work needs; no work was begun.
     #[error("{0}")]
     TooLarge(String),
-    /// A signal asked to stop; the state is saved and the same command goes on.
+    /// A signal asked to stop. The state is saved, and the same command continues.
     #[error("stopped by a signal at step {step}; the same command goes on from there")]
     Interrupted { step: u64 },
-    /// Training was to go this far and no further; the state is saved.
+    /// Training reached the step at which it was told to pause. The state is saved.
     #[error("paused at step {step} as asked; it can go on from there")]
     Paused { step: u64 },
-    /// Of several processes that train together another one ended or failed, with this exit code if it is known.
+    /// Another process of those that train together ended or failed; `code` is its exit code, if known.
     #[error("{message}")]
     Peer { message: String, code: u8 },
-    /// Another process works on the same.
+    /// Another process is at work in the same place.
     #[error("{0}")]
     Busy(String),
-    /// A sweep ended in order before its trials did.
+    /// A sweep was stopped before its trials were finished.
     #[error("{0}; the same command goes on")]
     SweepStopped(String),
-    /// As [`Error::Interrupted`], outside training.
+    /// Like [`Error::Interrupted`], but outside training.
     #[error("stopped by a signal {0}; the same command goes on from there")]
     Stopped(String),
 }
 
 impl Error {
-    /// A mistake of the user's: exit code 2.
+    /// Creates the error of a user's mistake: exit code 2.
     pub fn user(message: impl Into<String>) -> Self {
         Error::User(message.into())
     }
 
-    /// A failure of the work itself: exit code 1.
+    /// Creates the error of work that failed: exit code 1.
     pub fn failed(message: impl Into<String>) -> Self {
         Error::Failed(message.into())
     }
 
-    /// For `map_err` on file operations: `.map_err(Error::io("read", path))`.
+    /// Creates the function for `map_err` on file operations: `.map_err(Error::io("read", path))`.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Error::Io { action, path, source }
     }
 
-    /// Gives a configuration's mistake that has no place yet this one.
+    /// Sets the place of a configuration's mistake that has none yet.
     pub fn at(self, place: &Place) -> Self {
         match self {
             Error::Config(mut diagnostic) => {
@@ -103,8 +103,8 @@ impl Error {
         }
     }
 
-    /// Tells whether what a file holds is at fault, or that it is gone. Everything else, such as a missing permission or
-    /// a network file system that does not answer, may have passed when the command is given again.
+    /// Returns whether the content of a file is at fault, or the file is gone. Every other cause, such as a missing
+    /// permission or a network file system that does not answer, may have passed when the command is repeated.
     pub fn is_damage(&self) -> bool {
         match self {
             Error::Failed(_) => true,
@@ -113,13 +113,13 @@ impl Error {
         }
     }
 
-    /// Returns whether the exit code says that the user is at fault.
+    /// Returns whether the exit code says that the user made a mistake.
     pub fn is_user(&self) -> bool {
         self.exit_code() == USER_CODE
     }
 
-    /// 0 is success; 1 failed, 2 user error, 3 diverged, 4 out of memory,
-    /// 5 another process is at work there, 75 to be started again: stopped with its state saved.
+    /// Returns the exit code: 1 failed, 2 user error, 3 diverged, 4 out of memory, 5 another process is at work in the
+    /// same place, 75 stopped with the state saved (start it again). 0 means success and is no error's code.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::User(_) | Error::Config(_) => USER_CODE,
@@ -137,7 +137,7 @@ impl Error {
     }
 }
 
-/// What to do about an error of the operating system's whose own words do not tell.
+/// Returns the advice for an error whose text from the operating system is not enough; empty for other errors.
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::FileTooLarge => {
@@ -147,15 +147,15 @@ fn remedy(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// How libtorch, CUDA's libraries, C++ and Rust say that memory is not enough, or that so much could not even be
-/// counted; in lower case.
+/// Parts of the messages with which libtorch, CUDA's libraries, C++ and Rust report that memory is not enough, or that
+/// a size overflows; in lower case.
 const OUT_OF_MEMORY: [&str; 12] = [
     "out of memory",
     "can't allocate memory",
     "cannot allocate memory",
     "could not allocate memory",
     "not enough memory",
-    // Of cuBLAS and others, and of cuDNN 9, on a card that is full already.
+    // From cuBLAS and others, and from cuDNN 9, on a card that is full already.
     "status_alloc_failed",
     "allocation_failed",
     "bad_alloc",
@@ -166,13 +166,13 @@ const OUT_OF_MEMORY: [&str; 12] = [
 ];
 
 impl Error {
-    /// Sorts a message of libtorch's into out of memory or plain failure.
+    /// Classifies a message of libtorch as out of memory or plain failure.
     pub fn from_torch_message(message: &str) -> Self {
         // libtorch appends its C++ stack below the first line.
         let first = message.lines().next().unwrap_or("libtorch failed").trim();
         let lower = first.to_ascii_lowercase();
         if OUT_OF_MEMORY.iter().any(|text| lower.contains(text)) {
-            // What stands before it is the name and line of a C++ file.
+            // The text before it is the name and line of a C++ file.
             let said = first.find("DefaultCPUAllocator: ").map_or(first, |at| &first[at..]);
             Error::OutOfMemory(said.to_string())
         } else {
@@ -180,8 +180,8 @@ impl Error {
         }
     }
 
-    /// The error behind a panic for lack of memory: libtorch's plain operations panic there, and so do collections of
-    /// Rust's that would be larger than any memory. Other panics are bugs.
+    /// Returns the error of a panic for lack of memory, `None` for other panics, which are bugs. libtorch's plain
+    /// operations panic for lack of memory, and so do Rust's collections of a size that no memory can hold.
     pub fn from_panic(panic: &(dyn Any + Send)) -> Option<Self> {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied())?;
@@ -211,13 +211,13 @@ impl Mistakes {
         self.0.is_empty()
     }
 
-    /// Returns whether an error would state no further mistakes than these.
+    /// Returns whether an error would state no further mistakes.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MOST_MISTAKES
     }
 
-    /// Adds the mistakes of one check, without those that mostly follow from one that an earlier check found at their place,
-    /// or are the same one in another row.
+    /// Adds the mistakes of one check. Leaves out a mistake that mostly follows from an earlier check's mistake at the
+    /// same place, or that repeats it in another row.
     pub fn add(&mut self, mut mistake: Diagnostic) {
         let known = self.0.len();
         let more = std::mem::take(&mut mistake.more);
@@ -228,18 +228,18 @@ impl Mistakes {
         }
     }
 
-    /// Adds a mistake that a check has just found, as the error that it is.
+    /// Adds a mistake that a check has just found, given as an error.
     ///
     /// # Errors
-    /// As [`keep`](Self::keep).
+    /// The errors of [`keep`](Self::keep).
     pub fn add_error(&mut self, error: Error) -> Result<()> {
         self.keep::<()>(Err(error)).map(|_| ())
     }
 
-    /// Adds the mistakes of a check that failed; then there is no result.
+    /// Returns the result of a check. If the check found mistakes, adds them and returns `None`.
     ///
     /// # Errors
-    /// An error that is no mistake in a file, with which no further checks can be made.
+    /// An error other than a mistake in a file: further checks would be of no use.
     pub fn keep<T>(&mut self, checked: Result<T>) -> Result<Option<T>> {
         match checked {
             Ok(result) => Ok(Some(result)),
@@ -262,7 +262,7 @@ impl Mistakes {
         }
     }
 
-    /// All mistakes as one.
+    /// Joins all mistakes into one.
     pub fn into_diagnostic(mut self) -> Diagnostic {
         let is_cut = self.is_full();
         self.0.truncate(MOST_MISTAKES);

@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How the names of temporary files end; they begin with a dot.
+/// The end of every temporary file's name; the name begins with a dot.
 const TEMPORARY: &str = ".tmp";
 
-/// Replaces the file at `path` with `bytes`: when this returns, the new content is on the disk
-/// under its name; if the machine stops before that, the old content is still there.
+/// Replaces the file at `path` with `bytes`. When the function returns, the new content is on the disk under its name;
+/// if the machine stops before that, the old content is still there.
 ///
-/// The bytes go through a temporary file in the same directory, whose name ends in `.tmp`.
-/// One that a crash left behind is never read and may be deleted ([`remove_leftovers`]).
+/// The bytes go through a temporary file in the same directory, whose name ends in `.tmp`. A temporary file that a
+/// crash left behind is never read and may be deleted ([`remove_leftovers`]).
 ///
 /// # Errors
-/// [`Error::Io`]; the file at `path` is then unchanged and the temporary one removed,
-/// unless only the last step failed, that of making the new name durable. A user error for a device, a pipe or a
-/// socket, which a file must not replace.
+/// [`Error::Io`]. The file at `path` is then unchanged and the temporary file removed, unless only the last step
+/// failed, which makes the new name durable. A user error if `path` is a device, a pipe or a socket, which a file must
+/// not replace.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.symlink_metadata().is_ok_and(|about| is_special(&about)) {
         return Err(Error::user(format!(
@@ -41,10 +41,10 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     written
 }
 
-/// Opens a file of the program's own in place, never through a symbolic link: what stands behind a link is the user's.
+/// Opens one of the program's own files in place, never through a symbolic link: the target of a link is the user's.
 ///
 /// # Errors
-/// As the options say, and if `path` is a symbolic link.
+/// The errors of opening with these options, and an error if `path` is a symbolic link.
 pub fn open_own(options: &mut fs::OpenOptions, path: &Path) -> std::io::Result<File> {
     options.custom_flags(libc::O_NOFOLLOW).open(path).map_err(|error| match error.raw_os_error() {
         Some(libc::ELOOP) => std::io::Error::new(
@@ -60,14 +60,14 @@ pub fn is_special(about: &fs::Metadata) -> bool {
     !(about.is_file() || about.is_dir() || about.is_symlink())
 }
 
-/// Gives a file another name in the same directory, replacing a file of that name, durably.
+/// Renames a file within its directory, durably; a file that has the new name is replaced.
 /// The content must have been synced before.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(Error::io("replace", to))?;
     sync_dir(parent(to))
 }
 
-/// Removes a file; one that is not there counts as removed.
+/// Removes a file. A file that does not exist counts as removed.
 pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
@@ -75,10 +75,10 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Creates a directory and those above it, durably; one that exists is fine.
+/// Creates a directory and its parents, durably. A directory that exists is fine.
 ///
 /// # Errors
-/// A user error if the path, or a part of it, is something else than a directory; [`Error::Io`] otherwise.
+/// A user error if the path, or a part of it, is something other than a directory; [`Error::Io`] otherwise.
 pub fn create_dir(path: &Path) -> Result<()> {
     if let Some(other) = path.ancestors().find(|part| part.symlink_metadata().is_ok() && !part.is_dir()) {
         return Err(Error::user(format!("{} is not a directory; name another place", other.display())));
@@ -89,8 +89,8 @@ pub fn create_dir(path: &Path) -> Result<()> {
     missing.into_iter().try_for_each(|created| sync_dir(parent(created)))
 }
 
-/// Creates a directory as [`create_dir`] does, and gives each that is new the rights of the one above it: where a
-/// group shares a results directory, the group can use what is made in it, whatever the umask of its members.
+/// Creates a directory as [`create_dir`] does, and gives each new directory the permissions of its parent: if a group
+/// shares a results directory, its members can use new directories in it, whatever their umask.
 pub fn create_shared_dir(path: &Path) -> Result<()> {
     let missing: Vec<&Path> = path.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     create_dir(path)?;
@@ -98,8 +98,8 @@ pub fn create_shared_dir(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Gives a file or directory of this user's the rights that the directory around it gives to its group and to all,
-/// if those may write there. What cannot be changed stays as it is: whoever needs it is told then.
+/// Gives a file or directory of this user the permissions that its directory gives to the group and to all users, if
+/// these may write there. Permissions that cannot be changed stay: a later access reports the error.
 pub fn share(path: &Path) {
     let (Ok(about), Ok(around)) = (path.symlink_metadata(), fs::metadata(parent(path))) else { return };
     let same_group = about.gid() == around.gid()
@@ -119,8 +119,8 @@ pub fn share(path: &Path) {
     }
 }
 
-/// Removes what writers that were killed left of [`write_atomically`] in a directory, of the files that `own` names.
-/// For directories whose one writer is the caller: the temporary file of another would go too.
+/// Removes temporary files of [`write_atomically`] that killed writers left in a directory, if `own` accepts the name of the
+/// target. Only for directories with no other writer than the caller: the temporary files of another writer would go too.
 pub fn remove_leftovers(directory: &Path, own: impl Fn(&str) -> bool) -> Result<()> {
     for entry in fs::read_dir(directory).map_err(Error::io("list", directory))? {
         let entry = entry.map_err(Error::io("list", directory))?;
@@ -133,7 +133,7 @@ pub fn remove_leftovers(directory: &Path, own: impl Fn(&str) -> bool) -> Result<
     Ok(())
 }
 
-/// The name of the file that a temporary file of [`write_atomically`] was to become; none for any other name.
+/// Returns the target's name of a temporary file of [`write_atomically`]; `None` for any other name.
 pub fn name_of_temporary(name: &str) -> Option<&str> {
     let (target, numbers) = name.strip_prefix('.')?.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
     (!target.is_empty() && is_process_and_count(numbers)).then_some(target)
@@ -145,10 +145,10 @@ pub fn is_process_and_count(text: &str) -> bool {
     text.split_once('-').is_some_and(|(process, count)| number(process) && number(count))
 }
 
-/// The content of a file; `None` if there is none.
+/// Reads a file; `None` if it does not exist.
 ///
 /// # Errors
-/// If it cannot be read, or is a pipe or device, which would be waited for.
+/// If it cannot be read, or is a pipe, socket or device, from which reading could wait forever.
 pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
     if fs::metadata(path).is_ok_and(|about| is_special(&about)) {
         let error =
@@ -161,17 +161,17 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// Makes the names in a directory durable: files created, renamed and removed.
+/// Makes changes of the names in a directory durable: files created, renamed and removed.
 pub fn sync_dir(path: &Path) -> Result<()> {
     let synced = File::open(path).and_then(|directory| directory.sync_all());
     match synced {
-        // Some network and user-space file systems cannot sync a directory; nothing better is to be had there.
+        // Some network and user-space file systems cannot sync a directory, and offer nothing else.
         Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         other => other.map_err(Error::io("sync", path)),
     }
 }
 
-/// The whole of a text file.
+/// Reads a text file.
 ///
 /// # Errors
 /// [`Error::Io`] if it cannot be read or is not UTF-8.
@@ -186,20 +186,20 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Leaves a text in the lock's file, for those who find it held.
+    /// Writes a text into the lock's file, for processes that find the lock held.
     pub fn sign(&mut self, text: &str) -> std::io::Result<()> {
         self.file.set_len(0)?;
         self.file.write_all(text.as_bytes())
     }
 }
 
-/// Takes the exclusive lock that the file at `path` stands for, creating the file where there is none;
-/// `None` if somebody else holds it. The lock is advisory: it keeps out only those who ask for it.
+/// Takes the exclusive lock on the file at `path`, which is created if missing. `None` if another process holds the
+/// lock. The lock is advisory: it keeps out only processes that ask for it.
 ///
 /// The file stays when the lock is released: removing it would let two processes lock two files of one name.
 ///
-/// Where a group shares the directory it shares the lock: the file gets the directory's rights, and one of another
-/// user that may only be read can be locked as well.
+/// If a group shares the directory, it shares the lock: the file gets the directory's permissions, and another user's
+/// file can be locked even if it can only be read.
 pub fn lock(path: &Path) -> Result<Option<Lock>> {
     let file = open_lock(path).map_err(Error::io("open", path))?;
     let mut pauses = LOOKS.into_iter();
@@ -231,11 +231,11 @@ fn open_lock(path: &Path) -> std::io::Result<File> {
     }
 }
 
-/// Pauses between the tries of [`lock`], for those who only look whether it is held.
+/// Pauses between the attempts of [`lock`]: [`is_locked`] of another process holds the lock for an instant.
 const LOOKS: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(5), Duration::from_millis(20)];
 
-/// Whether somebody holds the lock at `path`. Creates nothing; for the instant of looking it holds the lock
-/// itself, which [`lock`] sits out.
+/// Returns whether a process holds the lock at `path`. Creates nothing. Holds the lock itself for an instant, during
+/// which [`lock`] waits.
 pub fn is_locked(path: &Path) -> Result<bool> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -249,7 +249,7 @@ pub fn is_locked(path: &Path) -> Result<bool> {
     }
 }
 
-/// Bytes that may still be written at `path`, or where it will be once it is created.
+/// Returns the bytes that are free at `path`, or at its nearest parent that exists; `None` if the system does not tell.
 pub fn free_space(path: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let absolute = std::path::absolute(path).ok()?;
@@ -263,7 +263,7 @@ pub fn free_space(path: &Path) -> Option<u64> {
     }
 }
 
-/// Bytes of the files right in a folder; 0 if it is not there.
+/// Returns the bytes of all files directly in a folder; 0 if the folder does not exist.
 pub fn folder_bytes(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -273,7 +273,7 @@ pub fn folder_bytes(folder: &Path) -> u64 {
         .sum()
 }
 
-/// A name in the directory of `path` that no other thread or process of this machine uses.
+/// Returns a path beside `path` whose name no other thread or process of this machine uses.
 pub fn temporary_beside(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
@@ -282,7 +282,7 @@ pub fn temporary_beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// The directory that holds `path`: `.` for a bare name.
+/// Returns the directory that holds `path`: `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(directory) if !directory.as_os_str().is_empty() => directory,

@@ -1,4 +1,4 @@
-//! What directories hold, and how they move: symbolic links are never followed.
+//! Listing, moving and removing directories. Symbolic links are never followed.
 
 use crate::error::{Error, Result};
 use crate::files::{is_special, sync_dir, temporary_beside};
@@ -6,30 +6,30 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a name that [`is_directory_name`] accepts.
+/// The largest number of bytes in a name that [`is_directory_name`] accepts.
 pub const LONGEST_NAME: usize = 200;
 
-/// Returns whether a name can be a directory's on every system, and needs no quoting.
+/// Returns whether a name is valid for a directory on every system, and needs no quoting.
 pub fn is_directory_name(name: &str) -> bool {
     let safe = |c: char| c.is_ascii_alphanumeric() || "._=+,-".contains(c);
     !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(safe) && !name.starts_with(['.', '-'])
 }
 
-/// What [`is_directory_name`] accepts, for messages.
+/// The rule of [`is_directory_name`], for messages.
 pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
      and . _ = + , -, and do not start with . or -";
 
-/// Whether there is a directory itself, not a symbolic link to one.
+/// Whether the path is a directory, not a symbolic link to one.
 pub fn is_real_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_dir())
 }
 
-/// Whether there is a regular file itself, not a symbolic link to one.
+/// Whether the path is a regular file, not a symbolic link to one.
 pub fn is_real_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_file())
 }
 
-/// Lists what a directory holds, in order.
+/// Lists the entries of a directory, sorted.
 ///
 /// # Errors
 /// If it cannot be listed to the end.
@@ -41,12 +41,12 @@ pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Lists the same, and nothing if the directory is not there or is a symbolic link.
+/// Lists the entries of a directory, sorted; none if the directory does not exist or is a symbolic link.
 pub fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     if is_real_dir(folder) { list(folder) } else { Ok(Vec::new()) }
 }
 
-/// Removes a directory if it is empty; one that holds something stays.
+/// Removes a directory if it is empty; otherwise it stays.
 pub fn remove_if_empty(folder: &Path) -> Result<()> {
     match fs::remove_dir(folder) {
         Err(error) if !matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::NotFound) => {
@@ -56,11 +56,11 @@ pub fn remove_if_empty(folder: &Path) -> Result<()> {
     }
 }
 
-/// Moves a directory to a place where nothing is, durably. On another file system it is copied, and only what was
-/// copied in whole is removed where it was.
+/// Moves a directory to a path that does not exist yet, durably. Between file systems the directory is copied, and only
+/// files that were copied whole are removed from the old place.
 ///
 /// # Errors
-/// If it cannot be moved; it is then still where it was, and nothing is at the new place.
+/// If it cannot be moved. It is then still at the old place, and nothing is at the new one.
 pub fn move_dir(from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {
         Err(error) if error.kind() == ErrorKind::CrossesDevices => return move_by_copying(from, to),
@@ -75,14 +75,14 @@ fn move_by_copying(from: &Path, to: &Path) -> Result<()> {
         .and_then(|()| fs::rename(&temporary, to).map_err(Error::io("create", to)))
         .and_then(|()| to.parent().map_or(Ok(()), sync_dir));
     if copied.is_err() {
-        // The first error is the one to report, and the directory is this process's own.
+        // The first error is the one to report, and the temporary directory belongs to this process.
         let _ = fs::remove_dir_all(&temporary);
         return copied;
     }
     remove_copied(from, to)
 }
 
-/// Copies a directory with rights and times of its files, and has it on the disk.
+/// Copies a file, link or directory with permissions and times of its files, and syncs the copy to the disk.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let io = |action| Error::io(action, from);
     let about = from.symlink_metadata().map_err(io("read"))?;
@@ -110,12 +110,12 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     if copied != about.len() || from.symlink_metadata().map_err(io("read"))?.len() != copied {
         return Err(Error::failed(format!("{} changed while it was copied", from.display())));
     }
-    // Times are of use to people alone.
+    // Only people read the times: an error is no failure.
     let _ = about.modified().and_then(|time| file.set_modified(time));
     file.sync_all().map_err(Error::io("sync", to))
 }
 
-/// Removes at `from` what is at `to` as well; what came there since stays.
+/// Removes from `from` every entry that `to` has as well; entries added to `from` since the copy stay.
 fn remove_copied(from: &Path, to: &Path) -> Result<()> {
     if !is_real_dir(from) {
         return fs::remove_file(from).map_err(Error::io("remove", from));

@@ -1,4 +1,4 @@
-//! Values as JSON text. Readers have errors of their own, which name what they read.
+//! Writes values as JSON text. Readers have errors of their own, which name the file that they read.
 
 use crate::error::{Error, Result};
 use serde::Serialize;
@@ -8,7 +8,7 @@ pub fn line(value: &(impl Serialize + ?Sized)) -> Result<String> {
     serde_json::to_string(value).map_err(failed)
 }
 
-/// Writes a value as JSON that people read: indented, with a line break at the end.
+/// Writes a value as JSON for people: indented, with a line break at the end.
 pub fn page(value: &(impl Serialize + ?Sized)) -> Result<String> {
     Ok(serde_json::to_string_pretty(value).map_err(failed)? + "\n")
 }

@@ -1,6 +1,6 @@
 //! This crate holds what every crate of `ablate` shares: errors, files, signals, randomness, and small helpers for text.
 
-// Both macros panic where nobody reads.
+// Both macros panic if the stream is closed.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod allocator;

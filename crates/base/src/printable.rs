@@ -1,35 +1,35 @@
-//! Text of others on its way to a terminal: control characters are shown instead of obeyed.
+//! Foreign text made safe for a terminal: control characters are shown, not executed.
 //!
-//! Labels, corpora, names of files and messages may hold sequences that move the cursor, change the window's title or
-//! write to the clipboard. Each control character becomes `\u001b` and the like, as JSON writes it, so that a JSON
-//! document means the same as before.
+//! Labels, corpora, file names and messages may hold sequences that move the cursor, change the window's title or write
+//! to the clipboard. Each control character becomes an escape such as `\u001b`, as in JSON, so that a JSON document
+//! keeps its meaning.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
 
-/// `text` with its control characters shown, but for line feeds and tabs.
+/// Returns `text` with its control characters escaped, except line feeds and tabs.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character.is_control() && !matches!(character, '\n' | '\t'))
 }
 
-/// `text` with all of its control characters shown, so that it stays in its line and as wide as its characters.
+/// Returns `text` with all control characters escaped, so that it stays in one line and as wide as its characters.
 pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, char::is_control)
 }
 
-/// What standard output gets of `text`: every byte, unless it is a terminal.
+/// Returns `text` for standard output: unchanged, unless standard output is a terminal ([`lines`]).
 pub fn on_stdout(text: &str) -> Cow<'_, str> {
     if std::io::stdout().is_terminal() { lines(text) } else { Cow::Borrowed(text) }
 }
 
-/// A word for a shell, in quotes where it needs them.
+/// Returns a word for a shell, in quotes if it needs them.
 pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_string() } else { quoted(word) }
 }
 
-/// A word for a shell, in quotes.
+/// Returns a word for a shell, always in quotes.
 pub fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
@@ -41,7 +41,7 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
         match is_escaped(character) {
-            // A string takes everything.
+            // Writing to a string never fails.
             true => _ = write!(shown, "\\u{:04x}", u32::from(character)),
             false => shown.push(character),
         }

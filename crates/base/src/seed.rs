@@ -4,7 +4,7 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a random stream is for; two purposes never share numbers.
+/// The purpose of a random stream; two purposes never share numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Initial weights; the counter is the [`place`] of the variable.
@@ -15,7 +15,7 @@ pub enum Purpose {
     Dropout,
     /// Sentences of the generated corpus; the counter is the split.
     Corpus,
-    /// Sentences drawn anew in tests of significance; the counter is the resample.
+    /// Random choices in tests of significance; the counter is the number of the resample.
     Resampling,
     /// Values that a sweep draws; the counter is the key's, then the draw's.
     SweepDraw,
@@ -23,9 +23,9 @@ pub enum Purpose {
     Sampling,
     /// Sentences held out of the training text; the counter is the sentence's hash.
     HoldOut,
-    /// Blocks that a block sees at random; the counter is the [`place`] of the attention layer.
+    /// Blocks that a block attends to at random; the counter is the [`place`] of the attention layer.
     RandomBlocks,
-    /// Tokens that a language model writes by chance; the counter is the token's number.
+    /// Tokens that a language model samples; the counter is the token's number.
     Writing,
     /// Tokens of running text that are hidden from a masked language model; the counter is the number of the example, a
     /// block under one of its masks.
@@ -35,43 +35,43 @@ pub enum Purpose {
     Words,
     /// Dropout masks of a second pass of the same micro-batch; its seed is the stream of the first pass.
     SecondPass,
-    /// Merges that BPE-dropout leaves out; the seed is the number of the segmentation, the counter the [`place`] of the line.
+    /// Merges that BPE-dropout skips; the seed is the number of the segmentation, the counter the [`place`] of the line.
     Segmentation,
-    /// Where a block of running text is cut in two, and what stands behind the cut; the counter is the number of the example.
+    /// The cut of a block of running text, and the text behind the cut; the counter is the number of the example.
     NextSentence,
 }
 
-/// The 64-bit seed of stream (`seed`, `purpose`, `counter`).
+/// Returns the 64-bit seed of stream (`seed`, `purpose`, `counter`).
 pub fn derive(seed: u64, purpose: Purpose, counter: u64) -> u64 {
     let salted = mix(seed ^ 0x6162_6c61_7465_0001) ^ (purpose as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
     mix(mix(salted).wrapping_add(counter))
 }
 
-/// A portable generator for stream (`seed`, `purpose`, `counter`): the same numbers on any machine.
+/// Creates a portable generator for stream (`seed`, `purpose`, `counter`): the same numbers on any machine.
 pub fn rng(seed: u64, purpose: Purpose, counter: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(derive(seed, purpose, counter))
 }
 
-/// A number from 0 to below 1 of stream (`seed`, `purpose`, `counter`).
+/// Returns a number in [0, 1) from stream (`seed`, `purpose`, `counter`).
 pub fn uniform(seed: u64, purpose: Purpose, counter: u64) -> f64 {
     fraction(derive(seed, purpose, counter))
 }
 
-/// The next number of a stream, from 0 to below 1.
+/// Draws the next number of a stream, in [0, 1).
 pub fn next_uniform(stream: &mut impl Rng) -> f64 {
     fraction(stream.next_u64())
 }
 
-/// As many of the random bits as a float64 holds, as a number from 0 to below 1.
+/// Converts the upper 53 of the random bits, all that a float64 holds, to a number in [0, 1).
 pub fn fraction(bits: u64) -> f64 {
     const HELD: u32 = f64::MANTISSA_DIGITS;
     (bits >> (u64::BITS - HELD)) as f64 / (1u64 << HELD) as f64
 }
 
-/// The counter of what is known by a text, such as the path of a variable, or a line of a corpus: the first 64 bits of its
-/// blake3 hash, as a little-endian number.
+/// Returns the counter of an object that a text identifies, such as a variable by its path: the first 64 bits of the
+/// text's blake3 hash, as a little-endian number.
 ///
-/// It depends on the text alone, so that what another variant adds or removes moves no other stream.
+/// The counter depends on the text alone, so that a variant which adds or removes objects changes no other stream.
 pub fn place(text: &str) -> u64 {
     let hash = blake3::hash(text.as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("8 of 32 bytes"))

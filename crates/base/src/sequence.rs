@@ -1,6 +1,6 @@
 //! Helpers for sequences.
 
-/// Lists each item once, in the order in which they first come. For short lists: every item is compared with all before it.
+/// Lists each distinct item once, in order of first occurrence. For short lists: compares every item with all before it.
 pub fn distinct<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
     let mut found = Vec::new();
     for item in items {

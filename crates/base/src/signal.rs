@@ -1,19 +1,19 @@
-//! Signals that ask to stop: once means checkpoint and stop, twice means now.
+//! Signals that ask the process to stop: the first means save a checkpoint and stop, the second means stop now.
 //!
-//! Some only ever ask, because more follows while the checkpoint is being written: SIGUSR2, a cluster's warning that
-//! time will be over soon; SIGXCPU, the kernel's (`ulimit -St`), every second; SIGHUP, where the terminal is closed or the
-//! connection lost, from the kernel and once more from the shell. `nohup` has SIGHUP ignored, and it stays so.
+//! Some signals never mean now, because more of them follow while the checkpoint is being written: SIGUSR2, a cluster's
+//! warning before the time limit; SIGXCPU, the kernel's (`ulimit -St`), every second; SIGHUP after the terminal was closed
+//! or the connection lost, from the kernel and again from the shell. If SIGHUP is ignored (`nohup`), it stays ignored.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2, SIGXCPU};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Signals the second of which ends the process at once.
+/// Signals that end the process at once when they come a second time.
 const URGENT: [i32; 2] = [SIGINT, SIGTERM];
-/// Signals that only ask.
+/// Signals that only ask to stop.
 const WARNINGS: [i32; 3] = [SIGUSR2, SIGXCPU, SIGHUP];
 
-/// Set once a signal has come that asks to stop; looked at between micro-batches.
+/// A flag that is set once a signal has asked to stop. Training checks it between micro-batches.
 #[derive(Debug, Clone)]
 pub struct StopFlag(Arc<AtomicBool>);
 
@@ -32,7 +32,7 @@ impl StopFlag {
         Ok(flag)
     }
 
-    /// A flag that each of these signals sets, however often it comes; SIGHUP only if it was not ignored before.
+    /// Creates a flag that each of these signals sets, however often it comes; SIGHUP only if it was not ignored before.
     pub fn on(signals: &[i32]) -> std::io::Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
         for &signal in signals {
@@ -43,7 +43,7 @@ impl StopFlag {
         Ok(StopFlag(flag))
     }
 
-    /// A flag that no signal sets, for tests and for work too short to interrupt.
+    /// Creates a flag that no signal sets, for tests and for work too short to interrupt.
     pub fn never() -> Self {
         StopFlag(Arc::new(AtomicBool::new(false)))
     }
@@ -58,8 +58,8 @@ impl StopFlag {
     }
 }
 
-/// Holds the signals back until [`StopFlag::listen`], for the time between the start of a process and that: they would
-/// end it. Is inherited by programs that the process becomes. Makes system calls only.
+/// Blocks the signals until [`StopFlag::listen`]: between the start of the process and that call they would end it. A
+/// program that the process becomes with `exec` inherits the block. Makes system calls only.
 pub fn hold_back() {
     change_mask(libc::SIG_BLOCK);
 }
@@ -84,8 +84,8 @@ fn is_ignored(signal: i32) -> bool {
     }
 }
 
-/// Lets a write beyond the largest size that a file may have (`ulimit -f`) fail as on a full disk, with an error that
-/// names the file. SIGXFSZ would end the process without a word.
+/// Lets a write beyond the file size limit (`ulimit -f`) fail with an error that names the file, as on a full disk.
+/// SIGXFSZ would end the process without a message.
 pub fn refuse_writes_beyond_limits() {
     // SAFETY: no handler is set that could run.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
@@ -99,8 +99,7 @@ mod tests {
     fn a_warning_is_not_the_first_of_two_signals() {
         let flag = StopFlag::listen().unwrap();
         assert!(!flag.is_raised());
-        // What a cluster does, and a shell that ends: warnings, and the end of its patience while the state is being
-        // saved.
+        // As a cluster or an ending shell does: warnings, then SIGTERM while the state is being saved.
         for signal in WARNINGS.into_iter().chain([SIGUSR2, SIGTERM]) {
             signal_hook::low_level::raise(signal).unwrap();
         }

@@ -1,7 +1,7 @@
-//! Where the time of training and decoding goes, phase by phase. `ablate bench` reads it.
+//! The time that each phase of training and decoding takes, for `ablate bench`.
 //!
-//! The code that is measured calls [`lap`] at the end of each phase. Nobody reads it but the bench, so in every
-//! other command, and on every thread but the bench's, a lap costs one look at a thread-local.
+//! The measured code calls [`lap`] at the end of each phase. Only the bench starts a [`Stopwatch`]: in every other
+//! command, and on every other thread, a lap costs one look at a thread-local.
 
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Token ids to tensors on the device.
+    /// Copying token ids to tensors on the device.
     Data,
-    /// Embeddings, encoder and decoder, up to the hidden states that are scored.
+    /// Embeddings, encoder and decoder, up to the hidden states from which the loss is computed.
     Forward,
     /// Projection to the vocabulary, softmax and cross-entropy, with their gradients.
     Loss,
@@ -21,22 +21,22 @@ pub enum Phase {
     Backward,
     /// Clearing and clipping gradients, Adam.
     Optimizer,
-    /// Everything that reports: gradient norm, `metrics.csv`, TensorBoard.
+    /// All reporting: gradient norm, `metrics.csv`, TensorBoard.
     Logging,
     /// The source side, and its keys and values for every decoder layer.
     Encoder,
     /// One decoder step for all open hypotheses.
     Decoder,
-    /// Hidden states to the most probable tokens.
+    /// Projection of hidden states to the most probable tokens.
     NextToken,
     /// Hypotheses: extending, ranking, finishing.
     Search,
-    /// The decoder's cache: rows that go, stay or are multiplied.
+    /// Changes of the decoder's cache: rows removed, kept or repeated.
     Cache,
 }
 
 impl Phase {
-    /// As people read it.
+    /// Returns the name for reports.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Data => "data",
@@ -77,7 +77,7 @@ impl Split {
 }
 
 struct Running {
-    /// Returns once the device has done all that it was asked for.
+    /// Returns once the device has finished all work that was queued on it.
     settle: Box<dyn Fn()>,
     since: Instant,
     split: Split,
@@ -91,8 +91,8 @@ thread_local! {
 pub struct Stopwatch(());
 
 impl Stopwatch {
-    /// `settle` returns once the device has done all that it was asked for; without it, a phase would be charged
-    /// for what an earlier one left to a GPU.
+    /// Starts a stopwatch. `settle` returns once the device has finished its queued work; otherwise a phase would be
+    /// charged for work that an earlier one left to a GPU.
     pub fn start(settle: impl Fn() + 'static) -> Self {
         settle();
         let running = Running { settle: Box::new(settle), since: Instant::now(), split: Split::default() };
@@ -100,7 +100,7 @@ impl Stopwatch {
         Stopwatch(())
     }
 
-    /// What ran up since the last call, and begins anew.
+    /// Returns the seconds of each phase since the last call, and resets them to 0.
     pub fn take(&self) -> Split {
         RUNNING.with_borrow_mut(|running| {
             running.as_mut().map(|running| std::mem::take(&mut running.split)).unwrap_or_default()
@@ -114,7 +114,7 @@ impl Drop for Stopwatch {
     }
 }
 
-/// Ends a phase: the time since the last lap was spent on it.
+/// Ends a phase: adds the time since the last lap to it. Does nothing without a stopwatch on this thread.
 pub fn lap(phase: Phase) {
     RUNNING.with_borrow_mut(|running| {
         if let Some(Running { settle, since, split }) = running {

@@ -1,4 +1,4 @@
-//! Runs programs of others, which may never answer: the driver of a card hangs, or a network file system is gone.
+//! Runs external programs that may never answer, as when a card's driver hangs or a network file system is gone.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// Time limit for a program that needs no other machine to answer.
 pub const LOCAL: Duration = Duration::from_secs(60);
 
-/// [`Command::output`], with a limit: a program that has not ended by then is killed.
+/// Does what [`Command::output`] does, with a time limit: a program that has not ended by then is killed.
 ///
 /// # Errors
 /// If the program cannot be started, or with [`ErrorKind::TimedOut`].
@@ -17,7 +17,7 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Result<Output> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let process = child.id();
     let (sender, receiver) = mpsc::channel();
-    // The thread outlives the limit where the kernel does not let the program end.
+    // The thread outlives the limit if the kernel does not let the program end.
     std::thread::spawn(move || sender.send(child.wait_with_output()));
     receiver.recv_timeout(limit).unwrap_or_else(|_| {
         // SAFETY: kill has no effect on this process's memory. The program may have ended a moment ago; the system does not
@@ -27,8 +27,8 @@ pub fn output_within(command: &mut Command, limit: Duration) -> Result<Output> {
     })
 }
 
-/// Prepares a call of git, the program at `program`, that asks the repository in `root` and no other: neither one that the
-/// environment names, nor, where this one is damaged, one around it.
+/// Prepares a call of git, the program at `program`, for the repository in `root` alone: the environment cannot name
+/// another one, and git does not fall back to a repository around a damaged one.
 pub fn git(program: &str, root: &Path) -> Command {
     let mut command = Command::new(program);
     command
@@ -63,7 +63,7 @@ mod tests {
         let error = shell("exec sleep 1000", Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert_eq!(error.to_string(), "it has not answered for 0.05 s");
-        // The program is gone, and yet somebody holds its end of the pipe.
+        // The program has ended, but another process still holds its end of the pipe.
         let error = shell("sleep 1 & exit 0", Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
     }

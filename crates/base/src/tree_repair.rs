@@ -1,18 +1,18 @@
-//! Trees of what a parser has written: sequences that are no trees are repaired, and every defect is counted.
+//! Builds trees from a parser's output: sequences that are not trees are repaired, and every defect is counted.
 //!
 //! A model may forget to close a constituent, close one that is not open, or write too few words or too many. A parser
-//! has to answer every sentence all the same, and its score has to count every answer, so that a sequence becomes a tree
-//! over exactly the words of the sentence, by these rules:
+//! must still answer every sentence, and its score must count every answer. So each sequence becomes a tree over
+//! exactly the words of the sentence, by these rules:
 //!
-//! - `)X` closes the innermost open constituent called X, and with it every constituent that is open inside. If none is
-//!   called X, the bracket is left out.
-//! - What is still open at the end is closed there.
+//! - `)X` closes the innermost open constituent called X, and every constituent that is open inside it. If none is called
+//!   X, the bracket is left out.
+//! - Constituents that are still open at the end are closed there.
 //! - A constituent without a word is left out.
 //! - A word beyond those of the sentence is left out, and so is every symbol that is neither a bracket with a label nor a
 //!   word.
 //! - Words of the sentence that the sequence lacks become the last children of the outermost constituent.
-//! - Where several constituents or words stand side by side at the top, and where there is no constituent at all, one
-//!   called `TOP` is put around them, whose brackets EVALB does not count.
+//! - If several constituents or words stand side by side at the top, or if there is no constituent at all, a constituent
+//!   called `TOP` is put around them. EVALB does not count its brackets.
 //!
 //! # Source
 //! Vinyals et al. 2015, "Grammar as a Foreign Language", §3.2, where brackets are added at an end of the 1.5 % of outputs
@@ -21,7 +21,7 @@
 use crate::constituency_tree::{LeafForm, Part, Tree, UNNAMED};
 use std::ops::AddAssign;
 
-/// Kinds of defects: their names in records, and what they are.
+/// Kinds of defects: the name of each in records, and a description.
 pub const DEFECTS: [(&str, &str); 7] = [
     ("unclosed_brackets", "constituents that are not closed"),
     ("unopened_brackets", "closing brackets without a constituent"),
@@ -32,7 +32,7 @@ pub const DEFECTS: [(&str, &str); 7] = [
     ("split_roots", "sequences of several constituents side by side"),
 ];
 
-/// How often each of the [`DEFECTS`] was found.
+/// Counts of the [`DEFECTS`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Defects {
     pub unclosed_brackets: usize,
@@ -45,7 +45,7 @@ pub struct Defects {
 }
 
 impl Defects {
-    /// The numbers in the order of [`DEFECTS`].
+    /// Returns the counts in the order of [`DEFECTS`].
     pub fn counts(&self) -> [usize; DEFECTS.len()] {
         [
             self.unclosed_brackets,
@@ -76,8 +76,8 @@ impl AddAssign for Defects {
     }
 }
 
-/// The tree over exactly these tags and words that `sequence` stands for, repaired where it is none, with the defects
-/// that it had. Tags in the sequence replace those of the words. Without words there is no tree.
+/// Builds a tree over exactly these tags and words from `sequence`, repaired if the sequence is not a tree, and counts
+/// its defects. Tags in the sequence replace the tags of `leaves`. The tree is `None` if there are no words.
 pub fn repair<'a>(
     sequence: &str,
     form: LeafForm,
@@ -102,13 +102,13 @@ pub fn repair<'a>(
     tree.finish(leaves)
 }
 
-/// A tree of which the beginning is known.
+/// A tree under construction, of which the beginning is known.
 #[derive(Default)]
 struct Unfinished {
     parts: Vec<Part>,
     /// The open constituents: their places in `parts` and their labels.
     open: Vec<(usize, String)>,
-    /// Constituents and words at the top, those that are still open included.
+    /// Number of constituents and words at the top, including open constituents.
     roots: usize,
     defects: Defects,
 }
@@ -150,7 +150,7 @@ impl Unfinished {
         self.roots -= usize::from(self.open.is_empty());
     }
 
-    /// Closes what is open, and puts the words that are left, and a root, where they are missing.
+    /// Closes the open constituents, appends the words that the sequence lacks, and adds a root if there is none.
     fn finish<'a>(mut self, left: impl Iterator<Item = (&'a str, &'a str)>) -> (Option<Tree>, Defects) {
         self.defects.unclosed_brackets += self.open.len();
         while !self.open.is_empty() {
@@ -175,7 +175,7 @@ impl Unfinished {
     }
 }
 
-/// Raw words as the Penn Treebank writes them: brackets are spelled out, `-LRB-` and `-RRB-`.
+/// Escapes brackets in raw words as the Penn Treebank does: `-LRB-` and `-RRB-`.
 pub fn escaped(words: &str) -> String {
     words.replace('(', "-LRB-").replace(')', "-RRB-")
 }

@@ -1,9 +1,9 @@
-//! UTF-8 as files have it: the mark at its start, and where it ends.
+//! UTF-8 in files: the byte order mark, and the place where valid UTF-8 ends.
 
-/// The mark that some programs write at the start of a file to say that it is UTF-8.
+/// The mark with which some programs begin a file to declare it as UTF-8.
 pub const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Gives the place behind the bytes that are UTF-8 still: its line, and its byte in that line, both counted from 1.
+/// Returns the place behind the bytes in `valid`: its line, and its byte in that line, both counted from 1.
 pub fn end_of(valid: &[u8]) -> (usize, usize) {
     let line = valid.iter().filter(|&&byte| byte == b'\n').count() + 1;
     let byte = valid.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1;

@@ -11,17 +11,17 @@ pub fn is_white_space(c: char) -> bool {
     matches!(c, '\u{1c}'..='\u{1f}') || c.is_whitespace()
 }
 
-/// `text` without white space at its end: Python's `str.rstrip()`.
+/// Returns `text` without white space at its end: Python's `str.rstrip()`.
 pub fn trim_end(text: &str) -> &str {
     text.trim_end_matches(is_white_space)
 }
 
-/// `text` without white space at its ends: Python's `str.strip()`.
+/// Returns `text` without white space at its ends: Python's `str.strip()`.
 pub fn trim(text: &str) -> &str {
     text.trim_matches(is_white_space)
 }
 
-/// What white space separates: Python's `str.split()`.
+/// Splits `text` at white space: Python's `str.split()`.
 pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_white_space).filter(|word| !word.is_empty())
 }

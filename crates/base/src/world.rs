@@ -1,8 +1,8 @@
-//! Which of several processes this one is, read off the variables that its launcher set.
+//! The rank of this process among several that train together, read from the variables that the launcher set.
 //!
-//! `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and many scripts set them; or those of a Slurm
-//! step of more than one task. What is set in part, or cannot be, is an error: a rank that trained alone would be
-//! taken for all of them.
+//! Either `RANK`, `WORLD_SIZE`, `MASTER_ADDR` and `MASTER_PORT`, as torchrun and many scripts set them, or the
+//! variables of a Slurm step of more than one task. Incomplete or impossible variables are an error: a rank that
+//! trained alone would pass for all of them.
 
 use crate::error::{Error, Result};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use std::time::Duration;
 /// The place of a process among those that train one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct World {
-    /// From 0; rank 0 writes the run.
+    /// Number of this process, from 0; rank 0 writes the run.
     pub rank: usize,
-    /// How many there are, at least two.
+    /// Number of processes, at least two.
     pub size: usize,
-    /// The number among those on this machine, which says whose card is whose.
+    /// Number among the processes on this machine, from 0, which decides its card.
     pub local_rank: usize,
-    /// Where rank 0 listens.
+    /// Host on which rank 0 listens.
     pub host: String,
     pub port: u16,
-    /// Whether the launcher itself listens there, as torchrun does.
+    /// Whether the launcher itself listens on `host` and `port`, as torchrun does.
     pub served: bool,
-    /// How often the launcher has started the ranks again.
+    /// Number of times that the launcher has restarted the ranks.
     pub restarts: usize,
-    /// How long a rank that says nothing, without having closed its connection, is waited for.
+    /// Time limit for a rank that sends nothing but keeps its connection open.
     pub patience: Duration,
 }
 
@@ -31,11 +31,11 @@ const LAUNCH: [&str; 4] = ["RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"];
 const RESTARTS: &str = "TORCHELASTIC_RESTART_COUNT";
 const PATIENCE: &str = "ABLATE_PEER_TIMEOUT";
 const DEFAULT_PATIENCE: Duration = Duration::from_secs(1800);
-/// The largest number that a variable may have: so many seconds are 23 days, and in milliseconds still an `int` of C's.
+/// The largest number that a variable may have: as seconds 23 days, which in milliseconds still fit into C's `int`.
 const LARGEST: usize = 2_000_000;
 
 impl World {
-    /// What this process's environment says; none if it trains alone.
+    /// Reads this process's environment; `None` if the process trains alone.
     ///
     /// # Errors
     /// A user error that names the variable.
@@ -66,7 +66,7 @@ impl World {
         Ok((size > 1).then_some(world))
     }
 
-    /// Of a step of `size` tasks, the first of which is on the first of its machines.
+    /// Reads the variables of a Slurm step of `size` tasks. Its first task runs on the first of its machines.
     fn of_slurm(variable: &dyn Fn(&str) -> Option<String>, size: usize) -> Result<World> {
         let machines = ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"].into_iter().find_map(variable);
         let first = machines.as_deref().map(first_host).filter(|host| !host.is_empty());
@@ -82,7 +82,7 @@ impl World {
         World::at(variable, rank, size, local_rank, Some((host, port as u16)))
     }
 
-    /// Checks the numbers against each other; `meeting` stands where the variables for it are not set.
+    /// Checks the numbers against each other. `meeting` is used if `MASTER_ADDR` or `MASTER_PORT` is not set.
     fn at(
         variable: &dyn Fn(&str) -> Option<String>,
         rank: usize,
@@ -125,8 +125,8 @@ impl World {
     }
 }
 
-/// The tasks of the Slurm step that this process is one of; none outside of a step or where it is the only one. A job's
-/// own number of tasks says nothing: its batch script runs once.
+/// Returns the number of tasks in this process's Slurm step; `None` outside of a step or if the step has one task. The
+/// job's number of tasks is of no use: the job's batch script runs once.
 fn slurm_tasks(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<usize>> {
     const TASKS: &str = "SLURM_STEP_NUM_TASKS";
     match variable(TASKS) {
@@ -135,7 +135,7 @@ fn slurm_tasks(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<usize
     }
 }
 
-/// The number that a variable has. None is larger than c10d could count ranks and milliseconds.
+/// Reads the number in a variable, at most [`LARGEST`], so that c10d can count ranks and milliseconds.
 fn number(variable: &dyn Fn(&str) -> Option<String>, name: &str, least: usize) -> Result<usize> {
     let text = variable(name).ok_or_else(|| Error::user(format!("{name} is not set, but is needed here")))?;
     text.trim().parse().ok().filter(|number| (least..=LARGEST).contains(number)).ok_or_else(|| {
@@ -143,10 +143,10 @@ fn number(variable: &dyn Fn(&str) -> Option<String>, name: &str, least: usize) -
     })
 }
 
-/// The first machine of a list as Slurm writes it: of `gpu[03-05,9],cpu1`, gpu03.
+/// Returns the first machine of a list in Slurm's form: `gpu03` of `gpu[03-05,9],cpu1`.
 fn first_host(list: &str) -> String {
     let mut host = String::new();
-    // Inside of brackets only the first of the numbers counts.
+    // Inside brackets only the first number counts.
     let (mut inside, mut counts) = (false, true);
     for letter in list.trim().chars() {
         match letter {
@@ -174,7 +174,7 @@ mod tests {
     const TWO: [(&str, &str); 4] =
         [("RANK", "1"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "gpu7"), ("MASTER_PORT", "29500")];
 
-    /// The four variables with one of them changed, or left out where it is empty.
+    /// The four variables with one of them changed, or removed if the new value is empty.
     fn with(name: &str, value: &str) -> Result<Option<World>> {
         let mut variables: Vec<_> = TWO.into_iter().filter(|(known, _)| *known != name).collect();
         variables.extend((!value.is_empty()).then_some((name, value)));
@@ -217,7 +217,7 @@ mod tests {
         let chosen =
             of(&[&STEP[..], &[("MASTER_ADDR", "ib0"), ("MASTER_PORT", "5")]].concat()).unwrap().unwrap();
         assert_eq!((chosen.host.as_str(), chosen.port), ("ib0", 5));
-        // torchrun below srun: the launcher that is nearer counts.
+        // torchrun below srun: the inner launcher counts.
         assert_eq!(of(&[&STEP[..], &TWO[..]].concat()).unwrap().unwrap().size, 2);
     }
 

@@ -1,4 +1,4 @@
-//! Which device computes, with how many threads, and how libtorch allocates.
+//! The device that computes, its number of threads, and libtorch's memory allocation.
 //!
 //! One binary serves CPU and GPU: it is linked to libtorch's CPU libraries only, and the CUDA
 //! libraries beside them are loaded at run time, before the first other call into libtorch.
@@ -13,22 +13,22 @@ use tch::Device;
 
 pub use ablate_trial::device::*;
 
-/// Makes libtorch ready as `run.device` and `run.threads` say, and gives the device.
+/// Prepares libtorch according to `run.device` and `run.threads`, and returns the device.
 ///
-/// Must be the process's first call that concerns libtorch: once libtorch has looked for a GPU
-/// in vain, it never looks again.
+/// Must be the process's first call that concerns libtorch: if libtorch has looked for a GPU once and found none, it
+/// never looks again.
 ///
 /// # Errors
-/// CUDA asked for and not to be had is a user error; it never becomes a silent CPU run.
+/// A user error if CUDA was requested but is not available: the run never falls back to the CPU silently.
 pub fn open(config: &RunConfig) -> Result<Device> {
     open_for(config, 0)
 }
 
-/// The same for one of several processes on a machine, from 0: where there are several cards, each has its own, counted
-/// on from the one that `run.device` names.
+/// Does the same for one of several processes on a machine, with its number from 0. If there are several cards, each
+/// process has its own, counted from the one that `run.device` names.
 ///
 /// # Errors
-/// As for [`open`].
+/// Like [`open`].
 pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
     keep_freed_memory();
     let device = match config.device {
@@ -57,8 +57,8 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
     Ok(device)
 }
 
-/// The card of one of several processes on a machine, counted on from the one that is named. A launcher may show each
-/// process its own card alone.
+/// Returns the card of one of several processes on a machine, counted from the `named` one. If only one card is
+/// visible, all take it: a launcher may show each process only its own card.
 fn card(named: usize, local_rank: usize) -> Result<Device> {
     let count = tch::Cuda::device_count();
     let index = if count == 1 { named } else { named + local_rank };
@@ -71,7 +71,7 @@ fn card(named: usize, local_rank: usize) -> Result<Device> {
     Ok(Device::Cuda(index))
 }
 
-/// What a device is called in records.
+/// Returns the device's name in records.
 pub fn name(device: Device) -> String {
     match device {
         Device::Cpu => "cpu".to_string(),
@@ -80,7 +80,7 @@ pub fn name(device: Device) -> String {
     }
 }
 
-/// Loads libtorch's CUDA libraries; the reason if that fails.
+/// Loads libtorch's CUDA libraries; the error is the reason as text.
 pub fn load_cuda() -> std::result::Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     let folder = libtorch_folder().ok_or("libtorch_cpu.so is not loaded from a file")?;
@@ -101,7 +101,7 @@ pub fn load_cuda() -> std::result::Result<(), String> {
     card::choose_kernels().map_err(|error| error.to_string())
 }
 
-/// The folder that this process's libtorch_cpu.so was loaded from.
+/// Returns the folder from which this process's libtorch_cpu.so was loaded.
 pub fn libtorch_folder() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let path = maps
@@ -111,7 +111,7 @@ pub fn libtorch_folder() -> Option<PathBuf> {
     Path::new(path).parent().map(Path::to_path_buf)
 }
 
-/// The version that the libtorch of this folder states: a file beside it in a libtorch, a module in a Python torch.
+/// Returns the version of the libtorch in this folder: from a file in a plain libtorch, from a module in a Python torch.
 pub fn libtorch_version(folder: &Path) -> Option<String> {
     let torch = folder.parent()?;
     if let Ok(text) = std::fs::read_to_string(torch.join("build-version")) {
@@ -122,8 +122,8 @@ pub fn libtorch_version(folder: &Path) -> Option<String> {
     Some(line.trim_matches(['\'', '"']).to_string())
 }
 
-/// Tells glibc not to give freed memory back to the kernel between steps, which would fault
-/// in the same pages again and again (measured: docs/performance.md).
+/// Tells glibc not to return freed memory to the kernel between steps. Otherwise every step would fault in the same
+/// pages again (measured: docs/performance.md).
 fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: mallopt only sets parameters of the allocator.
@@ -134,8 +134,8 @@ fn keep_freed_memory() {
     }
 }
 
-/// What a device is: of a processor its name and vector instructions (`AMD EPYC, AVX2`), of a card its name, as far as
-/// the system tells.
+/// Describes the hardware, as far as the system tells: a processor's name and vector instructions (`AMD EPYC, AVX2`), a
+/// card's name.
 pub fn hardware(device: Device) -> String {
     match device {
         Device::Cpu => match vector_instructions() {
@@ -147,7 +147,7 @@ pub fn hardware(device: Device) -> String {
     }
 }
 
-/// The memory that tensors of this process take of a card, as libtorch counts it; absent elsewhere.
+/// Returns the memory of a card that tensors of this process take, as libtorch counts it; `None` for other devices.
 pub fn card_memory(device: Device) -> Option<card::Memory> {
     match device {
         Device::Cuda(index) => card::memory(index).ok(),
@@ -155,15 +155,15 @@ pub fn card_memory(device: Device) -> Option<card::Memory> {
     }
 }
 
-/// The most that this process holds of a card, context included: what the driver says or, where it tells nobody, as
-/// in a container, what libtorch counts.
+/// Returns the most memory of a card that this process holds, context included: as the driver reports it or, if it
+/// reports nothing, as in a container, as libtorch counts it. `None` for other devices.
 pub fn held_on_card(device: Device) -> Option<u64> {
     let counted = card_memory(device)?.reserved_peak + CONTEXT_BYTES;
     Some(cards::used_by(std::process::id()).unwrap_or(counted))
 }
 
-/// Lets [`peak_memory`] and [`card_memory`] begin anew: memory that was freed goes back to the system, and the kernel,
-/// where it can, forgets the most that was held.
+/// Resets [`peak_memory`] and [`card_memory`]: freed memory goes back to the system, and the kernel, if it can, resets
+/// its peak.
 pub fn forget_peak_memory(device: Device) {
     if let Device::Cuda(index) = device {
         let _ = card::forget_peak(index);
@@ -176,7 +176,7 @@ pub fn forget_peak_memory(device: Device) {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Returns once the device has done all that it was asked for.
+/// Returns once the device has finished all work that was queued on it.
 pub fn settle(device: Device) {
     if let Device::Cuda(index) = device {
         tch::Cuda::synchronize(index as i64);

@@ -1,6 +1,6 @@
-//! What computes with libtorch: models, training, decoding, export, and one trial from its start to its record.
+//! All code that uses libtorch: models, training, decoding, export, and one trial from its start to its record.
 
-// Both macros panic where nobody reads: `commands::print` and `telemetry::console::print_message` do not.
+// Both macros panic if the stream is closed; `commands::print` and `telemetry::console::print_message` do not.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod data;

@@ -1,4 +1,4 @@
-//! Pairs of the store to tensors: padding or packing, the shift to the right, the real positions.
+//! Turns pairs of the store into tensors: padding or packing, the shift to the right, the positions without padding.
 
 use super::batch::Batching;
 use super::masking::MaskedExample;
@@ -10,40 +10,40 @@ use super::words::{DrawnWords, WordsConfig};
 use crate::pinned_memory::{pinned, send};
 use tch::{Device, Kind, Tensor};
 
-/// One micro-batch as the model takes it.
+/// One micro-batch, the input of a model.
 #[derive(Debug)]
 pub struct Batch {
-    /// The encoder reads these ids, [B, S], padded. Sentences end with `</s>`. S is 0 where nothing is encoded.
+    /// Ids that the encoder reads, [B, S], padded. Sentences end with `</s>`. S is 0 if nothing is encoded.
     pub source: Tensor,
     /// Tokens of each row of `source`, without padding.
     pub source_lengths: Vec<i64>,
-    /// The decoder reads these ids, [B, T], padded: the targets shifted right by one (§3.1). Sentences begin with `<s>`.
+    /// Ids that the decoder reads, [B, T], padded: the targets shifted right by one (§3.1). Sentences begin with `<s>`.
     pub target_input: Tensor,
-    /// Which sentence stands where, if rows hold several.
+    /// The sentence at each position, if rows hold several sentences.
     pub sentences: Option<Sentences>,
-    /// Which hidden states are scored, [N]: places among the B·T, of a masked model among the B·S, of word vectors rows.
+    /// Places of the predicting hidden states, [N]: among the B·T; masked models: the B·S; word vectors: the rows.
     pub positions: Tensor,
-    /// The tokens to be predicted there, [N].
+    /// The tokens to predict at these positions, [N].
     pub targets: Tensor,
-    /// Words of noise beside each of the targets, [N, K], of word vectors alone: their loss compares the scores of these
-    /// words, where others compare those of the whole vocabulary.
+    /// Noise words beside each target, [N, K], for word vectors only: their loss compares the scores of these words,
+    /// where other losses compare the scores of the whole vocabulary.
     pub negatives: Option<Tensor>,
-    /// Says where the second texts stand and whether they follow, if rows hold two texts each.
+    /// The second texts and whether they follow the first ones, if rows hold two texts each.
     pub second_texts: Option<SecondTexts>,
-    /// N, the tokens to be predicted.
+    /// N, the number of tokens to predict.
     pub target_tokens: usize,
-    /// Tokens of `source` without padding.
+    /// Number of tokens of `source` without padding.
     pub source_tokens: usize,
 }
 
 /// The second texts of rows that hold two.
 #[derive(Debug)]
 pub struct SecondTexts {
-    /// Is 1 where the second text stands and 0 elsewhere, [B, S].
+    /// 1 at the positions of the second text and 0 elsewhere, [B, S].
     pub segments: Tensor,
-    /// The model is to tell these classes, [B]: 0 says that the second text follows the first, 1 that it stood elsewhere.
+    /// Classes to predict, [B]: 0 if the second text follows the first in the corpus, 1 if it comes from elsewhere.
     pub targets: Tensor,
-    /// Each row weighs as many times as it has tokens to be predicted, [B], in float64.
+    /// Weight of each row, the number of its tokens to predict, [B], in float64.
     pub weights: Tensor,
 }
 
@@ -72,10 +72,10 @@ impl Sentences {
     }
 }
 
-/// These pairs as a batch, a micro-batch of [`epoch_batches`](super::batch::epoch_batches).
+/// Collates these pairs, one micro-batch of [`epoch_batches`](super::batch::epoch_batches), padded or packed.
 ///
 /// # Panics
-/// As [`collate`].
+/// Like [`collate`].
 pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Device) -> Batch {
     match batching.packed_length {
         Some(row_length) => collate_packed(store, pairs, row_length, device),
@@ -84,8 +84,8 @@ pub fn micro_batch(batching: Batching, store: &Store, pairs: &[u32], device: Dev
 }
 
 impl Batch {
-    /// A batch of sources with their lengths, and of what a decoder reads, the places that are scored and the tokens that are
-    /// to be predicted there.
+    /// Creates a batch of sources with their lengths, the decoder's input, the predicting positions and the tokens to
+    /// predict there.
     fn of(source: (Tensor, Vec<i64>), [target_input, positions, targets]: [Tensor; 3]) -> Self {
         let (source, source_lengths) = source;
         Batch {
@@ -102,12 +102,12 @@ impl Batch {
         }
     }
 
-    /// The same batch on a device; nothing is copied where it is there already.
+    /// Returns the batch on a device; tensors that are there already are not copied.
     pub fn on(&self, device: Device) -> Self {
         self.each(|tensor| send(tensor, device))
     }
 
-    /// The same batch in memory from which a GPU copies while the processor goes on; as it is for other devices.
+    /// Returns the batch in pinned memory, from which a GPU copies asynchronously; unchanged for other devices.
     pub fn pinned(&self, device: Device) -> Self {
         self.each(|tensor| pinned(tensor.shallow_clone(), device))
     }
@@ -127,16 +127,16 @@ impl Batch {
     }
 }
 
-/// Rows of ids, each filled up to the longest, and what is to be predicted at some of their places.
+/// Rows of ids, to be padded to the longest, and the tokens to predict at some of their places.
 #[derive(Default)]
 struct Rows {
     rows: Vec<Vec<i64>>,
-    /// Row, place and id of each.
+    /// Row, place and id of each token to predict.
     predicted: Vec<(usize, usize, i64)>,
 }
 
 impl Rows {
-    /// Adds a row, of which `predicted` are places and ids.
+    /// Adds a row with the places and ids of its tokens to predict.
     fn push(&mut self, row: Vec<i64>, predicted: impl IntoIterator<Item = (usize, i64)>) {
         let number = self.rows.len();
         self.predicted.extend(predicted.into_iter().map(|(place, id)| (number, place, id)));
@@ -144,7 +144,7 @@ impl Rows {
     }
 
     /// # Shapes
-    /// → ids [B, T], places among the B · T [N] and what is to be predicted there [N].
+    /// → ids [B, T], places among the B · T [N], tokens to predict there [N].
     fn tensors(&self, device: Device) -> [Tensor; 3] {
         let width = longest(&self.rows);
         let places = self.predicted.iter().map(|&(row, place, _)| (row * width + place) as i64);
@@ -160,7 +160,7 @@ fn longest(rows: &[Vec<i64>]) -> usize {
     rows.iter().map(Vec::len).max().expect("a batch has rows")
 }
 
-/// These rows, filled up to the longest: [B, T].
+/// Pads the rows to the longest: [B, T].
 fn padded(rows: &[Vec<i64>], device: Device) -> Tensor {
     let width = longest(rows);
     let mut ids = vec![i64::from(PAD); rows.len() * width];
@@ -174,7 +174,7 @@ fn numbers(numbers: &[i64], device: Device) -> Tensor {
     Tensor::from_slice(numbers).to_device(device)
 }
 
-/// The pairs that `indices` names, as one batch.
+/// Collates the pairs with these indices, one pair a row.
 ///
 /// # Panics
 /// If `indices` is empty or names a pair beyond the store.
@@ -188,20 +188,20 @@ pub fn collate(store: &Store, indices: &[u32], device: Device) -> Batch {
     Batch::of(pad_sources(&sources, device), targets.tensors(device))
 }
 
-/// A target as a decoder reads it.
+/// Returns the decoder's input for a target: `<s>` and the target.
 fn shifted(target: &[i64]) -> Vec<i64> {
     [&[i64::from(BOS)], target].concat()
 }
 
-/// A sentence and its end.
+/// Returns the sentence and `</s>`.
 fn ended(sentence: Vec<i64>) -> impl Iterator<Item = i64> {
     sentence.into_iter().chain([i64::from(EOS)])
 }
 
-/// The pairs that `indices` names, as many as fit behind each other in each row; see [`packing::rows`].
+/// Collates the pairs with these indices, several behind each other in a row of `row_length`; see [`packing::rows`].
 ///
 /// # Panics
-/// As [`collate`].
+/// Like [`collate`].
 fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Device) -> Batch {
     let (mut sources, mut targets) = (Vec::new(), Rows::default());
     let (mut source_sentences, mut target_sentences) = (Vec::new(), Vec::new());
@@ -228,12 +228,12 @@ fn collate_packed(store: &Store, indices: &[u32], row_length: usize, device: Dev
     Batch { sentences: Some(sentences), ..batch }
 }
 
-/// The pairs that `indices` names for a model without an encoder: each row is the source, `</s>`, `<s>` and the target.
-/// Predicted are the tokens of the target and its end, where `loss` says so also those of the source but the first one, and
-/// its end. There are no sources beside these rows: [B, 0].
+/// Collates the pairs with these indices for a model without an encoder: each row is the source, `</s>`, `<s>` and the
+/// target. The model predicts the target's tokens and its end; with [`PrefixLoss::Both`] also the source's tokens
+/// except the first, and its end. The batch has no sources beside these rows: [B, 0].
 ///
 /// # Panics
-/// As [`collate`].
+/// Like [`collate`].
 pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device: Device) -> Batch {
     let (mut rows, mut source_tokens) = (Rows::default(), 0);
     for &pair in indices {
@@ -254,12 +254,12 @@ pub fn collate_prefixes(store: &Store, indices: &[u32], loss: PrefixLoss, device
     Batch { source_tokens, ..batch }
 }
 
-/// The blocks of running text that `indices` names: inputs are the block's tokens shifted right, behind `<s>` or behind the
-/// token before the block, and every token is a target. There are no sources: [B, 0]. A model that reads backward gets the
-/// tokens of a block in reversed order.
+/// Collates the blocks of running text with these indices. The inputs are the block's tokens shifted right, behind
+/// `<s>` or the token before the block; every token is a target. There are no sources: [B, 0]. A model that reads
+/// backward gets the tokens of a block in reversed order.
 ///
 /// # Panics
-/// As [`collate`].
+/// Like [`collate`].
 pub fn collate_blocks(store: &Store, indices: &[u32], reading: BlockReading, device: Device) -> Batch {
     let mut rows = Rows::default();
     for &index in indices {
@@ -269,11 +269,11 @@ pub fn collate_blocks(store: &Store, indices: &[u32], reading: BlockReading, dev
     Batch::of(no_sources(indices.len(), device), rows.tensors(device))
 }
 
-/// Blocks of running text as a masked language model takes them: the sources are what it reads, the positions those of the
-/// tokens that it is to predict among the B · S of the sources. There are no targets beside these rows: [B, 0].
+/// Collates examples for a masked language model: the sources are its input, and the positions are the places of the
+/// tokens to predict among the B · S of the sources. There is no decoder input beside these rows: [B, 0].
 ///
 /// # Panics
-/// If there is no example, or some have two texts and others not.
+/// If there is no example, or if some examples have two texts and others one.
 pub fn collate_masked(examples: &[MaskedExample], device: Device) -> Batch {
     let mut rows = Rows::default();
     for MaskedExample { masked, targets, .. } in examples {
@@ -288,7 +288,7 @@ pub fn collate_masked(examples: &[MaskedExample], device: Device) -> Batch {
     }
 }
 
-/// The second texts of these examples; none where each is one text.
+/// Collates the second texts of these examples; `None` if each example is one text.
 fn second_texts(examples: &[MaskedExample], device: Device) -> Option<SecondTexts> {
     examples[0].second?;
     let (mut segments, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
@@ -307,13 +307,13 @@ fn second_texts(examples: &[MaskedExample], device: Device) -> Option<SecondText
     })
 }
 
-/// Makes `rows` rows without tokens, [B, 0], for a model that has no encoder or no decoder to read them.
+/// Makes `rows` rows without tokens, [B, 0], for a model without an encoder or without a decoder.
 fn no_sources(rows: usize, device: Device) -> (Tensor, Vec<i64>) {
     (Tensor::zeros([rows as i64, 0], (Kind::Int64, device)), vec![0; rows])
 }
 
-/// Blocks of running text as a model of word vectors takes them: the sources are the words that are read, in rows, and the
-/// positions are the numbers of the rows from which the targets are predicted. There are no targets beside these rows: [B, 0].
+/// Collates examples for a model of word vectors: the sources are the words that it reads, in rows, and the positions
+/// are the numbers of the rows that predict the targets. There is no decoder input beside these rows: [B, 0].
 pub fn collate_words(examples: &[DrawnWords], config: &WordsConfig, device: Device) -> Batch {
     let (mut inputs, mut source_lengths) = (Vec::new(), Vec::new());
     let (mut positions, mut targets, mut negatives) = (Vec::new(), Vec::new(), Vec::new());
@@ -333,7 +333,7 @@ pub fn collate_words(examples: &[DrawnWords], config: &WordsConfig, device: Devi
     Batch { negatives: Some(negatives), ..batch }
 }
 
-/// Sources with `</s>` behind each, padded to the longest: ids [B, S] and the lengths.
+/// Adds `</s>` to each source and pads to the longest: ids [B, S] and the lengths.
 ///
 /// # Panics
 /// If there is no source.
@@ -426,7 +426,7 @@ mod tests {
         let backward = read(Direction::Backward, FirstInput::Bos);
         assert_eq!(backward.target_input, Tensor::from_slice2(&[[1i64, 10, 0, 0], [1, 8, 7, 6]]));
         assert_eq!(backward.targets, Tensor::from_slice(&[10i64, 9, 8, 7, 6, 5]));
-        // With the token of the text before (behind) a block, the targets are the same.
+        // The input begins with the token of the text before (behind) a block; the targets stay the same.
         let after = read(Direction::Forward, FirstInput::PreviousToken);
         assert_eq!(after.target_input, Tensor::from_slice2(&[[8i64, 9, 0, 0], [1, 5, 6, 7]]));
         assert_eq!((after.targets, after.positions), (batch.targets, batch.positions));

@@ -10,11 +10,11 @@ use crate::stopwatch::{Phase, lap};
 
 /// The search of one sentence.
 struct Sentence {
-    /// Its number in the batch.
+    /// Number of the sentence in the batch.
     number: usize,
-    /// Unfinished hypotheses, best first; at the first step one, the empty one.
+    /// Unfinished hypotheses, best first; before the first step only the empty one.
     open: Vec<Open>,
-    /// Finished ones, best first, at most as many as the beam is wide.
+    /// Finished hypotheses, best first, at most as many as the beam is wide.
     finished: Vec<Hypothesis>,
 }
 
@@ -24,18 +24,18 @@ struct Open {
     log_probability: f64,
 }
 
-/// A hypothesis of the last step, by its row, and the token to put behind it.
+/// An extension of an open hypothesis: the row of the hypothesis and the token to append.
 struct Candidate {
     row: usize,
     token: u32,
     log_probability: f64,
 }
 
-/// The best `n_best` hypotheses for each source of the batch; `limits` are the greatest lengths.
+/// Returns the best `n_best` hypotheses for each source of the batch; `limits` are the maximum lengths.
 ///
-/// A hypothesis is given up when it can no longer beat the `n_best`-th finished one, whatever tokens follow, and a
-/// sentence's search ends when none is left, or at its limit. What it returns is the best of all hypotheses that a
-/// beam of this width finishes, unless `decoding.early_stopping` ends it sooner.
+/// A hypothesis is dropped when it can no longer beat the `n_best`-th finished one, whatever tokens follow. A
+/// sentence's search ends when no hypothesis is left, or at its limit. The result is the best of all hypotheses that a
+/// beam of this width finishes, unless `decoding.early_stopping` ends the search sooner.
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,
@@ -78,7 +78,7 @@ pub(super) fn search(
         }
         sentences = going_on;
         lap(Phase::Search);
-        // A row's source changes only when sentences leave or, after the first step, rows are multiplied.
+        // Sources change their rows only when sentences leave or, after the first step, when rows are repeated.
         let same_sources = owners(&sentences) == owners_before;
         let in_place = same_sources && rows.iter().enumerate().all(|(place, &row)| place as i64 == row);
         if !in_place {
@@ -89,14 +89,14 @@ pub(super) fn search(
     }
 }
 
-/// The number of the sentence that each row belongs to.
+/// Returns the sentence number of each row.
 fn owners(sentences: &[Sentence]) -> Vec<usize> {
     sentences.iter().flat_map(|sentence| std::iter::repeat_n(sentence.number, sentence.open.len())).collect()
 }
 
 impl Sentence {
-    /// One step: extends the open hypotheses by the `best` tokens of their rows. Gives the parent
-    /// of each hypothesis that stays open.
+    /// Takes one step: extends the open hypotheses by the `best` tokens of their rows. Returns the parent of each
+    /// hypothesis that stays open.
     fn advance(&mut self, best: &[Vec<(f64, u32)>], config: &DecodingConfig) -> Vec<usize> {
         let mut candidates: Vec<Candidate> = Vec::new();
         for (row, (open, best)) in self.open.iter().zip(best).enumerate() {
@@ -115,7 +115,7 @@ impl Sentence {
         // Twice the beam: even if half of them end, the beam stays full.
         candidates.truncate(2 * config.beam);
         let (mut open, mut parents) = (Vec::new(), Vec::new());
-        // Which of those that end may finish: all of them, or those that are within the beam.
+        // Candidates with `</s>` that may finish: all of them or, with early stopping, those within the beam.
         let finishing = if config.early_stopping { config.beam } else { 2 * config.beam };
         for (rank, candidate) in candidates.into_iter().enumerate() {
             let mut tokens = self.open[candidate.row].tokens.clone();
@@ -135,7 +135,7 @@ impl Sentence {
         parents
     }
 
-    /// Keeps the best `beam` finished hypotheses; among equals the earlier.
+    /// Keeps the best `beam` finished hypotheses; of equal scores, the earlier one ranks higher.
     fn finish(&mut self, hypothesis: Hypothesis, beam: usize) {
         let place = self.finished.partition_point(|other| other.score >= hypothesis.score);
         self.finished.insert(place, hypothesis);
@@ -144,14 +144,14 @@ impl Sentence {
 
     /// Drops the open hypotheses that cannot beat the `n_best`-th finished one, whatever tokens follow.
     ///
-    /// A continuation is never more probable than its beginning. So the continuations of a dropped hypothesis rank below
-    /// every continuation that can still win, and dropping it takes no place from one of those.
+    /// A continuation is never more probable than its beginning. So the continuations of a dropped hypothesis rank
+    /// below every continuation that can still win, and dropping the hypothesis takes no place from any of these.
     fn drop_hopeless(&mut self, config: &DecodingConfig, limit: usize, n_best: usize) {
         let Some(worst) = self.finished.get(n_best.min(config.beam) - 1) else { return };
         // Log-probabilities only fall, so the largest penalty still ahead bounds every continuation.
         let can_win = |open: &Open| config.score(open.log_probability, limit + 1) > worst.score;
         let winners = self.open.partition_point(can_win);
-        // Where finished ones are counted, those that lose count as well.
+        // Early stopping counts the finished hypotheses, so even those that lose must finish.
         if winners == 0 || !config.early_stopping {
             self.open.truncate(winners);
         }
@@ -162,7 +162,7 @@ impl Sentence {
             || self.open.first().is_none_or(|best| best.tokens.len() >= limit)
     }
 
-    /// The best finished hypotheses; if none finished within the limit, the open ones as they are.
+    /// Returns the best finished hypotheses; the open ones if none finished within the limit.
     fn into_best(self, config: &DecodingConfig, n_best: usize) -> Vec<Hypothesis> {
         let mut best = self.finished;
         if best.is_empty() {

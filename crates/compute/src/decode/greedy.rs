@@ -6,7 +6,7 @@ use crate::model::Stepper;
 use crate::stopwatch::{Phase, lap};
 use tch::Tensor;
 
-/// One sentence that is not finished.
+/// A sentence whose translation is not finished.
 struct Open {
     /// Number of the sentence in the batch.
     sentence: usize,
@@ -14,8 +14,8 @@ struct Open {
     log_probability: f64,
 }
 
-/// One hypothesis for each source of the batch. `limits`: the greatest length of each translation, `</s>` included. One
-/// that reaches it without `</s>` is returned as it is.
+/// Returns one hypothesis for each source of the batch. `limits` are the maximum lengths of the translations, `</s>`
+/// included. A hypothesis that reaches its limit without `</s>` is returned as it is.
 pub(super) fn search(
     next: &NextToken,
     config: &DecodingConfig,

@@ -1,4 +1,4 @@
-//! From a trained model to translations: greedy and beam search.
+//! Decoding: greedy search, beam search and sampling.
 //!
 //! Configuration section `[decoding]`, whose settings are in `crates/trial`.
 

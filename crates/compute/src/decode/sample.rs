@@ -1,5 +1,5 @@
-//! Writing by chance: each token is drawn from what the model says comes next, sharpened or cut off at will
-//! (`ablate generate`).
+//! Sampling from a language model: each token is drawn from the model's distribution, which temperature, top-k and
+//! top-p may change (`ablate generate`).
 
 use crate::data::reading::FirstInput;
 use crate::data::tokenizer::{BOS, EOS};
@@ -8,24 +8,24 @@ use crate::model::{Generator, Network, Stepper};
 use crate::seed::{Purpose, uniform};
 use tch::{Device, Kind, Tensor};
 
-/// How a token is chosen from the scores of all.
+/// The rule by which the next token is drawn from the scores of all tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sampling {
-    /// Scores are divided by it before the softmax. With 0, the most probable token is always taken.
+    /// Divisor of the scores before the softmax. At 0 the most probable token is always taken.
     pub temperature: f64,
-    /// Only so many of the most probable tokens are drawn from (Fan et al. 2018); absent: all.
+    /// Number of most probable tokens to draw from (Fan et al. 2018); absent: all.
     pub top_k: Option<usize>,
-    /// Only the most probable tokens whose probabilities add up to this share, the fewest that do, are drawn from (Holtzman
-    /// et al. 2020, "nucleus"); absent: all. It is a share of what `top_k` leaves.
+    /// Share of probability to draw from: the fewest most probable tokens that reach it (Holtzman et al. 2020,
+    /// "nucleus"), out of the tokens that `top_k` leaves; absent: all.
     pub top_p: Option<f64>,
 }
 
 impl Sampling {
-    /// The model's own distribution.
+    /// The model's distribution, unchanged.
     pub const PLAIN: Sampling = Sampling { temperature: 1.0, top_k: None, top_p: None };
 
-    /// The places among `scores` that can be drawn with their probabilities, which add up to 1; the most probable first, of
-    /// equals the one that stands first.
+    /// Returns the places in `scores` that can be drawn, with their probabilities, which add up to 1. The most probable
+    /// comes first; of equal scores the earlier place.
     pub fn distribution(&self, scores: &[f64]) -> Vec<(usize, f64)> {
         let mut order: Vec<usize> = (0..scores.len()).collect();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]).then(a.cmp(&b)));
@@ -58,7 +58,7 @@ fn sum(weights: &[(usize, f64)]) -> f64 {
     weights.iter().map(|(_, weight)| weight).sum()
 }
 
-/// The place that a number `at` from 0 to below 1 falls on, where each place has as much room as its probability.
+/// Returns the place that `at`, a number in [0, 1), falls on: each place covers an interval as long as its probability.
 fn drawn(distribution: &[(usize, f64)], at: f64) -> usize {
     let mut until = 0.0;
     let found = distribution.iter().find(|(_, probability)| {
@@ -69,30 +69,30 @@ fn drawn(distribution: &[(usize, f64)], at: f64) -> usize {
     found.or(distribution.last()).expect("something can be drawn").0
 }
 
-/// A request says which text is continued, how far and by which rules.
+/// A text to continue, with the length and the rules of the continuation.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// Ids of the text that is continued.
+    /// Ids of the text to continue.
     pub prompt: &'a [u32],
-    /// The model was trained to read this before its text: `<s>`, or nothing but other text. `<s>` stands before an empty
-    /// prompt in any case.
+    /// The first input of the model, as in training: `<s>`, or a token of other text. Before an empty prompt, `<s>` is
+    /// always read.
     pub first_input: FirstInput,
-    /// Tokens to write.
+    /// Number of tokens to write.
     pub tokens: usize,
     pub sampling: Sampling,
-    /// The same seed writes the same text.
+    /// Seed of the draws; the same seed writes the same text.
     pub seed: u64,
-    /// Number of ids that may be written, special ones counted, which are not.
+    /// Number of ids, including the special ones, which are never written.
     pub vocabulary: usize,
-    /// The most tokens that the model sees at once, `<s>` counted: those of a block in training. When these are full, the
-    /// last half of them is read again, behind `<s>` where `first_input` says so, and the text goes on.
+    /// The most tokens that the model reads at once, `<s>` included: the length of a block in training. When the window
+    /// is full, the model reads the last half of its tokens again, behind `<s>` if `first_input` says so, and continues.
     pub window: usize,
 }
 
-/// Writes what `request` asks for, token by token with the model's cache; `written` hears of each token.
+/// Writes the text of `request`, token by token with the model's cache. Calls `written` with each token.
 ///
 /// # Errors
-/// A user error if the model has no decoder, and those of `written`.
+/// A user error if the model has no decoder, and the errors of `written`.
 pub fn generate(
     model: &dyn Network,
     request: &Request,
@@ -104,7 +104,7 @@ pub fn generate(
     };
     let first = EOS + 1;
     let mut text = prompt.to_vec();
-    // The fewest tokens of the text that are read: without `<s>` there has to be one.
+    // The least number of tokens of the text to read: without `<s>` there must be one.
     let (room, least) = match first_input {
         FirstInput::Bos => (window.saturating_sub(1), 0),
         FirstInput::PreviousToken => (window, 1),
@@ -141,14 +141,14 @@ fn last(text: &[u32], count: usize) -> &[u32] {
 /// The model's state after the tokens that it has read.
 struct Context<'a> {
     stepper: Box<dyn Stepper + 'a>,
-    /// Behind the last token, [1, W].
+    /// Hidden state behind the last token, [1, W].
     hidden: Tensor,
-    /// Tokens read, `<s>` counted.
+    /// Number of tokens read, `<s>` included.
     length: usize,
 }
 
 impl<'a> Context<'a> {
-    /// Reads these tokens, behind `<s>` unless the first of them takes its place.
+    /// Reads these tokens, behind `<s>` unless the first token takes its place.
     fn read(
         model: &dyn Network,
         generator: &'a dyn Generator,
@@ -201,16 +201,16 @@ mod tests {
         near(&of(1.0, Some(2), None), &[(4, 8.0 / 12.0), (1, 4.0 / 12.0)]);
         near(&of(1.0, Some(4), None), &[(4, 8.0 / 15.0), (1, 4.0 / 15.0), (2, 2.0 / 15.0), (0, 1.0 / 15.0)]);
         near(&of(1.0, Some(99), None), &of(1.0, None, None));
-        // The fewest whose probabilities reach the share: 0.5 alone reaches 0.49, and 0.51 needs a second one.
+        // The fewest tokens that reach the share: 0.5 alone reaches 0.49, and 0.51 needs a second token.
         near(&of(1.0, None, Some(0.49)), &[(4, 1.0)]);
         near(&of(1.0, None, Some(0.51)), &[(4, 2.0 / 3.0), (1, 1.0 / 3.0)]);
         near(&of(1.0, None, Some(0.87)), &[(4, 8.0 / 14.0), (1, 4.0 / 14.0), (2, 2.0 / 14.0)]);
         near(&of(1.0, None, Some(1.0)), &of(1.0, None, None));
         near(&of(1.0, None, Some(0.0)), &[(4, 1.0)]);
-        // Of the two that top_k leaves, the first has two thirds.
+        // Of the two tokens that top_k leaves, the first has two thirds of the probability.
         near(&of(1.0, Some(2), Some(0.6)), &[(4, 1.0)]);
         near(&of(1.0, Some(2), Some(0.7)), &[(4, 2.0 / 3.0), (1, 1.0 / 3.0)]);
-        // Half the temperature squares the probabilities: 64, 16, 4, 1 and 1 of 86. Twice takes roots.
+        // Half the temperature squares the probabilities: 64, 16, 4, 1 and 1 of 86. Doubling it takes roots.
         near(&of(0.5, Some(3), None), &[(4, 64.0 / 84.0), (1, 16.0 / 84.0), (2, 4.0 / 84.0)]);
         let root = 2f64.sqrt();
         near(&of(2.0, Some(2), None), &[(4, 2.0 * root / (2.0 * root + 2.0)), (1, 2.0 / (2.0 * root + 2.0))]);
@@ -276,8 +276,8 @@ mod tests {
         3 + scores.argmax(1, false).int64_value(&[0]) as u32
     }
 
-    /// Within a window nothing is forgotten, and beyond it half of the window is read again. `<s>` takes one of its places,
-    /// where the model reads it.
+    /// Within a window nothing is forgotten; beyond it the last half of the window is read again. `<s>` takes one
+    /// place, if the model reads `<s>`.
     #[test]
     fn the_cache_writes_what_whole_passes_say() {
         let kinds = [(Position::Learned, Kind::Float), (Position::Rotary, Kind::Double)];
@@ -297,7 +297,7 @@ mod tests {
                 .unwrap();
                 assert_eq!((found.len(), &found), (20, &heard));
                 let mut text = prompt.to_vec();
-                // Nothing but `<s>` can stand before nothing, and it takes a place then, too.
+                // Before an empty text only `<s>` is possible, and it takes a place then, too.
                 let (mut before, mut room) =
                     if prompt.is_empty() { (&[BOS][..], 7) } else { (usual, usual_room) };
                 let mut seen = text.len().min(room);

@@ -1,4 +1,4 @@
-//! What greedy and beam search share: hypotheses, their scores, the next token's probabilities.
+//! Shared parts of greedy and beam search: hypotheses, their scores, the next token's probabilities.
 
 use crate::data::tokenizer::{BOS, EOS, PAD};
 use crate::model::Network;
@@ -12,35 +12,35 @@ pub struct Hypothesis {
     pub tokens: Vec<u32>,
     /// Sum of the tokens' log-probabilities, `</s>` included if it was produced, in nats.
     pub log_probability: f64,
-    /// What hypotheses are ranked by: the log-probability over the length penalty.
+    /// The ranking score: the log-probability over the length penalty.
     pub score: f64,
 }
 
-/// The model as a search sees it: hidden state to log-probabilities of allowed tokens.
+/// The model's interface for a search: from a hidden state to log-probabilities of allowed tokens.
 pub(super) struct NextToken<'a> {
     pub model: &'a dyn Network,
     pub vocabulary: usize,
 }
 
 impl NextToken<'_> {
-    /// The first input of every row: `<s>`.
+    /// Returns the first input of every row: `<s>`, [R, 1].
     pub fn begin(&self, rows: usize) -> Tensor {
         Tensor::full([rows as i64, 1], i64::from(BOS), (tch::Kind::Int64, self.model.device()))
     }
 
-    /// The next input of every row: its last token.
+    /// Returns the next input of every row: its last token, [R, 1].
     pub fn inputs(&self, tokens: &[i64]) -> Tensor {
         Tensor::from_slice(tokens).to_device(self.model.device()).unsqueeze(1)
     }
 
-    /// The `count` most probable allowed tokens of each row, best first: log-probabilities and ids. Of equally
-    /// probable tokens the smaller ids.
+    /// Returns the `count` most probable allowed tokens of each row, best first: log-probabilities and ids. Of equally
+    /// probable tokens, those with smaller ids come first.
     ///
-    /// The softmax runs over all rows of the embedding matrix; padding, `<s>` and rows beyond the
-    /// vocabulary are left out only afterwards.
+    /// The softmax runs over all rows of the embedding matrix. Padding, `<s>` and rows beyond the vocabulary are
+    /// removed only afterwards.
     ///
     /// # Shapes
-    /// Hidden [R, W] → R vectors of at most `count`.
+    /// Hidden [R, W] → R vectors of at most `count` tokens.
     pub fn best(&self, hidden: &Tensor, count: usize) -> Vec<Vec<(f64, u32)>> {
         let logits = self.model.logits(hidden);
         // Padding and `<s>` are the first two ids.
@@ -55,7 +55,7 @@ impl NextToken<'_> {
         for forbidden in [PAD, BOS] {
             let _ = allowed.select(1, i64::from(forbidden)).fill_(f64::NEG_INFINITY);
         }
-        // One more, because `topk` takes any of equals: it shows whether a tie was cut.
+        // One more, because `topk` takes any of several equal values: the extra one shows whether a tie was cut.
         let looked_at = (count + 1).min(self.vocabulary - 2);
         let (values, ids) = allowed.topk(looked_at as i64, -1, true, true);
         let log_probabilities: Vec<f64> = flat(&(&values - normaliser).to_kind(tch::Kind::Double));

@@ -1,4 +1,4 @@
-//! A text's sentences in batches of like lengths, each batch through greedy or beam search.
+//! Translates a text in batches of sentences of similar length, each batch by greedy or beam search.
 
 use super::search::{Hypothesis, NextToken};
 use super::{DecodingConfig, beam, greedy};
@@ -8,14 +8,14 @@ use crate::model::{Generator, Network};
 use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 
-/// Translates `sources` (ids without `</s>`) in batches of like lengths; the best `n_best`
-/// hypotheses of each, best first, in the order of the sources. An empty source gives an empty translation.
+/// Translates `sources` (ids without `</s>`) in batches of similar length. Returns the best `n_best` hypotheses of
+/// each, best first, in the order of the sources. An empty source gives an empty translation.
 ///
-/// `vocabulary` is the number of ids that may be produced. `done` hears of every finished batch's size.
+/// `vocabulary` is the number of ids that may be produced. `done` is called with the size of every finished batch.
 ///
 /// # Errors
-/// A user error if the model has no decoder or a source is longer than it takes; [`Error::Stopped`] if the stop flag is
-/// raised.
+/// A user error if the model has no decoder or a source is longer than the model takes; [`Error::Stopped`] if the stop
+/// flag is raised.
 pub fn translate(
     model: &dyn Network,
     config: &DecodingConfig,
@@ -27,7 +27,7 @@ pub fn translate(
 ) -> Result<Vec<Vec<Hypothesis>>> {
     let too_long = |source: &Vec<u32>| model.room(source.len() + 1) == Some(0);
     if let (Some(limit), Some(at)) = (model.longest(), sources.iter().position(too_long)) {
-        // A target that shares the row of its source needs a place of its own.
+        // If source and target share a row, the target needs one more position.
         let most = if model.room(limit as usize) == Some(0) { limit - 2 } else { limit - 1 };
         return Err(Error::user(format!(
             "sentence {} has {} tokens, but model.learned_positions = {limit} leaves room for {most}",
@@ -63,7 +63,7 @@ pub fn translate(
     Ok(found)
 }
 
-/// Neighbours in `order` as long as padded tokens times beam stay within the budget.
+/// Groups neighbours of `order` while their padded tokens times the beam stay within the budget.
 fn batches<'a>(order: &'a [usize], sources: &[Vec<u32>], config: &DecodingConfig) -> Vec<&'a [usize]> {
     let mut batches = Vec::new();
     let mut first = 0;

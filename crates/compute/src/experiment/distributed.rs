@@ -1,5 +1,5 @@
-//! A trial that several processes train together. Rank 0 runs it as one process would, and it alone has a run directory;
-//! the others need the prepared data, take weights and moments from rank 0, and do their share of every update.
+//! Trials that several processes train together. Rank 0 does the same as a single process and has the only run directory.
+//! The other ranks need the prepared data, receive weights and moments from rank 0, and compute their share of every update.
 
 use super::limits::DataLimits;
 use super::memory;
@@ -23,18 +23,18 @@ use tch::Device;
 /// Runs a trial as rank 0 of several.
 ///
 /// # Errors
-/// Those of [`Trial::run`], and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
+/// The errors of [`Trial::run`], and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
 pub fn lead(trial: &Trial, world: &World, observer: &mut dyn Observer, stop: &StopFlag) -> Result<Finished> {
-    // Before anything else of libtorch's, which would settle that there are no cards.
+    // Before any other call of libtorch, after which libtorch would never look for cards again.
     let device = device::open_for(&trial.experiment.run, world.local_rank);
     let team = Team::join(world, device.as_ref().ok().copied())?;
     team.end(device.and_then(|_| trial.run_in(&team, observer, stop)))
 }
 
-/// Does the share of another rank than 0, until training is over.
+/// Runs a rank other than 0 until training is over.
 ///
 /// # Errors
-/// Those of training, and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
+/// The errors of training, and [`Error::Peer`](crate::error::Error::Peer) if another rank fails or is lost.
 pub fn follow(trial: &Trial, world: &World, stop: &StopFlag) -> Result<()> {
     let device = device::open_for(&trial.experiment.run, world.local_rank);
     let team = Team::join(world, device.as_ref().ok().copied())?;
@@ -73,7 +73,7 @@ fn share(trial: &Trial, team: &Team, device: Device, stop: &StopFlag) -> Result<
     Ok(())
 }
 
-/// Rank 0 tells and measures.
+/// The monitor of the other ranks, which does nothing: rank 0 reports and measures.
 struct Silent;
 
 impl Monitor for Silent {}

@@ -1,4 +1,4 @@
-//! The scores of a finished trial, and the hypotheses that they are of.
+//! Computes the scores of a finished trial, and writes the scored hypotheses.
 
 use super::by_length::{ClassScores, ScoresByLength};
 use super::run_paths::{HYPOTHESES, hypotheses_file};
@@ -24,8 +24,8 @@ pub struct Scores {
     pub checksums: BTreeMap<String, String>,
 }
 
-/// All metrics on dev and test that a record can hold; writes `hypotheses/{dev,test}.txt` if the model writes something
-/// that is scored.
+/// Computes all metrics on dev and test that a record can hold. Writes `hypotheses/{dev,test}.txt` if the model writes
+/// texts that are scored.
 pub fn final_scores(work: &Work, observer: &mut dyn Observer) -> Result<Scores> {
     let Work { run_dir, task, data, stores, model, stop, .. } = *work;
     let mut metrics = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Whether a model can be trained here at all, known before it is built.
+//! The check, before a model is built, that the machine's memory is enough to train it.
 
 use crate::config::Experiment;
 use crate::device;
@@ -8,11 +8,11 @@ use crate::model::cost::Cost;
 use crate::train::memory_estimate;
 use tch::Device;
 
-/// Refuses a model that the memory of the machine cannot hold, which the kernel would let grow and then kill. A card
-/// refuses by itself what it cannot hold.
+/// Refuses a model that the machine's memory cannot hold: the kernel would let the process grow and then kill it. Cards
+/// are not checked, because they refuse such an allocation themselves.
 ///
 /// # Errors
-/// As for [`memory_estimate::check_fits`].
+/// The errors of [`memory_estimate::check_fits`].
 pub(super) fn check_fits(
     experiment: &Experiment,
     vocabulary: impl Into<VocabularySizes>,

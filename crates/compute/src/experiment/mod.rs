@@ -26,7 +26,7 @@ pub use trial::{Finished, Trial};
 
 use crate::error::Error;
 
-/// Returns the error of a measurement that a signal ends. Nothing is saved that the same command could go on from.
+/// Returns the error of a measurement that a signal stopped. No state is saved from which the same command could continue.
 fn stopped() -> Error {
     Error::failed("stopped by a signal while measuring")
 }

@@ -1,4 +1,4 @@
-//! What a trial measures and tells while it trains.
+//! Measurements and reports of a trial during training.
 
 use super::attempts::Effort;
 use super::reporting::Interval;
@@ -19,10 +19,10 @@ use crate::train::step::StepStats;
 use crate::train::trainer::Monitor;
 use std::time::{Duration, Instant};
 
-/// The tag of translations with their sources and references.
+/// The tag of sample translations with their sources and references.
 const SAMPLES: &str = "dev/samples";
 
-/// Feeds the run directory's files and whoever watches.
+/// Writes the files of the run directory and informs the observer.
 pub struct RunMonitor<'a> {
     work: &'a Work<'a>,
     telemetry: &'a mut Telemetry,
@@ -30,7 +30,7 @@ pub struct RunMonitor<'a> {
     interval: Interval,
     best: Option<Best>,
     effort: &'a mut Effort,
-    /// Since the last update or evaluation ended.
+    /// End of the last update or evaluation.
     mark: Instant,
 }
 
@@ -53,8 +53,8 @@ impl<'a> RunMonitor<'a> {
         }
     }
 
-    /// Translations to be read, unless the whole dev set is about to be translated or was never wanted. After the last
-    /// update, which may be one before that of the schedule, the trainer does not translate it.
+    /// Logs sample translations, unless none are wanted or the whole dev set is about to be translated. After the last
+    /// update, which may come before `training.steps`, the trainer does not translate the dev set.
     fn samples(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let Experiment { run, training, .. } = self.work.experiment;
         let whole = training.dev_bleu_interval_steps;
@@ -67,7 +67,7 @@ impl<'a> RunMonitor<'a> {
         self.telemetry.text(step, SAMPLES, &text)
     }
 
-    /// Histograms of weights and gradients.
+    /// Logs histograms of weights and gradients.
     fn histograms(&mut self, step: u64) -> Result<()> {
         let begun = Instant::now();
         view::histograms(self.work.model.weights(), step, self.telemetry)?;
@@ -75,7 +75,7 @@ impl<'a> RunMonitor<'a> {
         Ok(())
     }
 
-    /// Counts what an evaluation took.
+    /// Adds the time of an evaluation to the effort.
     fn evaluated(&mut self, begun: Instant) {
         self.interval.leave_out(begun.elapsed());
         self.effort.evaluation_seconds += begun.elapsed().as_secs_f64();
@@ -108,7 +108,7 @@ impl Monitor for RunMonitor<'_> {
         Ok(())
     }
 
-    /// Every report has it.
+    /// Returns whether this update ends a log interval: every report has the gradient norm.
     fn wants_gradient_norm(&self, step: u64) -> bool {
         step.is_multiple_of(self.work.experiment.run.log_interval_steps.max(1))
             || step == self.work.experiment.training.steps
@@ -134,7 +134,7 @@ impl Monitor for RunMonitor<'_> {
         if improved {
             self.best = Some(Best { step, dev_loss: found.loss() });
         }
-        // Numbers that are none have no translation, and end the training.
+        // If the loss is not finite, skip the samples; the trainer reports divergence.
         if found.loss().is_finite() {
             self.samples(model, step)?;
             let Work { experiment, stores, .. } = self.work;
@@ -159,7 +159,7 @@ impl Monitor for RunMonitor<'_> {
     fn dev_bleu(&mut self, model: &dyn Network, step: u64) -> Result<()> {
         let begun = Instant::now();
         let Work { experiment, task, data, stores, stop, .. } = *self.work;
-        // Settings that ask for it of a task without scores are refused.
+        // Configurations that ask for BLEU in a task without scores are refused.
         let Some(written) = task.written() else { return Ok(()) };
         let output = written.output(model, data, &stores.dev, Split::Dev, stop)?;
         for score in &output.scores {
@@ -190,7 +190,7 @@ impl Monitor for RunMonitor<'_> {
              training.early_stopping_patience = {patience}",
             training.steps, best.step
         ))?;
-        // After the update itself nobody knew that it is the last one.
+        // When the update itself ended, it was not known to be the last one.
         let interval = self.work.experiment.run.histogram_interval_steps;
         if interval > 0 && !step.is_multiple_of(interval) { self.histograms(step) } else { Ok(()) }
     }

@@ -1,4 +1,4 @@
-//! A few micro-batches of a trial, timed: what a plan knows before the first trial of a shape.
+//! Times a few micro-batches of a trial, for the plan of a sweep before the first trial of its shape.
 
 use super::limits::DataLimits;
 use super::measurement::Measurement;
@@ -20,17 +20,17 @@ use std::path::Path;
 use std::time::Instant;
 use tch::Device;
 
-/// Micro-batches are timed until so many have passed and took so long together, or until the time is up.
+/// Least number of timed micro-batches, and least seconds of all together, unless [`SECONDS`] have passed.
 const ENOUGH: (u32, f64) = (3, 1.0);
 const SECONDS: f64 = 5.0;
-/// Updates of the weights of which the fastest counts.
+/// Number of timed optimizer updates, of which the fastest counts.
 const UPDATES: usize = 3;
 
-/// Builds the model and trains it on the largest micro-batch of an epoch, to warm up and for the memory, then on
-/// a few others, for the time. If the first alone takes longer than all should, it is what is timed.
+/// Builds the model, trains it on the largest micro-batch of an epoch to warm up and to measure memory, then on a few
+/// others to measure time. If the first micro-batch alone takes longer than the limit, its time is the result.
 ///
 /// # Errors
-/// As for training; nothing is left behind.
+/// The errors of training. Nothing is left on the disk.
 pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     let Experiment { model: model_config, training, .. } = experiment;
     let data = open_if_prepared(&experiment.data, data_root)?;
@@ -83,7 +83,7 @@ pub fn probe(experiment: &Experiment, data_root: &Path) -> Result<Measurement> {
     };
     let update = (0..UPDATES).map(|_| update()).fold(f64::INFINITY, f64::min);
     let step = seconds / f64::from(count);
-    // On a machine with other work even the fastest may take longer than a whole step did: it then tells nothing.
+    // On a busy machine even the fastest may take longer than a whole step did: then the time is unusable.
     let update = if update < step { update } else { 0.0 };
     Ok(Measurement {
         device: device::name(device),

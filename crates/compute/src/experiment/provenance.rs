@@ -1,4 +1,4 @@
-//! With what and on what a run was computed.
+//! Provenance of results: program, commit, libtorch and device.
 
 use crate::device;
 use crate::results::record::Provenance;
@@ -7,18 +7,18 @@ use tch::Device;
 
 static COMMIT: OnceLock<&str> = OnceLock::new();
 
-/// States the commit that the program was built from. The program does it once, when it starts: this crate would have to
-/// be built again after every commit if it knew.
+/// Sets the commit from which the program was built. The program calls this once at its start: if this crate read the
+/// commit itself, it would have to be rebuilt after every commit.
 pub fn state_commit(commit: &'static str) {
     let _ = COMMIT.set(commit);
 }
 
-/// The commit that was stated; `unknown` in a program that states none.
+/// Returns the commit that was set; `unknown` if the program set none.
 pub fn commit() -> &'static str {
     COMMIT.get().copied().unwrap_or("unknown")
 }
 
-/// This program on `device`.
+/// Returns the provenance of this program's results on `device`.
 pub(super) fn provenance(device: Device) -> Provenance {
     Provenance {
         ablate: env!("CARGO_PKG_VERSION").to_string(),

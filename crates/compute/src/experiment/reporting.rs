@@ -8,12 +8,12 @@ use crate::train::TaskKind;
 use crate::train::step::StepStats;
 use std::time::{Duration, Instant};
 
-/// Updates since the last report.
+/// The updates since the last report.
 pub struct Interval {
     since: Instant,
     steps: u64,
     tokens: usize,
-    /// In which updates waited for their batches.
+    /// Time for which updates waited for their batches.
     waited: Duration,
     task: TaskKind,
 }
@@ -32,12 +32,12 @@ impl Interval {
         self.waited += wait;
     }
 
-    /// Time that was not spent on updates.
+    /// Excludes time that was not spent on updates.
     pub fn leave_out(&mut self, time: Duration) {
         self.since += time;
     }
 
-    /// Records the interval that `stats` ends, returns its report, and begins the next.
+    /// Records the interval that `stats` ends, returns its report, and begins the next interval.
     pub fn report(&mut self, stats: &StepStats, telemetry: &mut Telemetry) -> Result<Report> {
         let step = stats.step;
         let seconds = self.since.elapsed().as_secs_f64();

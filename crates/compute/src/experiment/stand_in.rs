@@ -9,16 +9,16 @@ use rand_chacha::rand_core::Rng;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Micro-batches that the text makes.
+/// Number of micro-batches in the text.
 const BATCHES: usize = 40;
 
-/// Random ids in sentences of ordinary lengths: 30 tokens on average, the sides alike; in place of running text, in whole
-/// blocks.
+/// Makes a store of random ids in sentences of ordinary lengths: 30 tokens on average, both sides of similar length. In
+/// place of running text, every sentence is a whole block.
 ///
 /// # Errors
-/// If it cannot be written; nothing is left behind.
+/// If the store cannot be written; then nothing is left on the disk.
 pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
-    // The file goes with its folder, which nobody needs once the file is mapped.
+    // The file is deleted with its folder; once mapped, it needs no name.
     let folder = Scratch::create()?;
     let path = folder.path().join("train.store");
     let mut writer = StoreWriter::create(&path, vocabulary, [0; 32])?;
@@ -47,7 +47,7 @@ pub fn store(experiment: &Experiment, vocabulary: usize) -> Result<Store> {
     Store::open(&path, [0; 32])
 }
 
-/// A folder of this process that goes when it is dropped.
+/// A temporary folder of this process, deleted when dropped.
 pub struct Scratch(PathBuf);
 
 impl Scratch {
@@ -56,7 +56,7 @@ impl Scratch {
         loop {
             let number = COUNT.fetch_add(1, Ordering::Relaxed);
             let folder = std::env::temp_dir().join(format!("ablate-{}-{number}", std::process::id()));
-            // The folder is removed in the end: one that is there already is not this process's.
+            // The folder is deleted at the end, so one that exists already must not be used.
             match std::fs::create_dir(&folder) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => continue,
                 made => made.map_err(Error::io("create", &folder))?,

@@ -1,5 +1,5 @@
-//! The processes that train a trial together, as one of them knows them: what they compare before they train, and what
-//! they tell each other when one of them cannot.
+//! The processes that train a trial together, from the view of one of them: their comparison before training, and the
+//! message to the others if one of them fails.
 
 use crate::config::{Experiment, RESULT_VERSION, identity};
 use crate::error::{Error, Result};
@@ -17,26 +17,26 @@ use tch::Device;
 /// The processes of a trial.
 pub(super) struct Team {
     pub ranks: Ranks,
-    /// This one's, opened already; absent for one process alone.
+    /// This process's device, opened already; absent for a process that trains alone.
     pub device: Option<Device>,
-    /// What the others know of this one.
+    /// The messages that the other ranks have received from this one.
     announced: Cell<Announced>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Announced {
     Nothing,
-    /// That it is ready to train, but not from where.
+    /// The rank is ready to train, but its starting point is not known yet.
     State,
-    /// All that they wait for.
+    /// All messages for which the others wait.
     Everything,
 }
 
-/// How a rank stands before training.
+/// The state of a rank before training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum RankState {
     Ready(Marks),
-    /// The record is there: nothing is left to train.
+    /// The record exists already, so nothing is left to train.
     Finished,
     Failed {
         code: u8,
@@ -44,7 +44,7 @@ enum RankState {
     },
 }
 
-/// What all ranks must have in common.
+/// Properties that all ranks must share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Marks {
     version: String,
@@ -63,7 +63,7 @@ impl Marks {
         }
     }
 
-    /// What is different, and how it is here and there.
+    /// Returns the first property that differs: its name, its value here and its value there.
     fn difference<'a>(&'a self, other: &'a Marks) -> Option<(&'static str, &'a str, &'a str)> {
         let pairs = [
             ("version of ablate", &self.version, &other.version),
@@ -76,7 +76,7 @@ impl Marks {
 }
 
 impl Team {
-    /// One process.
+    /// Creates the team of one process.
     pub fn alone() -> Self {
         Team { ranks: Ranks::alone(), device: None, announced: Cell::new(Announced::Everything) }
     }
@@ -87,11 +87,11 @@ impl Team {
         Ok(Team { ranks: Ranks::join(world)?, device, announced: Cell::new(Announced::Nothing) })
     }
 
-    /// Compares what this rank is about to train with the others, all of which must come here. Whether there is
-    /// something to train: not if rank 0 finds the record.
+    /// Compares the trial of this rank with those of the others; all ranks must call this. Returns whether there is
+    /// something to train: false if rank 0 has found the record.
     ///
     /// # Errors
-    /// On every rank, if they are not about to train the same or one of them failed.
+    /// On every rank, if the ranks' trials differ or one rank failed.
     pub fn agree(&self, experiment: &Experiment, fingerprint: &str) -> Result<bool> {
         match self.device {
             None => Ok(true),
@@ -122,13 +122,13 @@ impl Team {
         self.ranks.share(weights, adam, progress)
     }
 
-    /// Tells the others how this rank ended, as far as they wait for it.
+    /// Tells the other ranks the outcome of this one, if they wait for it.
     pub fn end<T>(&self, outcome: Result<T>) -> Result<T> {
         let state = match &outcome {
             Ok(_) => RankState::Finished,
             Err(error) => RankState::failed(error),
         };
-        // What comes of telling does not matter: this rank has an outcome of its own.
+        // Errors of sending do not matter: this rank has an outcome of its own.
         match (self.announced.replace(Announced::Everything), state) {
             (Announced::Nothing, state) => drop(self.compare(&state)),
             (Announced::State, RankState::Failed { code, .. }) => drop(self.ranks.announce(0.0, code)),
@@ -145,7 +145,7 @@ impl RankState {
     }
 }
 
-/// What follows from how all stand, for the rank `own`: whether there is something to train.
+/// Returns to rank `own` whether there is something to train, given the states of all ranks.
 fn verdict(all: &[RankState], own: usize) -> Result<bool> {
     let size = all.len();
     for (rank, state) in all.iter().enumerate() {
@@ -184,7 +184,7 @@ mod tests {
         for (other, announced) in [
             (Marks { data: "e".into(), ..marks() }, "differ in their data: d on rank 0, e on rank 1"),
             (Marks { configuration: "x".into(), ..marks() }, "differ in their configuration"),
-            // Another version hashes configurations otherwise.
+            // Another version hashes configurations differently.
             (Marks { version: "2".into(), configuration: "x".into(), ..marks() }, "version of ablate: 1"),
             (Marks { device: "a card".into(), ..marks() }, "kind of device"),
         ] {

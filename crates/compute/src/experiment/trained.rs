@@ -1,4 +1,4 @@
-//! The model that a finished run scored.
+//! The scored model of a finished run.
 
 use super::finished::finished_run;
 use super::limits::DataLimits;
@@ -15,11 +15,10 @@ use crate::results::recorded::FileState;
 use crate::train::checkpoint::Checkpoints;
 use std::path::Path;
 
-/// Loads the weights that the scores of a finished run are of, which must be those that its record has the checksum
-/// of.
+/// Loads the weights that a finished run scored. Their checksum must be the one in the run's record.
 ///
 /// # Errors
-/// A failure if they are not as recorded or do not fit the model.
+/// A failure if the weights differ from the record or do not fit the model.
 pub(super) fn load_scored(run_dir: &Path, record: &Record, weights: &Weights) -> Result<()> {
     let path = run_dir.join(SCORED_PATH);
     if let FileState::Differs(why) = record.file_state(WEIGHTS_CHECKSUM, &path)? {
@@ -39,8 +38,8 @@ pub struct TrainedModel {
     pub model: Box<dyn Network>,
 }
 
-/// Refuses a run that was trained on other text than is prepared. Another text can give a vocabulary of the same size, in which
-/// every id means something else.
+/// Refuses a run that was trained on other text than the prepared one. Another text can give a vocabulary of the same
+/// size in which every id has another meaning.
 pub(super) fn check_data(run_dir: &Path, record: &Record, data: &Prepared) -> Result<()> {
     if record.data.fingerprint == data.fingerprint() {
         return Ok(());
@@ -58,7 +57,7 @@ pub(super) fn check_data(run_dir: &Path, record: &Record, data: &Prepared) -> Re
 }
 
 impl TrainedModel {
-    /// Loads the scored weights of `run_dir`. `sets` may change how it decodes and where it runs.
+    /// Loads the scored weights of `run_dir`. `sets` may change settings of decoding and of the device.
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
         let (experiment, record) = finished_run(run_dir, sets)?;
         let data = prepare::open(&experiment.data, data_root)?;

@@ -40,23 +40,23 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tch::Device;
 
-/// One trial and where it lives.
+/// One trial with the paths of its files.
 pub struct Trial<'a> {
     pub experiment: &'a Experiment,
-    /// What people call it: the row's label or the experiment's name.
+    /// Name for people: the row's label or the experiment's name.
     pub label: &'a str,
     pub run_dir: &'a Path,
     pub data_root: &'a Path,
-    /// Where all runs are; see [`lock_trial`](super::lock_trial).
+    /// Directory of all runs; see [`lock_trial`](super::lock_trial).
     pub results: &'a Path,
-    /// Pause after this update instead of finishing.
+    /// Update after which to pause instead of finishing.
     pub until: Option<u64>,
 }
 
-/// How [`Trial::run`] ended well.
+/// The result of a successful [`Trial::run`].
 #[derive(Debug)]
 pub enum Finished {
-    /// The record was there already.
+    /// The record existed already.
     Before(Record),
     Now(Record),
 }
@@ -70,8 +70,7 @@ impl Finished {
 }
 
 impl Trial<'_> {
-    /// Trains, decodes and scores, going on from where an earlier call was stopped; does
-    /// nothing if the trial is finished.
+    /// Trains, decodes and scores, continuing where an earlier call was stopped. Does nothing if the trial is finished.
     ///
     /// # Errors
     /// See [`Error`]; the run directory stays resumable. A directory that holds another trial's run is refused.
@@ -79,14 +78,14 @@ impl Trial<'_> {
         self.run_in(&Team::alone(), observer, stop)
     }
 
-    /// The same as the first of several processes.
+    /// Does the same as the first of several processes.
     pub(super) fn run_in(
         &self,
         team: &Team,
         observer: &mut dyn Observer,
         stop: &StopFlag,
     ) -> Result<Finished> {
-        // A device that is not there is told before any work; a finished run needs none.
+        // A missing device is reported before any work; a finished run needs no device.
         let device = match team.device {
             None if !self.run_dir.join(RECORD_FILE).exists() => Some(device::open(&self.experiment.run)?),
             device => device,
@@ -100,7 +99,7 @@ impl Trial<'_> {
         run_files::check_vacant(self.run_dir)?;
         let elsewhere = || Error::Busy("another process trains the same trial at this moment".to_string());
         let lock_trial = || lock_trial(self.results, &identity)?.ok_or_else(elsewhere);
-        // What is refused leaves no new directory behind.
+        // A refused trial leaves no new directory behind.
         let early = if self.run_dir.exists() { None } else { Some(lock_trial()?) };
         files::create_dir(self.run_dir)?;
         let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
@@ -119,12 +118,12 @@ impl Trial<'_> {
         let device = device.map_or_else(|| device::open(&self.experiment.run), Ok)?;
         let owner = Owner { identity, training_identity };
         let record = self.execute(&data, &owner, (device, team), observer, stop)?;
-        // A failure that is told beside a record does no harm.
+        // A failure file beside a record does no harm.
         let _ = files::remove(&self.run_dir.join(FAILURE_FILE));
         Ok(Finished::Now(record))
     }
 
-    /// The record, if the trial is finished. A damaged one is set aside where checkpoints can make it again.
+    /// Returns the record if the trial is finished. A damaged record is set aside if checkpoints allow to make it again.
     fn undamaged_record(&self, observer: &mut dyn Observer) -> Result<Option<Record>> {
         let error = match Record::load(self.run_dir) {
             Err(error) if error.is_damage() && checkpoint_files::owner(&self.checkpoints())?.is_some() => {
@@ -142,7 +141,7 @@ impl Trial<'_> {
         Ok(None)
     }
 
-    /// Makes the run directory this trial's, or checks that it is.
+    /// Claims the run directory for this trial, or checks that it belongs to it.
     fn claim(&self, identity: &str, observer: &mut dyn Observer) -> Result<()> {
         match claimed_identity(self.run_dir)? {
             Some(owner) if owner != identity => return Err(self.occupied()),
@@ -179,7 +178,7 @@ impl Trial<'_> {
     ) -> Result<Record> {
         let Experiment { model: model_config, training, .. } = self.experiment;
         let vocabulary = data.tokenizers.sizes();
-        // Damage in the data is found before the attempt begins.
+        // Damaged data is found before the attempt begins.
         let stores = Stores::open(data)?;
         resume::refuse_lost_checkpoints(self.run_dir, training)?;
         let model = model::build(model_config, vocabulary, training.seed, training.precision, device);
@@ -242,7 +241,7 @@ impl Trial<'_> {
         effort.peak_device_bytes = device::held_on_card(device);
         match &outcome {
             Ok(_) => telemetry.session_end(Outcome::Success),
-            // A run that was stopped goes on: it has not ended.
+            // A stopped run has not ended: it can continue.
             Err(
                 Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::Peer { .. },
             ) => {}
@@ -261,7 +260,7 @@ impl Trial<'_> {
         outcome
     }
 
-    /// Trains what is left, scores, and writes the record; `effort` learns what it took, however it ends.
+    /// Trains the remaining updates, scores, and writes the record. Fills `effort`, however the work ends.
     fn finish(
         &self,
         work: &Work,
@@ -295,7 +294,7 @@ impl Trial<'_> {
         let mut metrics = scores.metrics;
         for (tag, value) in &metrics {
             telemetry.metric(trained.step, &final_tag(tag), *value)?;
-            // The curves end in the final scores, where training itself measured nothing of the kind.
+            // The curves end with the final scores, if training itself measured no such scores.
             if is_final_score(tag) {
                 telemetry.metric(trained.step, tag, *value)?;
             }
@@ -338,14 +337,14 @@ impl Trial<'_> {
     }
 }
 
-/// Operations of an update, forward and backward, on average over the first epoch.
+/// Counts the operations of an update, forward and backward, on average over the first epoch.
 fn flops_of_update(work: &Work) -> Result<f64> {
     let Experiment { model, training, .. } = work.experiment;
     let cost = Cost::of(model, work.data.tokenizers.sizes());
     Ok(Workload::of(&*work.task.batches(&work.stores.train), training)?.flops(&cost))
 }
 
-/// Passes the messages of `work` on to an observer, once the work is done.
+/// Forwards the messages of `work` to an observer, once the work is done.
 fn forward_messages<T>(
     observer: &mut dyn Observer,
     work: impl FnOnce(&mut dyn FnMut(&str)) -> Result<T>,

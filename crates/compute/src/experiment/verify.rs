@@ -1,4 +1,4 @@
-//! Whether a record still holds: its files are what it says, and its scores come out again.
+//! Verifies a record: its files are unchanged, and its scores can be reproduced.
 
 use super::by_length::ScoresByLength;
 use super::run_paths::{CHECKPOINTS, SCORED_PATH, WEIGHTS_CHECKSUM, hypotheses_file};
@@ -17,52 +17,52 @@ use crate::train::checkpoint_files;
 use crate::train::run_state::Owner;
 use std::path::Path;
 
-/// One thing that a record says, and whether it is so.
+/// One statement of a record, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at: `test/bleu`, `hypotheses/dev.txt`.
+    /// The checked object: `test/bleu`, `hypotheses/dev.txt`.
     pub what: String,
     pub outcome: Outcome,
 }
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Holds,
-    /// What was found instead.
+    /// The value found instead.
     Differs(String),
-    /// Why nothing says whether it holds.
+    /// The reason why the statement cannot be checked.
     Unknown(String),
 }
 
 impl Outcome {
-    /// Differs as `found` tells; holds if nothing was found.
+    /// Returns `Differs` with the difference `found`, or `Holds` if there is none.
     fn of(found: Option<String>) -> Outcome {
         found.map_or(Outcome::Holds, Outcome::Differs)
     }
 }
 
-/// What the checks of the prepared data are called.
+/// Name of the check of the prepared data.
 const DATA: &str = "data";
 const FINGERPRINT: &str = "fingerprint";
 
-/// The outcome of a check that needs something whose own check, called `what`, failed.
+/// Returns the outcome of a check that depends on the check `what`, which failed.
 fn not_computed(what: &str) -> Outcome {
     let verb = if what == WEIGHTS_CHECKSUM { "are" } else { "is" };
     Outcome::Unknown(format!("not computed: {what} {verb} not as recorded"))
 }
 
-/// Losses and perplexities computed again may differ by so much, relatively: matrix kernels vary with the number of threads
-/// and the processor.
+/// Relative tolerance of recomputed losses and perplexities: matrix kernels vary with the number of threads and the
+/// processor.
 const LOSS_TOLERANCE: f64 = 1e-5;
-/// Accuracies may differ by so much, relatively: where two tokens are almost equally probable, the other one may be first.
+/// Relative tolerance of recomputed accuracies: of two almost equally probable tokens, the other one may come first.
 const SHARE_TOLERANCE: f64 = 1e-3;
 
-/// Checks the record of a finished run against its files and its data; with `decode` also against its
-/// weights, which are used to translate and to predict both sets again.
+/// Checks the record of a finished run against its files and its data. With `decode`, also checks the weights:
+/// translates and predicts both sets again.
 ///
 /// # Errors
-/// If there is nothing to check: no run, no record, or data that is not prepared.
+/// If there is nothing to check: no run, no record, or no prepared data.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
     let data = prepare::open_prepared(&experiment.data, data_root)?;
@@ -105,7 +105,7 @@ impl Checks<'_> {
         self.add(what, Outcome::of(found));
     }
 
-    /// The first of some checks that has failed.
+    /// Returns the first of these checks that has failed.
     fn changed<'a>(&self, checks: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let failed = |what: &&str| {
             let differs = |check: &Check| check.what == *what && matches!(check.outcome, Outcome::Differs(_));
@@ -114,8 +114,8 @@ impl Checks<'_> {
         checks.into_iter().find(failed)
     }
 
-    /// A file against the checksum called `name`. A file that cannot be read differs; nothing is said of one that the run
-    /// does not have.
+    /// Checks a file against the checksum called `name`. A file that cannot be read differs. Adds no check for a file
+    /// that the run does not have.
     fn file(&mut self, name: &str, file: &str) {
         let path = self.run_dir.join(file);
         let outcome = match self.record.file_state(name, &path) {
@@ -130,8 +130,8 @@ impl Checks<'_> {
         self.add(name, outcome);
     }
 
-    /// The translations of a split and their scores. Translations that are not as recorded are scored all the same, if
-    /// they can be.
+    /// Checks the translations of a split and their scores. Translations that differ from the record are still scored,
+    /// if possible.
     fn translations(
         &mut self,
         experiment: &Experiment,
@@ -150,7 +150,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// The scores of the translations of a split as they are now.
+    /// Computes the scores of the translations that the run directory holds now.
     fn scores(
         &self,
         experiment: &Experiment,
@@ -162,7 +162,7 @@ impl Checks<'_> {
         let of_split = |metric| tag(split.name(), metric);
         let scores = written.scores(&hypotheses, &references)?;
         let mut found: Vec<_> = scores.iter().map(|score| (of_split(score.metric), score.value)).collect();
-        // Records of earlier versions lack some.
+        // Records of earlier versions lack some of these scores.
         let further = written.further_scores(&hypotheses, &references)?.into_iter();
         let further = further.map(|(metric, value)| (of_split(metric), value));
         found.extend(further.filter(|(tag, _)| self.record.metrics.contains_key(tag)));
@@ -172,8 +172,7 @@ impl Checks<'_> {
         Ok(found)
     }
 
-    /// Compares what is measured on both sets, and what the model writes for them, with what the weights of the run give
-    /// now.
+    /// Compares the recorded measurements and hypotheses of both sets with new ones, computed from the run's weights.
     fn decoded_again(&mut self, task: &dyn Task, data_root: &Path) -> Result<()> {
         let TrainedModel { data, model, .. } = TrainedModel::load(self.run_dir, data_root, &[])?;
         for split in [Split::Dev, Split::Test] {
@@ -209,7 +208,7 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// The times of the attempts against their own checksums.
+    /// Checks the times of the attempts against their own checksums.
     fn times(&mut self) {
         let outcome = match attempts::verify(self.run_dir) {
             Ok(None) => return,
@@ -220,7 +219,7 @@ impl Checks<'_> {
         self.add(attempts::TIMING_JSON, outcome);
     }
 
-    /// Checkpoints that are still there: whether this trial saved them, or one of the same training.
+    /// Checks whether this trial, or another one of the same training, saved the checkpoints that still exist.
     fn checkpoints(&mut self) -> Result<()> {
         let Record { identity, training_identity, .. } = self.record;
         let owners = checkpoint_files::owners(&self.run_dir.join(CHECKPOINTS))?;
@@ -249,8 +248,8 @@ impl Checks<'_> {
         Ok(())
     }
 
-    /// A score within a relative tolerance of the recorded one. Nothing is said of one that no record can hold and this one
-    /// does not have.
+    /// Checks a score against the recorded one within a relative tolerance. Adds no check for a score that no record
+    /// can hold and that this one lacks.
     fn metric(&mut self, tag: &str, found: f64, tolerance: f64) {
         let outcome = match self.record.metrics.get(tag) {
             None if !Record::can_hold(found) => return,

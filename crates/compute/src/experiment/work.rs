@@ -1,4 +1,4 @@
-//! A trial while it runs, with everything that it works on.
+//! A running trial: its settings, data, model and files.
 
 use super::team::Team;
 use crate::config::Experiment;
@@ -12,7 +12,7 @@ use crate::train::checkpoint::Checkpoints;
 use crate::train::run_state::Owner;
 use std::path::Path;
 
-/// A trial with everything that it works on.
+/// The settings, data, model and files of a running trial.
 pub(super) struct Work<'a> {
     pub experiment: &'a Experiment,
     pub run_dir: &'a Path,
@@ -34,7 +34,7 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Also reads the texts that translations will be compared with, so that no damage is found late.
+    /// Opens the stores. Also reads the reference texts of dev and test, so that no damage is found late.
     pub fn open(data: &Prepared) -> Result<Self> {
         data.text(Split::Dev)?;
         data.text(Split::Test)?;

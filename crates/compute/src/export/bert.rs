@@ -1,12 +1,12 @@
-//! `--format bert`: a directory that `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers
-//! load; of a model that tells second texts, `BertForPreTraining.from_pretrained`.
+//! `--format bert`: a directory for `BertForMaskedLM.from_pretrained` and `AutoTokenizer` of Hugging Face transformers;
+//! for a model with next-sentence prediction, `BertForPreTraining.from_pretrained`.
 //!
-//! Its architecture is BERT's (Devlin et al. 2019), with choices fixed for which the weights make up:
+//! The architecture is BERT's (Devlin et al. 2019). It fixes some choices, for which the weights compensate:
 //!
-//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
-//!   softmax shares their matrix, the normalisation before it 1/√d_model times as large.
-//! - **Heads** are d_model / heads wide: narrower ones are filled up with zeros.
-//! - **Biases** of attention and of the softmax, and a table of **segments**, exist: absent ones are zeros.
+//! - **Embeddings** are not scaled. If ablate scales them, they are written √d_model times as large, and if the softmax
+//!   shares their matrix, the normalisation before it 1/√d_model times as large.
+//! - **Heads** are d_model / heads wide. Narrower heads are padded with zeros.
+//! - **Biases** of attention and of the softmax, and a table of **segments**, always exist. Absent ones become zeros.
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.
 
 use super::hugging_face::{Named, activation, check_heads, dtype, factors, tokenizer_configuration};
@@ -60,7 +60,7 @@ pub fn files(run: &Run) -> Result<Files> {
     ])
 }
 
-/// The table of segments; of a model that tells second texts with a row for these.
+/// Returns the table of segments; with a second row if the model predicts next sentences and has only one.
 fn segments(tensors: &Tensors, config: &ModelConfig) -> Tensor {
     let table = tensors.segments();
     match config.tells_next_sentence() && table.size()[0] == 1 {
@@ -69,7 +69,7 @@ fn segments(tensors: &Tensors, config: &ModelConfig) -> Tensor {
     }
 }
 
-/// All weights but the tables of positions and segments.
+/// Writes all weights except the tables of positions and segments.
 fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
     let (embedding_factor, last_factor) = factors(config);
     let embeddings = tensors.embeddings();
@@ -94,7 +94,7 @@ fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
     named.norm("cls.predictions.transform.LayerNorm", norm);
     let bias = tensors.softmax_bias();
     if config.tying == Tying::None {
-        // The bias has a second name, which transformers ties to the first where it ties the matrices.
+        // The bias has a second name, which transformers ties to the first one if it ties the matrices.
         named.put("cls.predictions.decoder.weight", embeddings.softmax);
         named.put("cls.predictions.decoder.bias", bias.shallow_clone());
     }
@@ -105,7 +105,7 @@ fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
     }
 }
 
-/// The class of transformers that holds the model.
+/// Returns the class of transformers for the model.
 fn class(model: &ModelConfig) -> &'static str {
     if model.tells_next_sentence() { "BertForPreTraining" } else { "BertForMaskedLM" }
 }

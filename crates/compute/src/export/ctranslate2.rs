@@ -1,11 +1,11 @@
 //! `--format ctranslate2`: a model directory of CTranslate2 (binary version 6, `TransformerSpec` revision 7).
 //!
-//! Heads of any width fit: where keys and values differ, the narrower ones are filled up with zeros.
-//! All numbers are float32, and whoever loads them may ask for int8 or float16.
+//! Heads of any width fit: if keys and values differ in width, the narrower ones are padded with zeros. All numbers are
+//! float32; a program that loads them may ask for int8 or float16.
 //!
 //! # Deviation
-//! CTranslate2 cannot be told by its files to leave tokens out of the search, as ours leaves out
-//! `<pad>`, `<s>` and rows beyond the vocabulary; a trained model gives them no probability to speak of.
+//! CTranslate2's files cannot exclude tokens from the search, as ablate excludes `<pad>`, `<s>` and rows beyond the
+//! vocabulary. A trained model gives these almost no probability.
 //!
 //! # Source
 //! `python/ctranslate2/specs/model_spec.py` and `transformer_spec.py` of CTranslate2 4.8.
@@ -42,7 +42,7 @@ pub fn files(run: &Run) -> Result<Files> {
     let tokenizer = reading_tokenizer(run, Around::NOTHING)?;
     let config = &run.experiment.model;
     let rows = config.rows(run.tokenizer.len()).max(run.tokenizer.len() as i64) as u32;
-    // Rows beyond the vocabulary need names that are no token: letters and signs never share one.
+    // Rows beyond the vocabulary need names that no token can have: tokens never mix letters and signs.
     let vocabulary: Vec<String> = (0..rows)
         .map(|id| match (id as usize) < run.tokenizer.len() {
             true => run.tokenizer.token(id).to_string(),
@@ -55,7 +55,7 @@ pub fn files(run: &Run) -> Result<Files> {
         "bos_token": "<s>",
         "decoder_start_token": "<s>",
         "eos_token": "</s>",
-        // There are no unknown tokens, but CTranslate2 gives one that it is not told of a row beyond the matrix.
+        // There are no unknown tokens, but without this line CTranslate2 would take a row beyond the matrix for them.
         "unk_token": "<pad>",
         "layer_norm_epsilon": config.layer_norm_epsilon,
         "multi_query_attention": false,
@@ -83,7 +83,7 @@ struct Writer<'a> {
     tensors: Tensors<'a>,
     config: &'a ModelConfig,
     variables: Vec<Variable>,
-    /// Another name and the variable that it stands for.
+    /// Alias and the name of its variable.
     aliases: Vec<(String, String)>,
 }
 
@@ -91,7 +91,7 @@ struct Variable {
     name: String,
     /// Empty for a scalar.
     shape: Vec<u32>,
-    /// Place in CTranslate2's enum `DataType`.
+    /// Number in CTranslate2's enum `DataType`.
     data_type: u8,
     bytes: Vec<u8>,
 }
@@ -120,7 +120,7 @@ impl Writer<'_> {
         let mut values = vec![0f32; tensor.numel()];
         let count = values.len();
         tensor.f_copy_data(&mut values, count).map_err(torch_error)?;
-        // Checked here, before anything is on the disk.
+        // Checked here, before any file is written.
         if u32::try_from(4 * values.len()).is_err() {
             let setting = format!("{name} of {:?} numbers", tensor.size());
             let refused = refusal(NAME, &setting, "a matrix has less than 4 GiB");
@@ -202,7 +202,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Query, key and value are one map in self-attention; key and value are one in attention to the encoder.
+    /// Writes a layer: self-attention has one map for query, key and value, cross-attention one for key and value.
     fn attention(&mut self, name: &str, path: &str, itself: bool) -> Result<()> {
         let (d_k, d_v) = (self.config.d_k(), self.config.d_v());
         let width = d_k.max(d_v);
@@ -216,7 +216,7 @@ impl Writer<'_> {
             self.linear(&format!("{name}/linear_{index}"), map)?;
         }
         self.norm(&format!("{name}/layer_norm"), &self.tensors.norm(&format!("{path}.norm")))?;
-        // CTranslate2 takes d_model / heads for the width and its root for the scale unless told otherwise.
+        // By default CTranslate2 takes d_model / heads for the width, and its root for the scale.
         self.scalar(&format!("{name}/head_dim"), INT32, (width as i32).to_le_bytes());
         let scale = (d_k as f64).powf(-0.5) as f32;
         self.scalar(&format!("{name}/queries_scale"), FLOAT32, scale.to_le_bytes());
@@ -225,7 +225,7 @@ impl Writer<'_> {
 
     fn feed_forward(&mut self, name: &str, path: &str) -> Result<()> {
         self.norm(&format!("{name}/layer_norm"), &self.tensors.norm(&format!("{path}.norm")))?;
-        // What the activation is applied to, what its result is multiplied with, and what the product goes through.
+        // The input map of the activation, the factor of its result, and the map of the product.
         let parts: &[(&str, &str)] = match self.config.activation.is_gated() {
             false => &[("linear_0", "inner"), ("linear_1", "outer")],
             true => &[("linear_0", "gate"), ("linear_0_noact", "up"), ("linear_1", "down")],
@@ -235,7 +235,7 @@ impl Writer<'_> {
         })
     }
 
-    /// The content of `model.bin`: version, specification, revision, variables, aliases. Little-endian.
+    /// Returns the content of `model.bin`: version, specification, revision, variables, aliases. Little-endian.
     fn finish(mut self) -> Result<Vec<u8>> {
         self.variables.sort_by(|a, b| a.name.cmp(&b.name));
         self.aliases.sort();
@@ -261,7 +261,7 @@ impl Writer<'_> {
     }
 }
 
-/// Place in CTranslate2's enum `ActivationType`.
+/// Returns the number in CTranslate2's enum `ActivationType`.
 fn activation(activation: Activation) -> u8 {
     match activation {
         Activation::Relu => 0,
@@ -278,7 +278,7 @@ fn put_count(bytes: &mut Vec<u8>, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// Its length with the zero at the end, then both.
+/// Writes the length of a text with its final zero, then both.
 fn put_string(bytes: &mut Vec<u8>, text: &str) -> Result<()> {
     let length =
         u16::try_from(text.len() + 1).map_err(|_| Error::failed("model.bin: a name beyond 64 KiB"))?;

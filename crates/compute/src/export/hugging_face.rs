@@ -1,4 +1,4 @@
-//! The formats of Hugging Face transformers share these files and names, and the settings that all of its models fix.
+//! Shared parts of the formats for Hugging Face transformers: files, names, and the limits of all its models.
 
 use super::run::{Run, refusal};
 use super::tensors::{Linear, Norm};
@@ -9,7 +9,7 @@ use crate::train::tensor_file::file_of;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-/// Weights under the names that transformers gives them.
+/// Weights under transformers' names.
 #[derive(Default)]
 pub struct Named {
     tensors: Vec<(String, Tensor)>,
@@ -20,27 +20,27 @@ impl Named {
         self.tensors.push((name.to_string(), tensor));
     }
 
-    /// A `torch.nn.Linear`: weight [out, in], and a bias even where the map has none.
+    /// Adds a `torch.nn.Linear`: weight [out, in] and bias [out], zeros if the map has none.
     pub fn linear(&mut self, name: &str, linear: Linear) {
         let bias = linear.bias_or_zeros();
         self.put(&format!("{name}.weight"), linear.weight);
         self.put(&format!("{name}.bias"), bias);
     }
 
-    /// The same with the weight transposed, [in, out]: transformers' `Conv1D`.
+    /// Adds transformers' `Conv1D`: the same with the weight transposed, [in, out].
     pub fn transposed_linear(&mut self, name: &str, linear: Linear) {
         let bias = linear.bias_or_zeros();
         self.put(&format!("{name}.weight"), linear.weight.transpose(0, 1).contiguous());
         self.put(&format!("{name}.bias"), bias);
     }
 
-    /// A `torch.nn.LayerNorm`.
+    /// Adds a `torch.nn.LayerNorm`.
     pub fn norm(&mut self, name: &str, norm: Norm) {
         self.put(&format!("{name}.weight"), norm.scale);
         self.put(&format!("{name}.bias"), norm.offset);
     }
 
-    /// The content of `model.safetensors`, in the precision of the run.
+    /// Returns the content of `model.safetensors`, in the precision of the run.
     pub fn file(self, run: &Run) -> Result<Vec<u8>> {
         let kind = kind(run);
         let tensors: Vec<(String, Tensor)> =
@@ -49,17 +49,17 @@ impl Named {
     }
 }
 
-/// The number format of the run's weights.
+/// Returns the number format of the run's weights.
 fn kind(run: &Run) -> Kind {
     run.weights.named().first().map_or(Kind::Float, |(_, tensor)| tensor.kind())
 }
 
-/// The same in the words of `config.json`.
+/// Returns the number format's name in `config.json`.
 pub fn dtype(run: &Run) -> &'static str {
     if kind(run) == Kind::Double { "float64" } else { "float32" }
 }
 
-/// Refuses heads that zeros cannot fill up to transformers' width, d_model / heads.
+/// Refuses heads that cannot be padded to transformers' width, d_model / heads.
 pub fn check_heads(format: &str, model: &ModelConfig) -> Result<()> {
     let ModelConfig { d_model, heads, .. } = model;
     if d_model % heads != 0 {
@@ -76,16 +76,16 @@ pub fn check_heads(format: &str, model: &ModelConfig) -> Result<()> {
     Ok(())
 }
 
-/// The factors of the written embeddings and of the last norm before the softmax, for a model that does not scale its
-/// embeddings as `model.embedding_scale` does. Where the softmax shares the matrix of the embeddings, the norm makes up
-/// for their factor, so that the logits stay the same.
+/// Returns the factors of the written embeddings and of the last norm before the softmax, for a class that cannot scale
+/// its embeddings as `model.embedding_scale` does. If the softmax shares the matrix of the embeddings, the norm
+/// compensates for their factor, so that the logits stay the same.
 pub fn factors(config: &ModelConfig) -> (f64, f64) {
     let embeddings = if config.embedding_scale { (config.d_model as f64).sqrt() } else { 1.0 };
     (embeddings, if config.tying == Tying::None { 1.0 } else { 1.0 / embeddings })
 }
 
-/// transformers' name of an activation; its `gelu` is the exact form. There are none of gated ones, which
-/// [`Implementations`](crate::model::implementations::Implementations) refuses.
+/// Returns transformers' name of an activation; its `gelu` is the exact form. Gated activations have none: the formats
+/// refuse them ([`Implementations`](crate::model::implementations::Implementations)).
 pub fn activation(activation: Activation) -> Option<&'static str> {
     match activation {
         Activation::Relu => Some("relu"),
@@ -96,13 +96,13 @@ pub fn activation(activation: Activation) -> Option<&'static str> {
     }
 }
 
-/// `suppress_tokens` of `generation_config.json`: these `special` tokens and rows beyond the vocabulary. They take part
-/// in the softmax and are left out afterwards.
+/// Returns `suppress_tokens` of `generation_config.json`: these `special` tokens and the rows beyond the vocabulary.
+/// They take part in the softmax and are excluded afterwards.
 pub fn never_decoded(special: &[u32], vocabulary: usize, rows: i64) -> Vec<i64> {
     special.iter().map(|&id| i64::from(id)).chain(vocabulary as i64..rows).collect()
 }
 
-/// `early_stopping` of `generation_config.json`.
+/// Returns `early_stopping` of `generation_config.json`.
 pub fn stops_early(decoding: &DecodingConfig) -> Value {
     match (decoding.beam, decoding.early_stopping) {
         (1, _) => json!(false),
@@ -111,7 +111,7 @@ pub fn stops_early(decoding: &DecodingConfig) -> Value {
     }
 }
 
-/// `tokenizer_config.json` with these special tokens, as `("pad_token", "<pad>")`, for at most so many positions.
+/// Returns `tokenizer_config.json` with these special tokens, such as `("pad_token", "<pad>")`, for at most `positions`.
 pub fn tokenizer_configuration(special: &[(&str, &str)], positions: i64) -> Value {
     let mut found = Map::new();
     found.insert("tokenizer_class".into(), json!("PreTrainedTokenizerFast"));
@@ -119,7 +119,7 @@ pub fn tokenizer_configuration(special: &[(&str, &str)], positions: i64) -> Valu
     found.insert("model_max_length".into(), json!(positions));
     found.insert("model_input_names".into(), json!(["input_ids", "attention_mask"]));
     found.insert("clean_up_tokenization_spaces".into(), json!(false));
-    // A literal </s> in a text is text.
+    // The characters </s> in a text are text.
     found.insert("split_special_tokens".into(), json!(true));
     Value::Object(found)
 }

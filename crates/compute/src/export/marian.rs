@@ -1,18 +1,17 @@
-//! `--format marian`: a directory that `MarianMTModel.from_pretrained` and `AutoTokenizer` of Hugging
-//! Face transformers load.
+//! `--format marian`: a directory for `MarianMTModel.from_pretrained` and `AutoTokenizer` of Hugging Face transformers.
 //!
-//! Its architecture is the paper's, with three choices fixed, which the weights make up for:
+//! The architecture is the paper's. It fixes three choices, for which the weights compensate:
 //!
-//! - **Epsilon** of every layer normalisation is torch's 1e-5. LN(x; ε) = LN(c x; c² ε), so the residual
-//!   stream is written c = √(1e-5 / ε) times as large: what adds to it is multiplied by c, what reads it
-//!   divided. The encoder's output keeps its size; the decoder's is 1/c of it, which the softmax
-//!   matrix, c times as large because it may be an embedding too, undoes.
-//! - **Heads** are d_model / heads wide: narrower ones are filled up with zeros, and queries scaled by
-//!   √(width / d_k), since Marian divides by √width.
-//! - **Biases** of attention exist: absent ones are zeros.
+//! - **Epsilon** of every layer normalisation is torch's 1e-5. LN(x; ε) = LN(c x; c² ε), so the residual stream is written
+//!   c = √(1e-5 / ε) times as large: maps that add to it are multiplied by c, maps that read it are divided by c. The
+//!   encoder's output keeps its size. The decoder's output is 1/c as large, which the softmax matrix compensates: it is c
+//!   times as large, because it may be an embedding too.
+//! - **Heads** are d_model / heads wide. Narrower heads are padded with zeros, and queries scaled by √(width / d_k), since
+//!   Marian divides by √width.
+//! - **Biases** of attention always exist. Absent ones are written as zeros.
 //!
-//! Positions are stored tables, so any encoding fits. transformers leaves them out when it saves the
-//! model again (it takes them for Marian's own), so a fine-tuned copy needs them put back.
+//! Positions are stored tables, so any encoding fits. transformers takes them for Marian's own and leaves them out when
+//! it saves the model again: the tables must be put back into a fine-tuned copy.
 
 use super::hugging_face::{
     Named, activation, check_heads, dtype, never_decoded, stops_early, tokenizer_configuration,
@@ -28,7 +27,7 @@ use crate::model::{ModelConfig, Tying};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
-/// Of `torch.nn.LayerNorm`, which Marian leaves as it is.
+/// Epsilon of `torch.nn.LayerNorm`, which Marian does not change.
 const EPSILON: f64 = 1e-5;
 
 const NAME: &str = "a MarianMTModel";
@@ -79,7 +78,7 @@ impl Writer<'_> {
         self.named.put(name, tensor);
     }
 
-    /// A map whose input was made `input` times as large, so that its output is `output` times as large.
+    /// Writes a map whose input was made `input` times as large, so that its output is `output` times as large.
     fn linear(&mut self, name: &str, linear: Linear, input: f64, output: f64) {
         self.named.linear(name, linear.scaled(input, output));
     }
@@ -111,7 +110,7 @@ impl Writer<'_> {
         }
     }
 
-    /// `memory`: how many times as large what keys and values are made of was made.
+    /// Writes an attention layer; `memory` is the factor by which the input of keys and values was scaled.
     fn attention(&mut self, name: &str, path: &str, memory: f64) {
         let c = self.stretch;
         let (attention, queries) = self.tensors.attention_of_default_heads(path);
@@ -123,7 +122,7 @@ impl Writer<'_> {
         self.norm(&format!("{name}_layer_norm"), norm, c);
     }
 
-    /// `output`: how many times as large the layer's output becomes.
+    /// Writes a feed-forward sub-layer whose output is `output` times as large.
     fn feed_forward(&mut self, name: &str, path: &str, output: f64) {
         let c = self.stretch;
         let inner = self.tensors.linear(&format!("{path}.inner"));
@@ -181,13 +180,13 @@ fn configuration(config: &ModelConfig, rows: i64, positions: i64, dtype: &str) -
     })
 }
 
-/// How the run decodes, as far as transformers has words for it.
+/// Returns the run's decoding settings, as far as transformers can express them.
 ///
-/// What is never decoded takes part in the softmax and is left out afterwards, by `suppress_tokens`.
+/// Tokens that are never decoded take part in the softmax and are excluded afterwards, by `suppress_tokens`.
 ///
 /// # Deviation
-/// transformers divides by length^alpha, which is `decoding.length_penalty_form = "power"`, where GNMT's
-/// form has ((5 + length) / 6)^alpha; and the limit on the length is one for all sources.
+/// transformers divides by length^alpha, which is `decoding.length_penalty_form = "power"`, while GNMT's form divides
+/// by ((5 + length) / 6)^alpha. The limit on the length is the same for all sources.
 fn generation(run: &Run, rows: i64, positions: i64) -> serde_json::Value {
     let decoding = &run.experiment.decoding;
     let longest = (run.experiment.data.max_length + decoding.max_extra_length).min(positions as usize);

@@ -1,7 +1,7 @@
-//! A finished run in the layouts that other toolkits load, one file a format.
+//! Exports a finished run in the formats of other toolkits, one file per format.
 //!
-//! A format is exact or refused: what it cannot express is named before anything is written, and
-//! what it writes computes the run's own function, up to the rounding of its numbers.
+//! An export is exact or refused: a setting that the format cannot express is named before anything is written, and the
+//! written model computes the same function as the run, up to rounding.
 
 mod bert;
 mod ctranslate2;
@@ -27,7 +27,7 @@ pub use ablate_trial::export::Format;
 /// Writes `run` to the directory `out`, which appears complete or not at all.
 ///
 /// # Errors
-/// As [`check`] and [`check_place`].
+/// The errors of [`check`] and [`check_place`].
 pub fn export(format: Format, run: &Run, out: &Path) -> Result<()> {
     check(format, run.experiment)?;
     check_place(out)?;
@@ -42,7 +42,7 @@ pub fn export(format: Format, run: &Run, out: &Path) -> Result<()> {
     if staging.publish(out)? { Ok(()) } else { Err(taken(out)) }
 }
 
-/// Refuses a place that could not be written to or holds something already.
+/// Refuses a directory that cannot be written or is not empty.
 pub fn check_place(out: &Path) -> Result<()> {
     if out.file_name().is_none() {
         return Err(Error::user(format!("--out {} names no directory that could be made", out.display())));
@@ -60,10 +60,10 @@ fn taken(out: &Path) -> Error {
 }
 
 /// # Errors
-/// A user error that names the setting which the format has no place for, and the formats that have one.
+/// A user error that names the setting that does not fit into the format, and the formats into which the model fits.
 pub fn check(format: Format, experiment: &Experiment) -> Result<()> {
     let Err(refused) = fits(format, experiment) else { return Ok(()) };
-    // Backwards: the first one holds every model, and is the last resort.
+    // In reverse order: the first format holds every model and is the last resort.
     let others = Format::every().iter().rev().filter(|other| fits(**other, experiment).is_ok());
     let names = others.map(|other| other.name()).collect::<Vec<_>>().join(" or ");
     Err(Error::user(format!("{refused}; use --format {names}")))
@@ -91,9 +91,9 @@ fn files(format: Format, run: &Run) -> Result<Files> {
     }
 }
 
-/// A Python program that loads what was written to `out`. Of the first line of standard input a model that translates
-/// prints the translation, a language model how the line goes on, and a masked language model the token that it finds
-/// in the middle, or whether the second line follows the first if it was trained to tell that.
+/// Returns a Python program that loads the export in `out` and reads a line. A translation model prints the
+/// translation, a language model the continuation, and a masked language model its prediction of the middle token or,
+/// if trained on next sentences, whether the second line follows the first.
 pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
     let directory = format!("{:?}", out.display().to_string());
     match format {

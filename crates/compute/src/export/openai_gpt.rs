@@ -1,17 +1,17 @@
-//! `--format openai-gpt`: a directory that `OpenAIGPTLMHeadModel.from_pretrained` and `AutoTokenizer` of Hugging Face
-//! transformers load.
+//! `--format openai-gpt`: a directory for `OpenAIGPTLMHeadModel.from_pretrained` and `AutoTokenizer` of Hugging Face
+//! transformers.
 //!
-//! Its architecture is GPT's (Radford et al. 2018), with choices fixed for which the weights make up:
+//! The architecture is GPT's (Radford et al. 2018). It fixes some choices, for which the weights compensate:
 //!
-//! - **Embeddings** are not scaled: where ablate scales them, they are written √d_model times as large, and if the
-//!   softmax shares their matrix, the last layer normalisation 1/√d_model times as large.
-//! - **Heads** are d_model / heads wide and **feed-forward sub-layers** 4 · d_model: narrower ones are filled up with
-//!   zeros, which every activation leaves zeros.
-//! - **Biases** of attention exist: absent ones are zeros.
+//! - **Embeddings** are not scaled. If ablate scales them, they are written √d_model times as large, and if the softmax
+//!   shares their matrix, the last layer normalisation 1/√d_model times as large.
+//! - **Heads** are d_model / heads wide and **feed-forward sub-layers** 4 · d_model. Narrower ones are padded with zeros,
+//!   which every activation leaves at zero.
+//! - **Biases** of attention always exist. Absent ones are written as zeros.
 //! - **Positions** are a table: any encoding that is added to the embeddings fits.
 //!
 //! # Deviation
-//! transformers hides what follows a token by a score of -10,000, not by minus infinity.
+//! transformers masks later tokens with a score of -10,000, not minus infinity.
 
 use super::hugging_face::{
     Named, check_heads, dtype, factors, never_decoded, stops_early, tokenizer_configuration,
@@ -53,10 +53,10 @@ fn inner_width(model: &ModelConfig) -> i64 {
 
 pub fn files(run: &Run) -> Result<Files> {
     let around = match run.experiment.training.first_input {
-        // A source that is to be translated is followed by </s> <s>.
+        // A source to translate is followed by </s> <s>.
         _ if run.experiment.reads_prefixes() => Around { after: &[EOS, BOS], ..Around::NOTHING },
         FirstInput::Bos => Around { before: &[BOS], ..Around::NOTHING },
-        // The first token of a text is read and not predicted, as by `ablate generate`.
+        // The first token of a text is read but not predicted, as in `ablate generate`.
         FirstInput::PreviousToken => Around::NOTHING,
     };
     let tokenizer = reading_tokenizer(run, around)?;
@@ -78,7 +78,7 @@ pub fn files(run: &Run) -> Result<Files> {
     ])
 }
 
-/// All weights but the positions.
+/// Writes all weights except the positions.
 fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
     let (embedding_factor, last_factor) = factors(config);
     let embeddings = tensors.embeddings();
@@ -105,7 +105,7 @@ fn write_weights(named: &mut Named, tensors: &Tensors, config: &ModelConfig) {
     }
 }
 
-/// The map with `count` more outputs, all 0.
+/// Returns the map with `count` more outputs, all 0.
 fn with_more_outputs(map: Linear, count: i64) -> Linear {
     Linear {
         weight: map.weight.constant_pad_nd([0, 0, 0, count]),
@@ -113,7 +113,7 @@ fn with_more_outputs(map: Linear, count: i64) -> Linear {
     }
 }
 
-/// The map with `count` more inputs, which it does not read.
+/// Returns the map with `count` more inputs, which it ignores.
 fn with_more_inputs(map: Linear, count: i64) -> Linear {
     Linear { weight: map.weight.constant_pad_nd([0, count]), ..map }
 }
@@ -141,8 +141,8 @@ fn configuration(run: &Run, rows: i64, positions: i64) -> Value {
     })
 }
 
-/// The model's name of an activation: its `gelu` is the approximation by tanh. There are none of those that
-/// [`Implementations`] refuses.
+/// Returns the class's name of an activation; its `gelu` is the approximation by tanh. Activations without a name are
+/// refused by [`Implementations`].
 fn activation(activation: Activation) -> Option<&'static str> {
     match activation {
         Activation::Relu => Some("relu"),
@@ -152,12 +152,12 @@ fn activation(activation: Activation) -> Option<&'static str> {
     }
 }
 
-/// How the run writes, as far as transformers has words for it: a language model draws tokens until a block is full, a
-/// model that translates searches. `bos_token_id` is read first where there is no text to go on with, as by
-/// `ablate generate`, whatever the tokenizer puts before one.
+/// Returns the run's settings of generation, as far as transformers can express them: a language model draws tokens
+/// until a block is full, a translation model searches. `bos_token_id` is read first if there is no text to continue,
+/// as in `ablate generate`, whatever the tokenizer puts before a text.
 ///
 /// # Deviation
-/// The length penalty is that of the format `marian`; the limit on the length is one for all sources, and theirs counts.
+/// The length penalty is that of the format `marian`. The limit on the length is the same for all sources and counts these.
 fn generation(run: &Run, rows: i64, positions: i64) -> Value {
     let Experiment { data, decoding, .. } = run.experiment;
     let vocabulary = run.tokenizer.len();
@@ -176,7 +176,7 @@ fn generation(run: &Run, rows: i64, positions: i64) -> Value {
             "num_beams": decoding.beam,
             "length_penalty": decoding.length_penalty,
             "early_stopping": stops_early(decoding),
-            // Of source, translation and what stands between them.
+            // Length of source, translation and the tokens between them.
             "max_length": positions.min((2 * data.max_length + 2 + decoding.max_extra_length) as i64),
             "suppress_tokens": never_decoded(&[PAD, BOS], vocabulary, rows),
         }),

@@ -1,4 +1,4 @@
-//! The `tokenizer.json` of a directory that others load: the run's own tokenizer with all that ablate does to a text before.
+//! The `tokenizer.json` of an exported directory: the run's tokenizer, with ablate's preprocessing of raw text.
 
 use super::run::{Run, refusal};
 use crate::data::{DataConfig, Pieces, Vocabulary};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub struct Around {
     pub before: &'static [u32],
     pub after: &'static [u32],
-    /// A second text gets the type 1, and the tokens of `after` stand behind it too.
+    /// Whether a second text gets the type 1, and the tokens of `after` stand behind it too.
     pub tells_second: bool,
 }
 
@@ -17,7 +17,7 @@ impl Around {
     pub const NOTHING: Around = Around { before: &[], after: &[], tells_second: false };
 }
 
-/// Refuses data that a format whose tokenizer reads raw text has no place for.
+/// Refuses data that does not fit into a format whose tokenizer reads raw text.
 pub fn check(format: &str, data: &DataConfig) -> Result<()> {
     if data.recipe.moses.is_some() {
         let allowed =
@@ -32,11 +32,11 @@ pub fn check(format: &str, data: &DataConfig) -> Result<()> {
     }
 }
 
-/// The `tokenizer.json` for those who read raw text with it: lower-cases if the corpus was, puts special tokens
-/// around a text, as the model expects them, and takes running text apart line by line.
+/// Returns a `tokenizer.json` that reads raw text: it lower-cases if the corpus was lower-cased, puts the special
+/// tokens that the model expects around a text, and splits running text into lines.
 ///
 /// # Deviation
-/// Lower-casing is `tokenizers`' own, which writes a capital sigma at the end of a word as σ, not ς.
+/// Lower-casing is `tokenizers`' own, which turns a capital sigma at the end of a word into σ, not ς.
 pub fn reading_tokenizer(run: &Run, special: Around) -> Result<Vec<u8>> {
     let data = &run.experiment.data;
     let broken = |error: serde_json::Error| Error::failed(format!("tokenizer.json: {error}"));
@@ -79,7 +79,7 @@ pub fn reading_tokenizer(run: &Run, special: Around) -> Result<Vec<u8>> {
     Ok(format!("{tokenizer}\n").into_bytes())
 }
 
-/// Lets a tokenizer of BPE read running text as it was prepared: each line for itself, with its end and with a blank
+/// Lets a BPE tokenizer read running text as it was prepared: line by line, each with its line break and with a blank
 /// before it, which decoding removes again.
 fn read_lines(tokenizer: &mut Value) {
     let blanks = json!({"type": "Replace", "pattern": {"Regex": "\n(?!\\z)"}, "content": "\n "});

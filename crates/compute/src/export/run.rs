@@ -1,4 +1,4 @@
-//! The trained model that is exported. Several formats share its refusals, its number of positions and its JSON.
+//! The trained model to export, and shared parts of the formats: refusals, number of positions, JSON.
 
 use crate::config::Experiment;
 use crate::data::tokenizer::Tokenizer;
@@ -8,29 +8,29 @@ use crate::model::weights::Weights;
 use crate::train::masked_blocks::around;
 use serde_json::Value;
 
-/// A trained model and what it is the model of.
+/// A trained model with its experiment and tokenizers.
 pub struct Run<'a> {
     pub experiment: &'a Experiment,
-    /// Of the trial; see `config::identity`.
+    /// Identity of the trial; see `config::identity`.
     pub identity: &'a str,
-    /// Of both sides, or of the target side.
+    /// Tokenizer of both sides, or of the target side.
     pub tokenizer: &'a Tokenizer,
-    /// Of the source side, where it has its own.
+    /// Tokenizer of the source side, if it has its own.
     pub source_tokenizer: Option<&'a Tokenizer>,
     pub weights: &'a Weights,
-    /// How often each token occurs in the training text, of word vectors; else empty.
+    /// Number of occurrences of each token in the training text, for word vectors; otherwise empty.
     pub word_counts: &'a [u64],
 }
 
-/// The name and the content of a file of the written directory.
+/// Name and content of each file in the exported directory.
 pub type Files = Vec<(&'static str, Vec<u8>)>;
 
-/// Positions that the written tables of fixed encodings cover: as many as Hugging Face and
-/// CTranslate2 allow a source by default. A learned table keeps its own length.
+/// Number of positions in the written tables of fixed encodings: the default limit of sources in Hugging Face and
+/// CTranslate2. A learned table keeps its own length.
 pub const TABLE_POSITIONS: i64 = 1024;
 
-/// Rows of the tables of fixed encodings of a model that reads one text: [`TABLE_POSITIONS`], or as many as its rows
-/// have in training.
+/// Returns the rows of a fixed encoding's table for a model that reads one text: [`TABLE_POSITIONS`], or the length of
+/// a row in training if that is longer.
 pub fn positions_of_text(experiment: &Experiment) -> i64 {
     let block = experiment.data.max_length as i64;
     // A source and a target with `</s> <s>` between them.
@@ -41,17 +41,17 @@ pub fn positions_of_text(experiment: &Experiment) -> i64 {
     longest.max(TABLE_POSITIONS)
 }
 
-/// Refuses what a format has no place for.
+/// Refuses a model that does not fit into the format.
 pub fn serves(format: &str, found: Serves) -> Result<()> {
     found.map_err(|unknown| refusal(format, unknown.setting, unknown.known))
 }
 
-/// A refusal: `setting` as the user wrote it, and what the format would hold. What to do instead follows it.
+/// Returns a refusal of `setting`, as the user wrote it, with the values that the format allows. The caller appends advice.
 pub fn refusal(format: &str, setting: &str, allowed: &str) -> Error {
     Error::user(format!("{setting} does not fit into {format}: {allowed}"))
 }
 
-/// As text that ends in a line feed.
+/// Formats a value as indented JSON that ends in a line feed.
 pub fn json_bytes(value: &Value) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
     bytes.push(b'\n');

@@ -1,7 +1,7 @@
-//! `--format safetensors`: the weights under the names, in the shapes and in the precision that the run has.
+//! `--format safetensors`: the weights with the names, shapes and precision of the run.
 //!
-//! `model.safetensors` tells in its metadata what it is a model of: `identity`, `configuration` (JSON)
-//! and `tokenizer` (the whole `tokenizer.json`). Shared matrices are stored once; `model.tying` tells the rest.
+//! The metadata of `model.safetensors` describes the model: `identity`, `configuration` (JSON) and `tokenizer` (the
+//! whole `tokenizer.json`). Shared matrices are stored once; `model.tying` tells which are shared.
 
 use super::run::{Files, Run};
 use crate::data::tokenizers::{SOURCE_TOKENIZER, TOKENIZER};

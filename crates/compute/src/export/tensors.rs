@@ -1,4 +1,4 @@
-//! What the formats share: weights by path in float64, position tables, heads of another width.
+//! Shared parts of the formats: weights by path in float64, position tables, heads of another width.
 
 use super::run::Run;
 use crate::model::position::{Places, PositionEncoding};
@@ -33,7 +33,7 @@ pub struct Attention {
     pub output: Linear,
 }
 
-/// The three matrices [V, D] by their use.
+/// The three matrices [V, D], named by their use.
 pub struct Embeddings {
     pub source: Tensor,
     pub target: Tensor,
@@ -52,7 +52,7 @@ impl<'a> Tensors<'a> {
     }
 
     /// # Panics
-    /// If the model has no such variable: a mistake in the code.
+    /// If the model has no such variable, which is a bug.
     fn get(&self, path: &str) -> Tensor {
         self.find(path).unwrap_or_else(|| panic!("the model has no variable {path}"))
     }
@@ -65,8 +65,8 @@ impl<'a> Tensors<'a> {
         Norm { scale: self.get(&format!("{path}.scale")), offset: self.get(&format!("{path}.offset")) }
     }
 
-    /// The attention layer at `path` with heads `width` wide, at least d_k and d_v. What is added is
-    /// zero: it adds nothing to a query's products with keys, and the output leaves it out.
+    /// Returns the attention layer at `path` with heads of `width`, at least d_k and d_v. The padding is zero: it adds
+    /// nothing to the products of queries and keys, and the output map ignores it.
     pub fn attention(&self, path: &str, width: i64) -> Attention {
         let heads = self.config.heads;
         let widened = |map: Linear, own: i64| {
@@ -93,15 +93,15 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// The same with heads d_model / heads wide, and how many times as large queries have to be made for a program that
-    /// divides their products with keys by the root of that width.
+    /// Returns the layer with heads of width d_model / heads, and the factor of its queries for a program that divides
+    /// their products with keys by the root of that width.
     pub fn attention_of_default_heads(&self, path: &str) -> (Attention, f64) {
         let width = self.config.d_model / self.config.heads;
         (self.attention(path, width), (width as f64 / self.config.d_k() as f64).sqrt())
     }
 
-    /// The maps to queries, keys and values and from the heads to the output; one that the layer does not have changes
-    /// nothing.
+    /// Returns the maps to queries, keys and values and from the heads to the output; the identity for a map that the
+    /// layer does not have.
     fn projections(&self, path: &str) -> [Linear; 4] {
         let own = |name: &str| self.linear(&format!("{path}.{name}"));
         let nothing = || {
@@ -117,10 +117,10 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// The map to queries whose products with keys, divided by √d_k, are the layer's score.
+    /// Returns the map to queries whose products with keys, divided by √d_k, are the layer's scores.
     ///
     /// # Panics
-    /// If the score is no product: [`Implementations`](crate::model::implementations::Implementations) refuses it.
+    /// If the score is not a product, which [`Implementations`](crate::model::implementations::Implementations) refuses.
     fn scored(&self, path: &str, query: Linear) -> Linear {
         let (heads, d_k) = (self.config.heads, self.config.d_k());
         let undone = (d_k as f64).sqrt();
@@ -158,7 +158,7 @@ impl<'a> Tensors<'a> {
         Embeddings { source: matrix(source), target: matrix(target), softmax: matrix(softmax) }
     }
 
-    /// The bias of the softmax, [V]; zeros where there is none.
+    /// Returns the bias of the softmax, [V]; zeros if there is none.
     pub fn softmax_bias(&self) -> Tensor {
         self.find("embedding.softmax.bias").unwrap_or_else(|| {
             let rows = self.embeddings().softmax.size()[0];
@@ -166,14 +166,14 @@ impl<'a> Tensors<'a> {
         })
     }
 
-    /// The table of segments, [G, D]; one of zeros where there is none.
+    /// Returns the table of segments, [G, D]; one row of zeros if there is none.
     pub fn segments(&self) -> Tensor {
         let zeros = || Tensor::zeros([1, self.config.d_model], (Kind::Double, Device::Cpu));
         self.find("segment.weight").unwrap_or_else(zeros)
     }
 
-    /// Returns the table that is added to the embeddings of the first positions of the `source` or the `target`, [P, D]. A
-    /// learned table keeps its length; a fixed encoding gives as many rows as `rows` says.
+    /// Returns the table that is added to the embeddings of the first positions of the `source` or the `target`, [P,
+    /// D]. A learned table keeps its length; a fixed encoding has `rows` rows.
     pub fn positions(&self, side: &str, rows: i64) -> Tensor {
         match self.config.position {
             Position::Learned => self.get(&format!("{side}_position.weight")),
@@ -189,19 +189,19 @@ impl<'a> Tensors<'a> {
 }
 
 impl Norm {
-    /// The norm with an output that is `output` times as large.
+    /// Returns the norm with an output that is `output` times as large.
     pub fn scaled(self, output: f64) -> Norm {
         Norm { scale: self.scale * output, offset: self.offset * output }
     }
 }
 
 impl Linear {
-    /// The map of an input that was made `input` times as large, with an output that is `output` times as large.
+    /// Returns the map for an input that was made `input` times as large, with an output that is `output` times as large.
     pub fn scaled(self, input: f64, output: f64) -> Linear {
         Linear { weight: self.weight * (output / input), bias: self.bias.map(|bias| bias * output) }
     }
 
-    /// The bias, [out]; zeros where there is none.
+    /// Returns the bias, [out]; zeros if there is none.
     pub fn bias_or_zeros(&self) -> Tensor {
         match &self.bias {
             Some(bias) => bias.shallow_clone(),
@@ -209,7 +209,7 @@ impl Linear {
         }
     }
 
-    /// As one map: the outputs of `parts` one behind the other.
+    /// Joins the outputs of `parts` into one map; it has a bias if all have one.
     pub fn join(parts: &[&Linear]) -> Linear {
         let weights: Vec<&Tensor> = parts.iter().map(|part| &part.weight).collect();
         let biases: Option<Vec<&Tensor>> = parts.iter().map(|part| part.bias.as_ref()).collect();

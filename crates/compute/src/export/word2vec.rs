@@ -1,9 +1,9 @@
 //! `--format word2vec`: the input vectors of words in word2vec's text format, which gensim's
 //! `KeyedVectors.load_word2vec_format` and most other programs for word vectors read.
 //!
-//! The first line of `vectors.txt` has the number of words and that of their numbers, each other one a word and its vector, the
-//! most frequent word first. A word is spelt as TensorBoard shows it; where two tokens are spelt alike, as a word behind a
-//! blank and behind a quotation mark, the rarer one is spelt as in `tokenizer.json`.
+//! The first line of `vectors.txt` has the number of words and the width of the vectors. Each further line is a word
+//! and its vector, the most frequent word first. A word is spelt as in TensorBoard. If two tokens are spelt alike, such
+//! as a word behind a blank and behind a quotation mark, the rarer one is spelt as in `tokenizer.json`.
 
 use super::run::{Files, Run, refusal};
 use crate::config::experiment::setting_text;
@@ -18,7 +18,7 @@ use tch::{Device, Kind};
 const NAME: &str = "word2vec";
 
 /// # Errors
-/// A user error that names the part of a model which is none of word vectors.
+/// A user error that names the encoder or decoder, if the model is not one of word vectors.
 pub fn check(model: &ModelConfig) -> Result<()> {
     if model.is_word_vectors() {
         return Ok(());

@@ -53,12 +53,12 @@ impl Decoder {
         }
     }
 
-    /// All positions at once, as in training.
+    /// Computes all positions at once, as in training.
     ///
     /// # Shapes
-    /// Embedded target shifted right [B, T, D] whose tokens stand at `places`; if there is an encoder, its output [B, S, D]
-    /// and the source padding mask [B, 1, 1, S]; what may be seen of the target `own` → [B, T, D]. Target padding needs no
-    /// mask: it stands after every real token, where no position sees it.
+    /// Embedded target shifted right [B, T, D] with tokens at `places`; with an encoder, its output [B, S, D] and the
+    /// source padding mask [B, 1, 1, S]; `own`, the visible part of the target → [B, T, D]. Target padding needs no
+    /// mask: it follows all real tokens, where no position sees it.
     pub fn forward(
         &self,
         x: Tensor,
@@ -69,7 +69,7 @@ impl Decoder {
     ) -> Tensor {
         let (positions, biased) = self.positions.pass_to_itself((places, x.size()[1]), own, &x);
         let own = biased.as_ref().map_or(own, |mask| Visible::Masked(Mask::Added(mask)));
-        // Positions of the source mean nothing to the target's.
+        // The target's positions are not related to positions of the source.
         let nowhere = PassPositions::default();
         let last = self.layers.iter().fold(x, |x, layer| {
             let memory = layer.cross.as_ref().map(|cross| {
@@ -87,28 +87,28 @@ impl Decoder {
         self.end.forward(last, mode)
     }
 
-    /// Whether the layers take a mask of pairs of the target's positions; see [`Reach::takes_masks_of_pairs`]. Others
-    /// know by themselves that nothing after a position may be seen.
+    /// Whether the layers take a mask of pairs of the target's positions; see [`Reach::takes_masks_of_pairs`]. Other
+    /// layers hide later positions by themselves.
     fn takes_masks_of_pairs(&self) -> bool {
         self.layers.iter().all(|layer| layer.self_attention.reach().takes_masks_of_pairs())
     }
 
-    /// How many of the last of `length` positions the layers see.
+    /// Returns how many of the last of `length` positions the layers see.
     fn kept(&self, length: i64) -> i64 {
         self.layers.iter().map(|layer| layer.self_attention.reach().kept(length)).max().unwrap_or(length)
     }
 
-    /// Whether tokens are decoded by the kernels of [`decoding`](crate::shim::decoding).
+    /// Returns whether the kernels of [`decoding`](crate::shim::decoding) decode tokens.
     pub(super) fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
         self.may_use_kernels && decoding::takes(kind, device)
     }
 
-    /// The attention to the encoder of each layer; none of any layer without an encoder.
+    /// Returns each layer's attention to the encoder; `None` for every layer without an encoder.
     pub(super) fn cross_attentions(&self) -> impl Iterator<Item = Option<&MultiHeadAttention>> {
         self.layers.iter().map(|layer| layer.cross.as_ref().map(|cross| &cross.attention))
     }
 
-    /// The next position, given those in the cache, which grows by it.
+    /// Computes the next position from those in the cache, which grows by one.
     ///
     /// # Shapes
     /// Embedded token [R, 1, D] → [R, 1, D].
@@ -171,7 +171,7 @@ impl DecoderPart for Decoder {
         if self.layers.iter().all(|layer| layer.cross.is_none()) {
             return DecoderMaps { own: recorded, ..maps };
         }
-        // A layer attends to the target, then to the source.
+        // Each layer attends first to the target, then to the source.
         for (index, weights) in recorded.into_iter().enumerate() {
             (if index % 2 == 0 { &mut maps.own } else { &mut maps.cross }).push(weights);
         }
@@ -222,12 +222,12 @@ impl DecoderLayer {
         }
     }
 
-    /// `attend` gives what attention to the target makes of its (maybe normalised) input.
+    /// Applies self-attention, given as `attend` for its (maybe normalised) input, with the connection around it.
     fn to_itself(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         self.self_residual.forward(x, mode, attend)
     }
 
-    /// The same of attention to the source; without an encoder nothing is done.
+    /// Does the same for attention to the source; without an encoder returns `x`.
     fn to_source(
         &self,
         x: Tensor,

@@ -1,8 +1,8 @@
-//! A decoder without an encoder (`model.encoder = "none"`): a language model, which predicts each token from those before
-//! it (Radford et al. 2018, §3.1). Of a batch it reads the target input alone. To translate, it reads a source as the
-//! beginning of the text that it continues: `<source> </s> <s> <target>`.
+//! A decoder without an encoder (`model.encoder = "none"`): a language model, which predicts each token from the tokens
+//! before it (Radford et al. 2018, §3.1). It reads only the target input of a batch. To translate, it reads a source as
+//! the beginning of the text that it continues: `<source> </s> <s> <target>`.
 //!
-//! Which decoder: [`super::parts`].
+//! The kinds of decoders: [`super::parts`].
 
 use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
@@ -19,7 +19,7 @@ use crate::data::collate::Batch;
 use std::collections::BTreeMap;
 use tch::{Device, Tensor};
 
-/// A model that writes a text and reads no other.
+/// A model that continues one text.
 #[derive(Debug)]
 pub struct DecoderOnly {
     foundation: Foundation,
@@ -28,7 +28,7 @@ pub struct DecoderOnly {
 }
 
 impl DecoderOnly {
-    /// A model with fresh weights drawn from `seed`; of the vocabulary it has the target's tokens.
+    /// Builds a model with fresh weights drawn from `seed`; its vocabulary is that of the target.
     pub fn build(
         config: &ModelConfig,
         vocabulary: impl Into<VocabularySizes>,
@@ -46,12 +46,12 @@ impl DecoderOnly {
         }
     }
 
-    /// What the first layer reads, right before it does.
+    /// Returns the input of the first layer.
     fn embed(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
         self.input.forward(ids, self.foundation.embeddings.target(ids), places, mode)
     }
 
-    /// The hidden states of a known text, all positions at once.
+    /// Computes the hidden states of a known text, all positions at once.
     ///
     /// # Shapes
     /// Ids shifted right [B, T] → [B, T, W].
@@ -59,7 +59,7 @@ impl DecoderOnly {
         self.decoder.decode(self.embed(ids, Places::From(0), mode), TargetRows::Single, None, mode)
     }
 
-    /// The same where rows hold several texts: what each would get in a row of its own.
+    /// Computes the same for rows of several texts: each text gets the states that it would get in a row of its own.
     ///
     /// # Shapes
     /// Ids shifted right [B, T] → [B, T, W].
@@ -115,7 +115,7 @@ impl Network for DecoderOnly {
 }
 
 impl Generator for DecoderOnly {
-    /// Rows whose sources have one length are read and written together, so that no padding stands before a target.
+    /// Reads and writes rows with sources of equal length together, so that no padding stands before a target.
     fn start<'a>(&'a self, source: &Tensor, lengths: &[i64]) -> Box<dyn Stepper + 'a> {
         let mut by_length: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
         for (row, &length) in (0..).zip(lengths) {
@@ -146,15 +146,15 @@ impl DecoderOnly {
     }
 }
 
-/// Rows that have as many tokens.
+/// Rows with the same number of tokens.
 struct Group<'a> {
-    /// What the decoder remembers of them.
+    /// The decoder's state for these rows.
     state: Box<dyn DecodingState + 'a>,
-    /// Where each stands among all rows.
+    /// Index of each row among all rows.
     rows: Vec<i64>,
 }
 
-/// Writing with what the decoder remembers of all tokens so far, those of the sources too.
+/// Writing with the decoder's state of all tokens so far, those of the sources included.
 struct Writing<'a> {
     model: &'a DecoderOnly,
     groups: Vec<Group<'a>>,

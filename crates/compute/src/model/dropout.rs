@@ -12,17 +12,17 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug, Clone, Copy)]
 pub struct Dropout {
     rate: f64,
-    /// Which layer this is; see [`place`].
+    /// Identity of the layer; see [`place`].
     place: u64,
 }
 
 impl Dropout {
-    /// The layer at this scope: its path, which no other layer may have, tells its masks from theirs.
+    /// Builds the layer at this scope. Its path, which must be unique, makes its masks differ from those of other layers.
     pub fn build(scope: &Scope, rate: f64) -> Self {
         Dropout { rate, place: place(scope.path()) }
     }
 
-    /// A layer outside of any model.
+    /// Builds a layer outside of any model.
     #[cfg(test)]
     pub(super) fn at(path: &str, rate: f64) -> Self {
         Dropout { rate, place: place(path) }
@@ -32,7 +32,7 @@ impl Dropout {
         self.rate
     }
 
-    /// The stream of this layer in this pass, where anything is to be dropped.
+    /// Returns the random stream of this layer in this pass; `None` if nothing is dropped.
     pub(super) fn stream(&self, mode: &Mode) -> Option<u64> {
         let seed = mode.dropout_seed().filter(|_| self.rate > 0.0)?;
         Some(mix(seed ^ mix(self.place)))
@@ -57,28 +57,28 @@ impl Dropout {
         match x.kind() {
             Kind::Float => &x * mask(&x, stream, self.rate, scale as f32),
             Kind::Double => &x * mask(&x, stream, self.rate, scale),
-            // The scale is no bfloat16 number: rounded, it would shrink every output by up to 0.2 %.
+            // The scale is not exact in bfloat16: rounded, it would shrink every output by up to 0.2 %.
             Kind::BFloat16 => &x * mask(&x, stream, self.rate, BFLOAT16_ONE) * scale,
             kind => unreachable!("layers compute in float32, float64 or bfloat16, not {kind:?}"),
         }
     }
 }
 
-/// The bits of 1 as a bfloat16: the upper half of a float32's.
+/// The bits of 1 as a bfloat16: the upper half of the float32.
 const BFLOAT16_ONE: u16 = (1f32.to_bits() >> 16) as u16;
 
-/// Numbers whose fate one 64-bit draw decides.
+/// Count of numbers that one 64-bit draw decides.
 const LANES: usize = 4;
 
-/// A tensor like `x`, whose numbers are as wide as `T`, with 0 where a number is dropped and `kept` elsewhere.
+/// Makes a tensor like `x`, whose numbers are as wide as `T`, with 0 where a number is dropped and `kept` elsewhere.
 ///
-/// Number i looks at 16 bits of `mix(stream + i / 4)`, so the mask depends on neither the
-/// number of threads nor the order of execution. The rate is met to within 2^-17.
+/// Number i depends on 16 bits of `mix(stream + i / 4)`, so the mask depends neither on the number of threads nor on
+/// the order of execution. The rate is exact to within 2^-17.
 fn mask<T: Copy + Default>(x: &Tensor, stream: u64, rate: f64, kept: T) -> Tensor {
     let threshold = (rate * 65_536.0).round() as u16;
     let mask = Tensor::empty(x.size(), (x.kind(), Device::Cpu));
     assert_eq!(size_of::<T>(), mask.kind().elt_size_in_bytes());
-    // SAFETY: the tensor was just made: contiguous, of numbers as wide as T, and seen by nobody else.
+    // SAFETY: the tensor was just made: contiguous, of numbers as wide as T, and nothing else refers to it.
     let numbers = unsafe { std::slice::from_raw_parts_mut(mask.data_ptr().cast::<T>(), mask.numel()) };
     fill(numbers, stream, threshold, kept);
     mask

@@ -1,4 +1,4 @@
-//! Token embeddings and the softmax matrix (§3.4), shared as `model.tying` says.
+//! Token embeddings and the softmax matrix (§3.4), shared according to `model.tying`.
 
 use super::matrix::Matrix;
 use super::weights::{Scope, Start};
@@ -20,8 +20,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// A matrix that both sides share has a row for every id of either. Without an encoder or without a decoder there is one
-    /// text, whose tokens are the target's, and one matrix is both the source's and the target's.
+    /// Builds the matrices. A matrix that both sides share has a row for every id of either side. Without an encoder or
+    /// without a decoder there is one text with the target's tokens, and source and target are one matrix.
     pub fn build(scope: &Scope, config: &ModelConfig, vocabulary: impl Into<VocabularySizes>) -> Self {
         let VocabularySizes { source, target } = vocabulary.into();
         let [source_rows, target_rows, shared_rows] =
@@ -60,7 +60,7 @@ impl Embeddings {
         Embeddings { source, target, softmax: scope.matrix(&softmax), bias, factor }
     }
 
-    /// The matrices of word vectors: input vectors are those of the source, output vectors stand in the place of the softmax.
+    /// Builds the matrices of word vectors: input vectors as the source matrix, output vectors as the softmax matrix.
     ///
     /// # Source
     /// The released code of word2vec: input vectors begin uniform in ±0.5 / D, output vectors at 0.
@@ -93,17 +93,17 @@ impl Embeddings {
         }
     }
 
-    /// The source's matrix [V, D], not scaled.
+    /// Returns the source's matrix [V, D], not scaled.
     pub fn source_matrix(&self) -> &Tensor {
         &self.source
     }
 
-    /// The matrix before the softmax [V, W], not scaled.
+    /// Returns the matrix before the softmax [V, W], not scaled.
     pub fn softmax(&self) -> &Tensor {
         self.softmax.weight()
     }
 
-    /// The score of every token: the softmax matrix times the hidden states, and its bias.
+    /// Computes the score of every token: the product of softmax matrix and hidden states, plus the bias.
     ///
     /// # Shapes
     /// [.., W] → [.., V].
@@ -111,7 +111,7 @@ impl Embeddings {
         self.softmax.product(hidden, self.bias.as_ref())
     }
 
-    /// The bias that is added to its scores, [V]; `None` if there is none.
+    /// Returns the bias of the scores, [V]; `None` if there is none.
     pub fn softmax_bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }

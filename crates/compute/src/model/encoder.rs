@@ -16,8 +16,8 @@ use crate::shim::decoding;
 use std::ops::Range;
 use tch::Tensor;
 
-/// So many tokens are read at once on a CPU: what a layer computes of them stays in the processor's cache. With half of them
-/// products have the same bits as with all ([`matrix`](super::matrix)).
+/// Number of tokens that are read at once on a CPU, so that a layer's results stay in the processor's cache. With half
+/// as many, products still have the same bits as with all ([`matrix`](super::matrix)).
 const TOKENS_AT_ONCE: usize = 1024;
 
 /// `model.layers` layers of self-attention and, unless `model.feed_forward` is false, feed-forward network.
@@ -51,7 +51,7 @@ impl Encoder {
     }
 
     /// # Shapes
-    /// Embedded source [B, S, D] whose tokens stand at `places` → [B, S, D].
+    /// Embedded source [B, S, D] with tokens at `places` → [B, S, D].
     pub fn forward(&self, x: Tensor, places: Places, visible: Visible, mode: &Mode) -> Tensor {
         let (positions, biased) = self.positions.pass_to_itself((places, x.size()[1]), visible, &x);
         let visible = biased.as_ref().map_or(visible, |mask| Visible::Masked(Mask::Added(mask)));
@@ -66,10 +66,10 @@ impl Encoder {
         self.layers.iter().all(|layer| layer.attention.reach().takes_masks_of_pairs())
     }
 
-    /// The same without dropout or a graph, on a CPU in float32; see [`decoding`].
+    /// Computes the same without dropout or a graph, on a CPU in float32; see [`decoding`].
     ///
     /// # Shapes
-    /// Embedded source [B, S, D] with the real length of each row → [B, S, D].
+    /// Embedded source [B, S, D] with each row's length without padding → [B, S, D].
     pub fn read(&self, x: Tensor, lengths: &[i64]) -> Tensor {
         let mode = Mode::evaluation();
         let width = x.size()[1];
@@ -87,7 +87,7 @@ impl Encoder {
                 let own = &lengths[part.clone()];
                 let longest = own.iter().copied().max().unwrap_or(0);
                 let x = x.narrow(0, part.start as i64, part.len() as i64).narrow(1, 0, longest);
-                // Without projections the layers see the rows as they lie.
+                // Contiguous, because without projections the layers use the rows as they lie in memory.
                 read(x.contiguous(), own).constant_pad_nd([0, 0, 0, width - longest])
             })
             .collect();
@@ -95,7 +95,7 @@ impl Encoder {
     }
 }
 
-/// Neighbours with together [`TOKENS_AT_ONCE`] tokens, padding counted, or somewhat more; the last ones may have half of that.
+/// Splits the rows into ranges of at least [`TOKENS_AT_ONCE`] tokens, padding included; the last may have half as many.
 fn parts(lengths: &[i64]) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
     let (mut first, mut longest) = (0, 0);
@@ -172,7 +172,7 @@ impl EncoderLayer {
         }
     }
 
-    /// `attend` gives what self-attention makes of its (maybe normalised) input.
+    /// Computes the layer, with self-attention given as `attend` for its (maybe normalised) input.
     fn forward(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let x = self.attention_residual.forward(x, mode, attend);
         self.feed_forward.forward(x, mode)
@@ -185,7 +185,7 @@ mod tests {
     use crate::model::{ModelConfig, Norm, Position, Projections};
     use tch::{Device, Kind};
 
-    /// In parts that are narrower than the batch.
+    /// Reads in parts that are narrower than the batch.
     #[test]
     fn every_row_is_read_as_it_is_alone() {
         let lengths: Vec<i64> = (0..120).map(|row| 3 + (row * 7) % 23).collect();

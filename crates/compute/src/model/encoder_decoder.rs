@@ -1,6 +1,6 @@
 //! The whole model (§3, figure 1): embeddings, an encoder, a decoder and the matrix before the softmax.
 //!
-//! Which encoder and which decoder: [`super::parts`].
+//! The kinds of encoders and decoders: [`super::parts`].
 
 use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
@@ -26,18 +26,18 @@ pub struct EncoderDecoder {
     source: Input,
     target: Input,
     encoder: Box<dyn EncoderPart>,
-    /// The map from the encoder's states to the width that the decoder reads; absent if the widths are equal.
+    /// Map from the encoder's states to the decoder's input width; absent if the widths are equal.
     encoder_output: Option<Linear>,
     decoder: Box<dyn DecoderPart>,
 }
 
-/// The map from the encoder's states to the width that the decoder reads.
+/// Builds the map from the encoder's states to the decoder's input width; `None` if the widths are equal.
 fn encoder_output_map(scope: &Scope, config: &ModelConfig) -> Option<Linear> {
     config.maps_encoder_states().then(|| Linear::glorot(scope, config.encoder_width(), config.d_model, true))
 }
 
 impl EncoderDecoder {
-    /// A model with fresh weights drawn from `seed`.
+    /// Builds a model with fresh weights drawn from `seed`.
     pub fn build(
         config: &ModelConfig,
         vocabulary: impl Into<VocabularySizes>,
@@ -58,31 +58,31 @@ impl EncoderDecoder {
         }
     }
 
-    /// What the encoder's first layer reads, right before it does.
+    /// Returns the input of the encoder's first layer.
     fn embed_source(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
         self.source.forward(ids, self.foundation.embeddings.source(ids), places, mode)
     }
 
-    /// What the decoder's first layer reads, right before it does.
+    /// Returns the input of the decoder's first layer.
     fn embed_target(&self, ids: &Tensor, places: Places, mode: &Mode) -> Tensor {
         self.target.forward(ids, self.foundation.embeddings.target(ids), places, mode)
     }
 
     /// # Shapes
-    /// Source ids [B, S] with the real length of each row (≥ 1) → states [B, S, E], or [B, S, D] of a decoder that reads
-    /// that width.
+    /// Source ids [B, S] with each row's length without padding (≥ 1) → states [B, S, E], or [B, S, D] if the decoder
+    /// reads that width.
     pub fn encode(&self, source: &Tensor, lengths: &[i64], mode: &Mode) -> Encoded {
         let x = self.embed_source(source, Places::From(0), mode);
         self.mapped(self.encoder.encode(x, SourceRows::Single(lengths), mode))
     }
 
-    /// [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
+    /// Does the same as [`encode`](Self::encode) for decoding: without dropout, and on a CPU by kernels that keep no graph.
     pub fn read(&self, source: &Tensor, lengths: &[i64]) -> Encoded {
         let x = self.embed_source(source, Places::From(0), &Mode::evaluation());
         self.mapped(self.encoder.read_source(x, lengths))
     }
 
-    /// Returns `encoded` with states of the width that the decoder reads.
+    /// Returns `encoded` with states of the decoder's input width.
     fn mapped(&self, encoded: Encoded) -> Encoded {
         match &self.encoder_output {
             Some(linear) => Encoded { output: linear.forward(&encoded.output), ..encoded },
@@ -90,7 +90,7 @@ impl EncoderDecoder {
         }
     }
 
-    /// The hidden states of a known target, all positions at once.
+    /// Computes the hidden states of a known target, all positions at once.
     ///
     /// # Shapes
     /// Target ids shifted right [B, T] → [B, T, W].
@@ -99,8 +99,8 @@ impl EncoderDecoder {
         self.decoder.decode(x, TargetRows::Single, Some(encoded), mode)
     }
 
-    /// Returns the hidden states where rows hold several sentences: those that each sentence would get in a row of its own.
-    /// If a part does not take packed rows, they are unpacked first.
+    /// Computes the hidden states of rows with several sentences: each sentence gets the states that it would get in a
+    /// row of its own. Unpacks the rows first if a part does not take packed rows.
     ///
     /// # Shapes
     /// Source ids [B, S], target ids shifted right [B, T] → [B, T, W].
@@ -118,12 +118,12 @@ impl EncoderDecoder {
         self.decoder.decode(x, targets, Some(&encoded), mode)
     }
 
-    /// What decoding token by token remembers, before the first token.
+    /// Returns the state of decoding token by token, before the first token.
     pub fn cache(&self, encoded: &Encoded) -> Box<dyn DecodingState + '_> {
         self.decoder.start(FirstRows::of_sources(encoded))
     }
 
-    /// The hidden state behind the next token of each row, given the tokens before it.
+    /// Computes the hidden state behind the next token of each row, given the tokens before it.
     ///
     /// # Shapes
     /// Ids [R, 1] → [R, W].
@@ -188,7 +188,7 @@ impl Generator for EncoderDecoder {
     }
 }
 
-/// Decoding with what the decoder remembers of the source and of all tokens so far.
+/// Decoding with the decoder's state of the source and of all tokens so far.
 struct Decoding<'a> {
     model: &'a EncoderDecoder,
     state: Box<dyn DecodingState + 'a>,

@@ -1,7 +1,7 @@
-//! An encoder without a decoder (`model.decoder = "none"`): a masked language model, which finds hidden tokens of a text by
-//! those around them (Devlin et al. 2019, §3.1). Of a batch it reads the source alone. Section `[model.masked]`.
+//! An encoder without a decoder (`model.decoder = "none"`): a masked language model, which predicts hidden tokens of a text
+//! from the tokens around them (Devlin et al. 2019, §3.1). It reads only the source of a batch. Section `[model.masked]`.
 //!
-//! Which encoder: [`super::parts`].
+//! The kinds of encoders: [`super::parts`].
 
 use super::attention::maps::{AttentionMaps, of_one_sentence};
 use super::embedding::Embeddings;
@@ -19,7 +19,7 @@ use super::{Activation, Kinds, ModelConfig, NormKind, VocabularySizes, init};
 use crate::data::collate::Batch;
 use tch::{Device, Kind, Tensor};
 
-/// A model that reads a text and writes none.
+/// A model that reads a text and writes no text.
 #[derive(Debug)]
 pub struct EncoderOnly {
     foundation: Foundation,
@@ -32,7 +32,7 @@ pub struct EncoderOnly {
 }
 
 impl EncoderOnly {
-    /// A model with fresh weights drawn from `seed`; running text has the tokens of the target.
+    /// Builds a model with fresh weights drawn from `seed`; its vocabulary is that of the target.
     pub fn build(
         config: &ModelConfig,
         vocabulary: impl Into<VocabularySizes>,
@@ -58,15 +58,15 @@ impl EncoderOnly {
         }
     }
 
-    /// `segments`: the row of the table of segments for each token; if absent, the first for all.
+    /// Computes the states of a text. `segments` has a row of the table of segments for each token; absent: the first row.
     ///
     /// # Shapes
-    /// Ids [B, S] with the real length of each row (≥ 1), and segments [B, S] → states [B, S, E].
+    /// Ids [B, S] with each row's length without padding (≥ 1), and segments [B, S] → states [B, S, E].
     pub fn encode(&self, ids: &Tensor, lengths: &[i64], segments: Option<&Tensor>, mode: &Mode) -> Encoded {
         let embedded = self.foundation.embeddings.source(ids);
         let x = match (&self.segments, segments) {
             (Some(table), Some(segments)) => {
-                // A table of one row has the same for both texts.
+                // A table of one row gives both texts the same.
                 let rows = segments.clamp_max(table.size()[0] - 1);
                 embedded + Tensor::embedding(table, &rows, -1, false, false)
             }
@@ -87,7 +87,7 @@ impl Network for EncoderOnly {
         self.outputs(batch, mode).hidden
     }
 
-    /// The transform is computed at the scored positions alone.
+    /// Computes the transform only at the positions to predict.
     fn outputs(&self, batch: &Batch, mode: &Mode) -> Outputs {
         let segments = batch.second_texts.as_ref().map(|texts| &texts.segments);
         let states = self.encode(&batch.source, &batch.source_lengths, segments, mode).output;
@@ -109,7 +109,7 @@ impl Network for EncoderOnly {
         self.input.table(count)
     }
 
-    /// Of the text to itself; `target` is not read.
+    /// Returns the attention of the text to itself; ignores `target`.
     fn attention_maps(&self, source: &Tensor, _target: &Tensor, segments: Option<&Tensor>) -> AttentionMaps {
         let mode = Mode::recording_attention();
         tch::no_grad(|| _ = self.encode(source, &[source.size()[1]], segments, &mode));
@@ -117,7 +117,7 @@ impl Network for EncoderOnly {
     }
 }
 
-/// What stands before the softmax with `model.masked.head = "transform"`: norm(f(x W + b)).
+/// The layer before the softmax with `model.masked.head = "transform"`: norm(f(x W + b)).
 ///
 /// # Source
 /// `get_masked_lm_output` of the released code of BERT (Devlin et al. 2019).
@@ -144,15 +144,15 @@ impl Transform {
     /// [N, E] → [N, D].
     fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
         if self.norms_over_batch && mode.is_training() {
-            // Every scored position is a real token.
+            // Every position to predict is a real token.
             mode.enter_stack(Tensor::ones([x.size()[0]], (Kind::Bool, x.device())));
         }
         self.norm.forward(&activate(self.activation, &self.linear.forward(x)), mode)
     }
 }
 
-/// The head of next sentence prediction: of the state x of the first token it makes two scores, tanh(x W + b) V + c, which
-/// say whether the second text of a row follows the first.
+/// The head of next-sentence prediction: from the state x of the first token it computes two scores, tanh(x W + b) V +
+/// c, for whether the second text of a row follows the first.
 ///
 /// # Source
 /// `pooler` and `get_next_sentence_output` of the released code of BERT (Devlin et al. 2019).

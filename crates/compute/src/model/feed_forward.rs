@@ -14,8 +14,8 @@ use tch::Tensor;
 /// Vaswani et al. 2017, §3.3, eq. 2; Shazeer 2020, eq. 5 and 6.
 ///
 /// # Deviation
-/// Shazeer's sub-layers have no biases; here all of them have, as the paper's has, so that variants differ in their
-/// activation alone.
+/// Shazeer's sub-layers have no biases. Here all have biases, as in Vaswani et al., so that variants differ only in the
+/// activation.
 #[derive(Debug)]
 pub struct FeedForward {
     inner: Inner,
@@ -24,8 +24,8 @@ pub struct FeedForward {
     dropout: Dropout,
 }
 
-/// What stands before the last map. Matrices of different widths have different names, because rows of a sweep that share
-/// the path of a variable start it with the same numbers.
+/// The maps before the last one. Matrices of different widths have different names, because rows of a sweep in which a
+/// variable has the same path start it with the same numbers.
 #[derive(Debug)]
 enum Inner {
     Plain(Linear),
@@ -70,12 +70,12 @@ impl FeedForward {
     }
 }
 
-/// The feed-forward network of a layer with the connection around it; nothing with `model.feed_forward = false`.
+/// A layer's feed-forward network with the connection around it; nothing if `model.feed_forward` is false.
 #[derive(Debug)]
 pub struct FeedForwardSublayer(Option<(FeedForward, Residual)>);
 
 impl FeedForwardSublayer {
-    /// `scope` is that of the layer.
+    /// Builds the sub-layer; `scope` is that of the layer.
     pub fn build(scope: &Scope, config: &ModelConfig) -> Self {
         let scope = scope.child("feed_forward");
         let build = || (FeedForward::build(&scope, config), Residual::build(&scope, config));
@@ -92,7 +92,7 @@ impl FeedForwardSublayer {
     }
 }
 
-/// The function f of an activation, number by number.
+/// Applies the function f of an activation, number by number.
 pub(super) fn activate(activation: Activation, x: &Tensor) -> Tensor {
     match activation {
         Activation::Relu => x.relu(),

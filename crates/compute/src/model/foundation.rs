@@ -1,11 +1,11 @@
-//! What every network has, whatever its parts.
+//! The parts that every network has.
 
 use super::Kinds;
 use super::embedding::Embeddings;
 use super::weights::{Scope, Weights};
 use tch::Device;
 
-/// The embeddings, all weights, and where and in which number formats a model computes.
+/// The embeddings, all weights, and the device and number formats of a model.
 #[derive(Debug)]
 pub struct Foundation {
     pub(super) embeddings: Embeddings,
@@ -15,7 +15,7 @@ pub struct Foundation {
 }
 
 impl Foundation {
-    /// Ends the building of a model below `root`, of whose weights its `embeddings` are the first.
+    /// Finishes building a model below `root`; its `embeddings` are the first of its weights.
     pub(super) fn finish(root: Scope, embeddings: Embeddings, kinds: Kinds, device: Device) -> Self {
         Foundation { embeddings, weights: root.into_weights(), kinds, device }
     }

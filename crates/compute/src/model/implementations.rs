@@ -1,8 +1,8 @@
-//! The one gate of fast paths: which other implementations compute what a configuration defines.
+//! The one gate of fast paths: it decides which other implementations compute a configuration.
 //!
-//! The definition is libtorch's plain operations, layer by layer. A variant that another implementation does not know must
-//! not reach it by having tensors of the right shape, so the choice is made here, from the configuration: a setting that
-//! is added to [`ModelConfig`], or a value that is added to one of its choices, does not compile before it is decided.
+//! The definition is libtorch's plain operations, layer by layer. A variant must not reach an implementation that does
+//! not support it only because its tensors have the right shape. So the choice is made here, from the configuration: a
+//! new setting of [`ModelConfig`], or a new value of one of its choices, does not compile before it is decided.
 
 use super::init::Attends;
 use super::recurrent::DropoutMasks;
@@ -11,21 +11,21 @@ use super::{
     NormKind, Position, Projections, RecurrentConfig, Score, Span, Tying,
 };
 
-/// Whether an implementation computes a model: yes, or the setting that it does not know and what it would take.
+/// Whether an implementation supports a model: `Ok`, or the setting that it does not support.
 pub type Serves = Result<(), Unknown>;
 
-/// A setting that an implementation does not know.
+/// A setting that an implementation does not support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unknown {
     /// The setting as a user writes it.
     pub setting: &'static str,
-    /// What the implementation does instead.
+    /// The behaviour of the implementation instead.
     pub known: &'static str,
 }
 
-/// What each implementation beside the definition makes of a configuration.
+/// Support of a configuration by each implementation other than the definition.
 ///
-/// Sizes that one does not take, such as wide heads, are its own matter: it refuses or passes them on itself.
+/// Sizes that an implementation does not support, such as wide heads, are not decided here: it refuses them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Implementations {
     /// libtorch's fused attention on a GPU ([`fused`](super::attention::fused)).
@@ -40,12 +40,12 @@ pub struct Implementations {
     pub openai_gpt: Serves,
     /// A `BertForMaskedLM` of Hugging Face transformers.
     pub bert: Serves,
-    /// The models in Python torch that `ablate bench --export` writes for (`scripts/bench/torch_models.py`).
+    /// The models in Python torch for which `ablate bench --export` writes (`scripts/bench/torch_models.py`).
     pub torch_peer: Serves,
 }
 
 impl Implementations {
-    /// Every implementation serves.
+    /// Support by every implementation.
     const ALL: Self = Implementations {
         fused_attention: Ok(()),
         decoding_kernels: Ok(()),
@@ -69,7 +69,7 @@ impl Implementations {
             tying,
             norm,
             norm_kind,
-            // Biases that are absent are zeros.
+            // Absent biases are written as zeros.
             attention_biases: _,
             // Sizes.
             layers: _,
@@ -81,16 +81,16 @@ impl Implementations {
             learned_positions: _,
             embedding_rows: _,
             embedding_multiple: _,
-            // A number that each implementation takes, or refuses, by itself.
+            // A number that each implementation takes or refuses itself.
             layer_norm_epsilon: _,
-            // Of first values alone.
+            // These affect only initial values.
             initialisation: _,
             embedding_deviation: _,
-            // Of training by the definition alone; the fused kernel draws its own masks of attention.
+            // These affect only training by the definition; the fused kernel draws its own masks of attention.
             dropout: _,
             attention_dropout: _,
             activation_dropout: _,
-            // Of parts that no other implementation takes.
+            // These belong to parts that no other implementation supports.
             convolutional: _,
             recurrent: RecurrentConfig { dropout_masks, .. },
             masked,
@@ -117,7 +117,7 @@ impl Implementations {
             .and(of_decoder_span(config.attention.decoder_span()))
     }
 
-    /// What computes one attention layer, whatever the score of the other kind of layer is.
+    /// Returns the support of one attention layer, whatever the score of the other kind of layer is.
     pub fn of_layer(config: &ModelConfig, attends: Attends) -> Self {
         let score = match attends {
             Attends::Itself => config.attention.score,
@@ -127,7 +127,7 @@ impl Implementations {
         Self::of(&ModelConfig { attention, ..config.clone() })
     }
 
-    /// What serves both; of two unknown settings the first is told.
+    /// Returns the support of both; of two unsupported settings, the first is reported.
     fn and(self, other: Self) -> Self {
         Implementations {
             fused_attention: self.fused_attention.and(other.fused_attention),
@@ -145,7 +145,7 @@ const NO_ENCODER: &str = "it has no encoder";
 const NO_DECODER: &str = "it has no decoder";
 const OF_SELF_ATTENTION: &str = "its layers are of self-attention";
 
-/// Fused attention and the kernels of decoding serve the layers of self-attention, whatever the other part is.
+/// Fused attention and the kernels of decoding support the self-attention layers, whatever the other part is.
 fn of_encoder(encoder: EncoderKind) -> Implementations {
     let other = |setting| Implementations {
         openai_gpt: Err(Unknown { setting, known: NO_ENCODER }),
@@ -170,7 +170,7 @@ fn of_encoder(encoder: EncoderKind) -> Implementations {
     }
 }
 
-/// As [`of_encoder`].
+/// Like [`of_encoder`].
 fn of_decoder(decoder: DecoderKind) -> Implementations {
     let other = |setting| Implementations {
         openai_gpt: Err(Unknown { setting, known: OF_SELF_ATTENTION }),
@@ -195,7 +195,7 @@ fn of_decoder(decoder: DecoderKind) -> Implementations {
     }
 }
 
-/// Pairs of an encoder and a decoder.
+/// Returns the support of pairs of an encoder and a decoder.
 fn of_both(encoder: EncoderKind, decoder: DecoderKind) -> Implementations {
     let torch_peer = match (encoder, decoder) {
         (EncoderKind::None, DecoderKind::None) => Err(Unknown {
@@ -232,9 +232,9 @@ fn of_dropout_masks(masks: DropoutMasks) -> Implementations {
     }
 }
 
-/// A model with a decoder does not read the section.
+/// Returns the support of `[model.masked]`, a section that models with a decoder do not use.
 fn of_masked(masked: &MaskedConfig) -> Implementations {
-    // A table of any number of segments, or of none, is a table of which the first row is read.
+    // A table of several segments, or of none, is written as a table of which the first row is used.
     let MaskedConfig { embedding_norm, head, segments: _, next_sentence } = masked;
     let unknown =
         |setting, known| Implementations { bert: Err(Unknown { setting, known }), ..Implementations::ALL };
@@ -273,7 +273,7 @@ fn of_embedding_scale(embedding_scale: bool) -> Implementations {
     match embedding_scale {
         true => Implementations::ALL,
         false => Implementations {
-            // Written with embeddings of either size.
+            // Written with scaled or unscaled embeddings.
             openai_gpt: Ok(()),
             bert: Ok(()),
             ..without_toolkits(
@@ -284,7 +284,7 @@ fn of_embedding_scale(embedding_scale: bool) -> Implementations {
     }
 }
 
-/// The kernels are those of attention: what stands between attention layers is computed by libtorch's operations.
+/// The kernels compute only attention: libtorch's operations compute everything between attention layers.
 fn of_feed_forward(feed_forward: bool) -> Implementations {
     match feed_forward {
         true => Implementations::ALL,
@@ -322,8 +322,8 @@ fn of_residual(residual: bool) -> Implementations {
     }
 }
 
-/// Returns the implementations of a setting that none of the toolkits that models are exported for knows; `known` says
-/// what they do instead.
+/// Returns the support of a setting that no toolkit of `ablate export` supports; `known` describes their behaviour
+/// instead.
 fn without_toolkits(setting: &'static str, known: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known });
     Implementations {
@@ -335,7 +335,7 @@ fn without_toolkits(setting: &'static str, known: &'static str) -> Implementatio
     }
 }
 
-/// The way in which all toolkits give a Transformer its positions.
+/// Description of the positions in all toolkits.
 const ADDED_TO_EMBEDDINGS: &str = "it adds positions to the embeddings";
 
 fn of_position(position: Position) -> Implementations {
@@ -344,7 +344,7 @@ fn of_position(position: Position) -> Implementations {
         Position::Sinusoidal | Position::SinusoidalHalves | Position::Learned | Position::None => {
             Implementations::ALL
         }
-        // Queries and keys are turned before any kernel sees them.
+        // Queries and keys are rotated before any kernel sees them.
         Position::Rotary => without_toolkits("model.position = \"rotary\"", ADDED_TO_EMBEDDINGS),
         Position::Alibi => with_biases("model.position = \"alibi\""),
         Position::T5 => with_biases("model.position = \"t5\""),
@@ -356,7 +356,7 @@ fn of_position(position: Position) -> Implementations {
     }
 }
 
-/// Fused attention takes biases on scores as it takes masks; the others know none.
+/// Fused attention takes biases on scores in the same way as masks; the other implementations have none.
 fn with_biases(setting: &'static str) -> Implementations {
     let unknown = Err(Unknown { setting, known: "their scores are products alone" });
     Implementations { decoding_kernels: unknown, ..without_toolkits(setting, ADDED_TO_EMBEDDINGS) }
@@ -393,11 +393,11 @@ fn of_norm_kind(kind: NormKind) -> Implementations {
     }
 }
 
-/// `additive`: the setting that an additive score is stated by.
+/// `additive` is the text of the setting that chooses an additive score.
 fn of_score(score: Score, additive: &'static str) -> Implementations {
     match score {
-        // Products of queries and keys: every implementation takes a scale, or queries that are scaled or turned by a
-        // matrix already.
+        // Products of queries and keys: every implementation takes a scale, or queries that were scaled or multiplied
+        // by a matrix before.
         Score::ScaledDot | Score::Dot | Score::Multiplicative => Implementations::ALL,
         Score::Additive => {
             let known = "its scores are products of queries and keys";
@@ -413,7 +413,7 @@ fn of_score(score: Score, additive: &'static str) -> Implementations {
 
 fn of_projections(projections: Projections) -> Implementations {
     match projections {
-        // All of them see projected vectors alone; a toolkit is given one matrix twice, or matrices that change nothing.
+        // All of them see only projected vectors; a toolkit gets one matrix twice, or identity matrices.
         Projections::Separate | Projections::SharedQueryKey | Projections::ValuesOnly | Projections::None => {
             Implementations::ALL
         }
@@ -438,8 +438,8 @@ fn of_decoder_span(span: CausalSpan) -> Implementations {
 
 fn of_full_spans_alone(setting: &'static str) -> Implementations {
     let known = "its attention sees all positions";
-    // Fused attention is given what a mask over all pairs shows, as of short sequences, or mixtures of positions;
-    // blocks of a longer sequence never ask for it.
+    // Fused attention computes a mask over all pairs, as for short sequences, or mixtures of positions; the blocks of a
+    // longer sequence never use it.
     Implementations { decoding_kernels: Err(Unknown { setting, known }), ..without_toolkits(setting, known) }
 }
 

@@ -1,6 +1,6 @@
 //! Initial scales of the weights (`model.initialisation`).
 //!
-//! The paper states none; see [`Initialisation`] for the choices.
+//! The paper does not state them; see [`Initialisation`] for the choices.
 
 use super::weights::Start;
 use super::{Initialisation, ModelConfig};
@@ -16,8 +16,8 @@ pub fn glorot(fan_in: i64, fan_out: i64) -> Start {
 /// Deviation of all weights of GPT (Radford et al. 2018, §4.1).
 const GPT: f64 = 0.02;
 
-/// Embeddings and learned positions: normal with deviation d_model^-0.5, so that the
-/// factor sqrt(d_model) of §3.4 brings embeddings to deviation 1; or the deviation that is stated.
+/// Embeddings and learned positions: normal with deviation d_model^-0.5, which the factor sqrt(d_model) of §3.4 scales
+/// to deviation 1 for embeddings; or with the configured deviation.
 pub fn embedding(config: &ModelConfig) -> Start {
     let deviation = match config.initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => (config.d_model as f64).powf(-0.5),
@@ -26,7 +26,7 @@ pub fn embedding(config: &ModelConfig) -> Start {
     Start::Normal { deviation: config.embedding_deviation.unwrap_or(deviation) }
 }
 
-/// A matrix inside of a layer.
+/// Returns the start of a matrix inside a layer.
 pub fn matrix(config: &ModelConfig, fan_in: i64, fan_out: i64) -> Start {
     match config.initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot => glorot(fan_in, fan_out),
@@ -34,20 +34,20 @@ pub fn matrix(config: &ModelConfig, fan_in: i64, fan_out: i64) -> Start {
     }
 }
 
-/// The last matrix of a sub-layer, whose output is added to the residual stream.
+/// Returns the start of a sub-layer's last matrix, whose output is added to the residual stream.
 pub fn last_matrix(config: &ModelConfig, fan_in: i64, fan_out: i64) -> Start {
     match config.initialisation {
         Initialisation::Tensor2tensor | Initialisation::Glorot | Initialisation::Normal => {
             matrix(config, fan_in, fan_out)
         }
-        // As many as a GPT has sub-layers.
+        // Twice the number of layers: as many as a GPT has sub-layers.
         Initialisation::NormalScaled => {
             Start::Normal { deviation: GPT / (2.0 * config.layers as f64).sqrt() }
         }
     }
 }
 
-/// Where an attention layer takes its keys and values from.
+/// The source of an attention layer's keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attends {
     /// The sequence itself.
@@ -63,7 +63,7 @@ pub struct ProjectionStarts {
     pub value: Start,
 }
 
-/// The starts of an attention layer's input projections.
+/// Returns the starts of an attention layer's input projections.
 ///
 /// # Source
 /// tensor2tensor at its first commit: one matrix for query, key and value of self-attention, one

@@ -1,4 +1,4 @@
-//! Positions, the norm of masked language models and dropout stand between embedded tokens and the first layer of a stack.
+//! The steps between embedded tokens and the first layer of a stack: positions, the norm of masked language models, dropout.
 
 use super::mode::Mode;
 use super::norm::Normalisation;
@@ -13,27 +13,27 @@ use tch::{Device, Tensor};
 #[derive(Debug)]
 pub struct Input {
     pub position: PositionEncoding,
-    /// The norm of the sums of embeddings and positions; absent but in masked language models.
+    /// The norm of the sums of embeddings and positions; only in masked language models.
     norm: Option<Normalisation>,
     dropout: SequenceDropout,
     kinds: Kinds,
-    /// Whether norms compute statistics over the tokens of a batch, where padding must not count.
+    /// Whether norms compute statistics over the tokens of a batch, in which padding must not count.
     norms_over_batch: bool,
     device: Device,
 }
 
 impl Input {
-    /// Builds what stands before the encoder.
+    /// Builds the input of the encoder.
     pub fn source(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
         Self::build(scope, "source", config.encoder == EncoderKind::Recurrent, config, kinds, device)
     }
 
-    /// Builds what stands before the decoder.
+    /// Builds the input of the decoder.
     pub fn target(scope: &Scope, config: &ModelConfig, kinds: Kinds, device: Device) -> Self {
         Self::build(scope, "target", config.decoder == DecoderKind::Recurrent, config, kinds, device)
     }
 
-    /// `side` is the word that begins the paths of its weights. Recurrent parts know the order of words without positions.
+    /// `side` begins the paths of its weights. Recurrent parts know the order of words without positions.
     fn build(
         scope: &Scope,
         side: &str,
@@ -59,11 +59,10 @@ impl Input {
         }
     }
 
-    /// What a stack's first layer reads, right before it does: lets the layers know which tokens are real, if they need it.
+    /// Returns the input of a stack's first layer. Tells the layers which tokens are real, if they need that.
     ///
     /// # Shapes
-    /// Ids [B, T], which stand at `places`, and their embeddings [B, T, D] → the same shape, in the kind that the pass
-    /// computes in.
+    /// Ids [B, T] at `places`, and their embeddings [B, T, D] → the same shape, in the number format of the pass.
     pub fn forward(&self, ids: &Tensor, x: Tensor, places: Places, mode: &Mode) -> Tensor {
         if self.norms_over_batch && mode.is_training() {
             mode.enter_stack(ids.not_equal(i64::from(PAD)));
@@ -77,7 +76,7 @@ impl Input {
         self.dropout.forward(x, mode)
     }
 
-    /// What is added to tokens at positions 0 to `count` - 1, or as many as there are; see
+    /// Returns the vectors that are added to tokens at positions 0 to `count` - 1, or as many as there are; see
     /// [`Network::position_table`](super::network::Network::position_table).
     pub fn table(&self, count: i64) -> Option<Tensor> {
         let rows = self.position.limit().map_or(count, |limit| limit.min(count));

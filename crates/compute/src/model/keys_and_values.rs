@@ -1,8 +1,8 @@
-//! What attention looks up: a key and a value for each position and head.
+//! Keys and values of attention: one of each for every position and head.
 
 use tch::Tensor;
 
-/// Projected keys [B, H, S, K] and values [B, H, S, d_v] that queries attend to.
+/// Projected keys [B, H, S, K] and values [B, H, S, d_v].
 #[derive(Debug)]
 pub struct KeysAndValues {
     pub keys: Tensor,
@@ -10,7 +10,7 @@ pub struct KeysAndValues {
 }
 
 impl KeysAndValues {
-    /// These keys and values followed by those of `next`: lengths add up.
+    /// Returns these keys and values followed by those of `next`; the lengths add up.
     pub fn append(&self, next: &KeysAndValues) -> KeysAndValues {
         KeysAndValues {
             keys: Tensor::cat(&[&self.keys, &next.keys], 2),
@@ -18,7 +18,7 @@ impl KeysAndValues {
         }
     }
 
-    /// Those of the last `count` positions.
+    /// Returns the keys and values of the last `count` positions.
     pub fn last(self, count: i64) -> KeysAndValues {
         let length = self.keys.size()[2];
         if length == count {
@@ -28,7 +28,7 @@ impl KeysAndValues {
         KeysAndValues { keys: last(&self.keys), values: last(&self.values) }
     }
 
-    /// The rows of the batch that `rows` names, in its order.
+    /// Returns the rows of the batch with these indices, in this order.
     pub fn select(&self, rows: &Tensor) -> KeysAndValues {
         KeysAndValues { keys: self.keys.index_select(0, rows), values: self.values.index_select(0, rows) }
     }

@@ -20,7 +20,7 @@ impl Linear {
         }
     }
 
-    /// A map whose matrix starts as [`init::glorot`] says.
+    /// Builds a map whose matrix starts with [`init::glorot`].
     pub fn glorot(scope: &Scope, inputs: i64, outputs: i64, bias: bool) -> Self {
         Linear::build(scope, inputs, outputs, init::glorot(inputs, outputs), bias)
     }

@@ -1,35 +1,35 @@
-//! Which positions attention may see (§3.2.3), as numbers added to the scores.
+//! Masks: the positions that attention may see (§3.2.3), as numbers added to the scores.
 //!
-//! A mask holds 0 where attention is allowed and -∞ where it is not. exp(-∞) is exactly 0,
-//! so what is masked cannot change an output, not even in the last bit.
+//! A mask holds 0 where attention is allowed and -∞ where it is not. exp(-∞) is exactly 0, so a masked position cannot
+//! change an output, not even in the last bit.
 
 use crate::pinned_memory::{pinned, send};
 use tch::{Device, Kind, Tensor};
 
-/// What attention takes of a mask.
+/// A mask in the form that attention takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Mask<'a> {
-    /// Everything may be seen.
+    /// Every position may be seen.
     None,
     /// Added to the scores; broadcasts to [B, H, T, S].
     Added(&'a Tensor),
-    /// The same, and it is [`causal`]'s: a kernel that knows the triangle need not read it.
+    /// Added to the scores, and made by [`causal`]: a kernel that knows the triangle need not read it.
     Causal(&'a Tensor),
 }
 
-/// Which pairs of a sequence that attends to itself may be seen, in the form that the
-/// [reach](super::attention::span::Reach) of its layers takes.
+/// The visible pairs of a sequence that attends to itself, in the form that the [reach](super::attention::span::Reach)
+/// of its layers takes.
 #[derive(Debug, Clone, Copy)]
 pub enum Visible<'a> {
-    /// Those that a mask over all pairs shows.
+    /// The pairs that a mask over all pairs shows.
     Masked(Mask<'a>),
-    /// Those of one sentence that a layer reaches: the number of the sentence of each position, from 1, and 0 for padding,
-    /// [B or 1, T]. No mask over all pairs is made, because it grows with the square of the length.
+    /// The pairs within a sentence and within the layer's reach. The tensor has the number of each position's sentence, from
+    /// 1, and 0 for padding, [B or 1, T]. There is no mask over all pairs, because it grows with the square of the length.
     Sentences(&'a Tensor),
 }
 
 impl Mask<'_> {
-    /// What is added to the scores where `bias` [.., H, T, S] is as well.
+    /// Returns the sum of the mask and `bias` [.., H, T, S].
     pub fn with(self, bias: Tensor) -> Tensor {
         match self {
             Mask::None => bias,
@@ -41,7 +41,7 @@ impl Mask<'_> {
 /// Hides padding from every query.
 ///
 /// # Shapes
-/// `lengths`: real tokens of each sequence, all ≥ 1 → [B, 1, 1, S] with S = `width`.
+/// `lengths`: number of real tokens in each sequence, all ≥ 1 → [B, 1, 1, S] with S = `width`.
 pub fn padding(lengths: &[i64], width: i64, kind: Kind, device: Device) -> Tensor {
     let positions = Tensor::arange(width, (Kind::Int64, device));
     let lengths = send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1);
@@ -49,7 +49,7 @@ pub fn padding(lengths: &[i64], width: i64, kind: Kind, device: Device) -> Tenso
     minus_infinity_where(&hidden, kind).unsqueeze(1).unsqueeze(1)
 }
 
-/// Hides from each position those after it.
+/// Hides from each position the positions after it.
 ///
 /// # Shapes
 /// → [1, 1, T, T].
@@ -59,23 +59,23 @@ pub fn causal(length: i64, kind: Kind, device: Device) -> Tensor {
     minus_infinity_where(&later, kind).unsqueeze(0).unsqueeze(0)
 }
 
-/// Shows each query the keys of its own sentence, where rows hold several.
+/// Shows each query only the keys of its own sentence, in rows of several sentences.
 ///
 /// # Shapes
-/// Numbers of the sentences, 0 for padding: of the queries [B, T], of the keys [B, S] → [B, 1, T, S]. A query that is
-/// padding sees everything: what comes of it is never used, but a softmax over nothing would not be a number.
+/// Numbers of the sentences, 0 for padding: of the queries [B, T], of the keys [B, S] → [B, 1, T, S]. A padding query
+/// sees everything: its result is never used, but a softmax over nothing would be NaN.
 pub fn same_sentence(queries: &Tensor, keys: &Tensor, kind: Kind) -> Tensor {
     let other = queries.unsqueeze(2).ne_tensor(&keys.unsqueeze(1));
     let real = queries.not_equal(0).unsqueeze(2);
     minus_infinity_where(&other.logical_and(&real), kind).unsqueeze(1)
 }
 
-/// As [`padding`], where the numbers of the sentences tell what is padding: [B, S] → [B, 1, 1, S].
+/// Does the same as [`padding`], from the numbers of the sentences, which are 0 for padding: [B, S] → [B, 1, 1, S].
 pub fn padding_of_sentences(sentences: &Tensor, kind: Kind) -> Tensor {
     minus_infinity_where(&sentences.eq(0), kind).unsqueeze(1).unsqueeze(1)
 }
 
-/// One sentence in each row, numbered 1, of `lengths` real tokens.
+/// Returns the numbers of the sentences if each row is one sentence (1) of `lengths` real tokens.
 ///
 /// # Shapes
 /// → [B, S] with S = `width`; 0 is padding.
@@ -85,7 +85,7 @@ pub fn single_sentences(lengths: &[i64], width: i64, device: Device) -> Tensor {
     positions.unsqueeze(0).lt_tensor(&lengths).to_kind(Kind::Int64)
 }
 
-/// -∞ where `hidden`, else 0.
+/// Returns -∞ where `hidden` is true, otherwise 0.
 pub(in crate::model) fn minus_infinity_where(hidden: &Tensor, kind: Kind) -> Tensor {
     Tensor::zeros(hidden.size(), (kind, hidden.device())).masked_fill(hidden, f64::NEG_INFINITY)
 }

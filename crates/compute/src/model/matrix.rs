@@ -1,7 +1,7 @@
-//! The matrix of an affine map, and a copy of it in the order that its product is fastest in.
+//! The matrix of an affine map, and a copy of it in the memory order in which its product is fastest.
 //!
-//! MKL multiplies a few dozen rows by Wᵀ up to twice as fast where W is kept column by column. While a text is translated
-//! the weights rest, so such copies are worth their making. They are used only where they change no bit of the product on
+//! MKL multiplies a few dozen rows by Wᵀ up to twice as fast if W is stored column by column. During translation the
+//! weights do not change, so such copies pay off. They are used only where they change no bit of the product on
 //! processors with AVX-512, so results do not depend on them (`scripts/bench/layouts.py` measures both).
 
 use super::kinds::like;
@@ -9,14 +9,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use tch::Tensor;
 
-/// With fewer rows the two orders round differently.
+/// The fewest rows for which the copy is used; with fewer rows the two orders round differently.
 const FEWEST_ROWS: usize = 16;
 
-/// With as many inputs as [`MANY_INPUTS`] or more, the two orders round differently for some numbers of rows below this.
+/// The same with at least [`MANY_INPUTS`] inputs: for some smaller numbers of rows the two orders round differently.
 const FEWEST_ROWS_OF_MANY_INPUTS: usize = 256;
 const MANY_INPUTS: i64 = 1024;
 
-/// A weight [out, in] that rows are multiplied by.
+/// A weight [out, in] by which rows are multiplied.
 #[derive(Debug)]
 pub struct Matrix {
     weight: Tensor,
@@ -24,8 +24,8 @@ pub struct Matrix {
     resting: Resting,
 }
 
-/// Says whether a weight rests, and holds its copy by columns. A [`Matrix`] shares it with the
-/// [`Weights`](super::weights::Weights) of the model, which know when they rest.
+/// Whether a weight rests, and its copy by columns. Shared by a [`Matrix`] and the [`Weights`](super::weights::Weights)
+/// of the model, which know when they rest.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Resting(Rc<CopyByColumns>);
 
@@ -44,7 +44,7 @@ impl Matrix {
         &self.weight
     }
 
-    /// x Wᵀ + b, in the kind of `x`.
+    /// Computes x Wᵀ + b, in the kind of `x`.
     ///
     /// # Shapes
     /// [.., in] and the bias [out] → [.., out].
@@ -63,7 +63,7 @@ impl Matrix {
 }
 
 impl Resting {
-    /// The weight will not change until [`end`](Self::end): a copy may be made and used.
+    /// Allows to make and use a copy: the weight will not change until [`end`](Self::end).
     pub(super) fn begin(&self) {
         self.0.may_be_made.set(true);
     }
@@ -74,7 +74,7 @@ impl Resting {
     }
 }
 
-/// The same numbers at the same places, kept column by column.
+/// Returns the same matrix, stored column by column.
 fn by_columns(weight: &Tensor) -> Tensor {
     weight.detach().tr().contiguous().tr()
 }

@@ -1,4 +1,4 @@
-//! The Transformer of Vaswani et al. 2017 and its variants, one concept a file.
+//! The Transformer of Vaswani et al. 2017 and its variants, one concept per file.
 //!
 //! Configuration section `[model]`, whose settings and costs are in `crates/trial`. Shape letters: B batch, S source
 //! length, T target length, P positions, N rows of any number (such as the scored tokens of a batch), R rows of a decoding

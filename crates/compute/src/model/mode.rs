@@ -11,22 +11,22 @@ pub struct Mode {
     dropout_seed: Option<u64>,
     /// The weights of every attention layer that the pass has reached; absent if they are not recorded.
     attention: Option<RefCell<Vec<Tensor>>>,
-    /// Which tokens of the sequence that a stack is computing are no padding, [B, T]; absent if all are, or if nobody asks.
+    /// Which tokens of the current stack's sequence are real, [B, T]; absent if all are, or if no layer needs to know.
     real_tokens: RefCell<Option<Tensor>>,
 }
 
 impl Mode {
-    /// No dropout.
+    /// Creates a mode without dropout.
     pub fn evaluation() -> Self {
         Mode { dropout_seed: None, attention: None, real_tokens: RefCell::default() }
     }
 
-    /// As [`evaluation`](Self::evaluation), and the weights of every attention layer are recorded.
+    /// Creates the mode of [`evaluation`](Self::evaluation), but records the weights of every attention layer.
     pub fn recording_attention() -> Self {
         Mode { attention: Some(RefCell::default()), ..Mode::evaluation() }
     }
 
-    /// Dropout drawn from `seed`; the same seed gives the same masks.
+    /// Creates a mode with dropout drawn from `seed`; the same seed gives the same masks.
     pub fn training(seed: u64) -> Self {
         Mode { dropout_seed: Some(seed), ..Mode::evaluation() }
     }
@@ -35,17 +35,17 @@ impl Mode {
         self.dropout_seed.is_some()
     }
 
-    /// The seed of dropout, if this is a pass of training.
+    /// Returns the seed of dropout; `None` in evaluation.
     pub(super) fn dropout_seed(&self) -> Option<u64> {
         self.dropout_seed
     }
 
-    /// Says which tokens of the sequence that the next stack computes are real: those of `real`, [B, T] of truth values.
+    /// Sets which tokens of the next stack's sequence are real: truth values [B, T].
     pub(super) fn enter_stack(&self, real: Tensor) {
         self.real_tokens.replace(Some(real));
     }
 
-    /// What [`enter_stack`](Self::enter_stack) said, if it did.
+    /// Returns the tokens set by [`enter_stack`](Self::enter_stack), if any.
     pub(super) fn real_tokens(&self) -> Option<Tensor> {
         self.real_tokens.borrow().as_ref().map(Tensor::shallow_clone)
     }
@@ -62,7 +62,7 @@ impl Mode {
         }
     }
 
-    /// The recorded attention weights, in the order in which the pass reached the layers.
+    /// Returns the recorded attention weights, in the order in which the pass reached the layers.
     pub(super) fn into_attention(self) -> Vec<Tensor> {
         self.attention.map_or_else(Vec::new, RefCell::into_inner)
     }

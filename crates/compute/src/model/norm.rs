@@ -1,4 +1,4 @@
-//! Normalisation of vectors (§3.1), chosen by `model.norm_kind`; `model.layer_norm_epsilon`. Where it stands:
+//! Normalisation of vectors (§3.1), chosen by `model.norm_kind`; `model.layer_norm_epsilon`. Its place in a layer:
 //! [`super::residual`].
 
 use super::kinds::{like, wide};
@@ -8,20 +8,20 @@ use super::weights::{Scope, Start};
 use super::{ModelConfig, NormKind};
 use tch::{Kind, Tensor};
 
-/// Brings vectors to one scale, each by itself or each of their channels over a batch.
+/// Scales each vector to one size by itself, or each channel over a batch.
 ///
 /// # Source
 /// Ba et al. 2016, used by Vaswani et al. 2017, §3.1; Zhang and Sennrich 2019, eq. 4; Ioffe and Szegedy 2015,
 /// algorithms 1 and 2.
 #[derive(Debug)]
 pub enum Normalisation {
-    /// Over the last dimension; scale and offset are trained.
+    /// Normalises over the last dimension; scale and offset are trained.
     Layer { scale: Tensor, offset: Tensor, epsilon: f64 },
-    /// Over the last dimension, without the mean and without an offset.
+    /// Normalises over the last dimension, without the mean and without an offset.
     Rms { scale: Tensor, epsilon: f64 },
-    /// Each channel over the real tokens of a batch.
+    /// Normalises each channel over the real tokens of a batch.
     Batch(BatchNorm),
-    /// Vectors stay as they are.
+    /// Leaves vectors unchanged.
     None,
 }
 
@@ -44,15 +44,15 @@ impl Normalisation {
         }
     }
 
-    /// Layer normalisation of vectors of `width` numbers, whatever the configuration chooses elsewhere.
+    /// Builds layer normalisation of vectors of `width` numbers, whatever `model.norm_kind` is.
     pub fn layer(scope: &Scope, width: i64, epsilon: f64) -> Self {
         let scale = scope.gain("scale", &[width], Start::Ones);
         Normalisation::Layer { scale, offset: scope.bias("offset", &[width], Start::Zeros), epsilon }
     }
 
     /// # Shapes
-    /// [B, T, D] → [B, T, D]. The statistics of bfloat16 rows are computed in float32; those of layers and roots of mean
-    /// squares inside libtorch's kernels.
+    /// [B, T, D] → [B, T, D]. Statistics of bfloat16 rows are computed in float32: for layer and RMS norms inside
+    /// libtorch's kernels.
     pub fn forward(&self, x: &Tensor, mode: &Mode) -> Tensor {
         match self {
             Normalisation::Layer { scale, offset, epsilon } => {
@@ -72,11 +72,11 @@ impl Normalisation {
 
 /// Batch normalisation: (x - mean) / √(variance + epsilon) · scale + offset, with a mean and a variance of each channel.
 ///
-/// In training the statistics are those of the real tokens of one micro-batch, which padding never enters; an update of
-/// several micro-batches normalises each by its own, on one rank as on many. Outside of training they are the
-/// [`RunningStatistics`]: a fixed affine map, under which a sentence depends on no other and a decoder's position on no
-/// later one. In training neither holds: the statistics mix all positions of all sentences of a micro-batch, so that a
-/// decoder under batch normalisation sees something of what it should predict.
+/// In training the statistics are those of the real tokens of one micro-batch, without padding; each micro-batch of an
+/// update is normalised by its own statistics, on one rank and on many. Outside of training they are the
+/// [`RunningStatistics`]: a fixed affine map, under which a sentence does not depend on other sentences, nor a
+/// decoder's position on later ones. In training it does: the statistics mix all positions of all sentences of a
+/// micro-batch, so that a decoder with batch normalisation sees something of the tokens that it should predict.
 #[derive(Debug)]
 pub struct BatchNorm {
     scale: Tensor,

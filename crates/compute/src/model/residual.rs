@@ -1,6 +1,6 @@
 //! The connection around every sub-layer (§3.1, §5.4), chosen by `model.norm` and `model.residual`.
 //!
-//! The only place that knows where normalisation stands.
+//! No other file knows the place of normalisation.
 
 use super::dropout::Dropout;
 use super::mode::Mode;
@@ -42,7 +42,7 @@ impl Residual {
     }
 }
 
-/// What follows the last layer of a stack: a norm if the layers normalise first, else nothing.
+/// The end of a stack, after its last layer: a norm if the layers normalise first, otherwise nothing.
 #[derive(Debug)]
 pub struct StackEnd {
     norm: Option<Normalisation>,

@@ -1,33 +1,33 @@
-//! Running statistics of batch normalisation (`model.norm_kind = "batch"`): numbers that a checkpoint holds and no
-//! gradient changes.
+//! Running statistics of batch normalisation (`model.norm_kind = "batch"`): a checkpoint holds them, and no gradient
+//! changes them.
 
 use tch::{Kind, Tensor};
 
 /// Share of the new statistics in each step of the running ones: the default of Python torch's `BatchNorm1d`.
 const MOMENTUM: f64 = 0.1;
 
-/// Mean and variance of each channel, by which batch normalisation normalises outside of training.
+/// Mean and variance of each channel, with which batch normalisation normalises outside of training.
 ///
-/// An update moves them once, by the statistics of all real tokens of all its micro-batches on all ranks. They are
-/// collected as sums, so that neither the number of micro-batches nor that of ranks matters.
+/// Each update moves them once, by the statistics of all real tokens of all its micro-batches on all ranks. These are
+/// collected as sums, so that neither the number of micro-batches nor the number of ranks matters.
 #[derive(Debug)]
 pub struct RunningStatistics {
     /// [D]
     mean: Tensor,
     /// Unbiased, [D].
     variance: Tensor,
-    /// Of the update under way, in float64: Σx and Σx² of each channel and the number of tokens, [2D + 1].
+    /// Sums of the current update, in float64: Σx and Σx² of each channel and the number of tokens, [2D + 1].
     sums: Tensor,
 }
 
 impl RunningStatistics {
-    /// Statistics whose sums are empty. `mean` and `variance` are handles to what a checkpoint holds.
+    /// Creates statistics with empty sums. `mean` and `variance` are handles to the tensors that a checkpoint holds.
     pub(super) fn new(mean: Tensor, variance: Tensor) -> Self {
         let sums = Tensor::zeros([2 * mean.numel() as i64 + 1], (Kind::Double, mean.device()));
         RunningStatistics { mean, variance, sums }
     }
 
-    /// A second handle to the same numbers.
+    /// Returns a second handle to the same numbers.
     pub(super) fn shallow_clone(&self) -> Self {
         RunningStatistics {
             mean: self.mean.shallow_clone(),
@@ -46,12 +46,12 @@ impl RunningStatistics {
         &self.variance
     }
 
-    /// The sums of the update under way, to be added up over all ranks: [2D + 1] of float64.
+    /// Returns the sums of the current update, to be added up over all ranks: [2D + 1] of float64.
     pub fn sums(&self) -> &Tensor {
         &self.sums
     }
 
-    /// Takes in the tokens of one pass of training.
+    /// Adds the tokens of one training pass.
     ///
     /// # Shapes
     /// `mean` and biased `variance` [D], `count` a scalar.
@@ -62,12 +62,12 @@ impl RunningStatistics {
         tch::no_grad(|| sums += Tensor::cat(&[mean * &count, squares, count.view([1])], 0));
     }
 
-    /// Forgets the tokens of an update that was not finished.
+    /// Discards the tokens of an unfinished update.
     pub fn discard(&self) {
         let _ = self.sums.shallow_clone().zero_();
     }
 
-    /// Ends an update: moves the running statistics by its sums, and empties these. The variance of a single token
+    /// Ends an update: moves the running statistics by the sums, and clears the sums. The variance of a single token
     /// counts as 0.
     pub fn finish_update(&self) {
         tch::no_grad(|| {

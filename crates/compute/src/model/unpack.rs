@@ -1,9 +1,9 @@
-//! Rows that hold several sentences, as rows of one sentence each: for parts of a model that read a row from its beginning
-//! to its end, as recurrent ones do.
+//! Unpacks rows of several sentences into rows of one sentence each, for parts of a model that read a row from its
+//! beginning to its end, such as recurrent ones.
 
 use tch::{Device, Kind, Tensor};
 
-/// Rows of several sentences each, and which of them stands where: [B, L] both, numbers from 1, 0 is padding.
+/// Rows of several sentences each, and the number of each position's sentence: [B, L] both; numbers from 1, 0 is padding.
 #[derive(Debug, Clone, Copy)]
 pub struct PackedRows<'a> {
     pub ids: &'a Tensor,
@@ -15,17 +15,17 @@ pub struct PackedRows<'a> {
 pub struct Unpacked {
     /// [K, L], padded with 0.
     pub ids: Tensor,
-    /// Tokens of each sentence.
+    /// Number of tokens in each sentence.
     pub lengths: Vec<i64>,
-    /// For each position of the packed rows, its place among the K · L; that behind the last for padding: [B · L'].
+    /// For each position of the packed rows, its place among the K · L, or K · L for padding: [B · L'].
     back: Tensor,
     /// Rows and columns of the packed batch.
     shape: (i64, i64),
 }
 
 impl Unpacked {
-    /// The sentences of all rows, row by row, in the order in which they stand there. Reads the numbers of the sentences
-    /// back from the device.
+    /// Unpacks the sentences of all rows, row by row, in their order within the row. Copies the numbers of the
+    /// sentences from the device to the host.
     pub fn of(packed: PackedRows) -> Self {
         let shape = packed.ids.size2().expect("rows of positions");
         let numbers: Vec<i64> = Vec::try_from(packed.sentences.to_device(Device::Cpu).flatten(0, -1))
@@ -67,7 +67,7 @@ impl Unpacked {
         }
     }
 
-    /// What was computed for the sentences, at their places in the packed rows; zeros for padding.
+    /// Moves results for the sentences to their places in the packed rows; zeros for padding.
     ///
     /// # Shapes
     /// [K, L, W] → [B, L', W].

@@ -1,7 +1,7 @@
-//! Named weights: how layers declare them, and in which order they are kept.
+//! Named weights: their declaration by the layers, and their order.
 //!
-//! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a
-//! breaking change. Own, not `tch::nn::VarStore`, because that has no order and silently renames duplicates.
+//! Paths such as `decoder.2.cross_attention.query.weight` are a file format: renaming one is a breaking change.
+//! `tch::nn::VarStore` is not used, because it has no order and silently renames duplicates.
 
 use super::matrix::{Matrix, Resting};
 use super::statistics::RunningStatistics;
@@ -13,12 +13,12 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use tch::{Device, Kind, Tensor};
 
-/// How a variable starts.
+/// The initial values of a variable.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Start {
     Zeros,
     Ones,
-    /// Zeros, but `value` from number `from` to before number `to`.
+    /// Zeros, but `value` in the numbers `from` to `to` (exclusive).
     ZerosBut {
         from: usize,
         to: usize,
@@ -34,18 +34,18 @@ pub enum Start {
     },
 }
 
-/// What a variable is in its layer: a layer says so where it declares it. Weight decay leaves biases and gains alone.
+/// The role of a variable in its layer, stated at its declaration. Weight decay applies neither to biases nor to gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// A matrix, or a table of embeddings.
     Weight,
     /// A vector that an affine map or a norm adds.
     Bias,
-    /// What a norm multiplies by, or the length of a row of a matrix whose direction is trained apart from it.
+    /// A factor of a norm, or the length of a matrix row whose direction is trained separately.
     Gain,
 }
 
-/// All variables of a model, in the order in which the layers declared them.
+/// All variables of a model, in order of declaration.
 #[derive(Debug, Default)]
 pub struct Weights {
     named: Vec<(String, Tensor)>,
@@ -55,7 +55,7 @@ pub struct Weights {
     matrices: Vec<Resting>,
 }
 
-/// While it lives, no weight may change: see [`Weights::rest`].
+/// A period in which no weight may change, until the value is dropped; see [`Weights::rest`].
 #[derive(Debug)]
 pub struct Rest<'a> {
     matrices: &'a [Resting],
@@ -68,30 +68,30 @@ impl Drop for Rest<'_> {
 }
 
 impl Weights {
-    /// Path and tensor of every variable, in order of declaration.
+    /// Returns path and tensor of every variable, in order of declaration.
     pub fn named(&self) -> &[(String, Tensor)] {
         &self.named
     }
 
-    /// What each variable of [`Weights::named`] is.
+    /// Returns the role of each variable in [`Weights::named`].
     pub fn roles(&self) -> &[Role] {
         &self.roles
     }
 
-    /// Path and tensor of everything that a file of weights holds: the variables, then what training keeps beside them
-    /// without a gradient.
+    /// Returns path and tensor of everything in a file of weights: the variables, then the buffers, which have no
+    /// gradient.
     pub fn saved(&self) -> Vec<(String, Tensor)> {
         let all = self.named.iter().chain(&self.buffers);
         all.map(|(path, tensor)| (path.clone(), tensor.shallow_clone())).collect()
     }
 
-    /// The statistics that every update moves; none but under batch normalisation.
+    /// Returns the statistics that every update moves; empty without batch normalisation.
     pub fn running_statistics(&self) -> &[RunningStatistics] {
         &self.running
     }
 
-    /// Promises that no weight changes while the returned value lives, so that matrices of float32 on a CPU may keep a second
-    /// copy of themselves ([`matrix`](super::matrix)).
+    /// Promises that no weight changes while the returned value lives, so that float32 matrices on a CPU may keep a
+    /// second copy of themselves ([`matrix`](super::matrix)).
     pub fn rest(&self) -> Rest<'_> {
         let taken = self.named.iter().all(|(_, tensor)| decoding::takes(tensor.kind(), tensor.device()));
         let matrices = if taken { &self.matrices[..] } else { &[] };
@@ -99,13 +99,13 @@ impl Weights {
         Rest { matrices }
     }
 
-    /// Number of trained numbers; shared matrices count once.
+    /// Returns the number of trained numbers; shared matrices count once.
     pub fn parameters(&self) -> u64 {
         self.named.iter().map(|(_, tensor)| tensor.numel() as u64).sum()
     }
 }
 
-/// Where the tensors of a new model come from.
+/// The source of a new model's tensors.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     /// Fresh values from the seed.
@@ -130,13 +130,13 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The root for a model with fresh weights. The same seed gives a variable of the same path the same values in
-    /// every model, on every device and, up to rounding, in every precision.
+    /// Creates the root for a model with fresh weights. With the same seed, a variable of the same path has the same
+    /// values in every model, on every device and, up to rounding, in every precision.
     pub fn seeded(seed: u64, kind: Kind, device: Device) -> Self {
         Scope::root(Source::Seeded { seed, kind, device })
     }
 
-    /// The root for a model that is only counted: its tensors take no memory.
+    /// Creates the root for a model that is only counted: its tensors take no memory.
     pub fn shapes_only() -> Self {
         Scope::root(Source::ShapesOnly)
     }
@@ -146,13 +146,13 @@ impl Scope {
         Scope { declared: Rc::new(RefCell::new(declared)), path: String::new() }
     }
 
-    /// The place below this one: `scope / "encoder" / 2`.
+    /// Returns the place below this one: `scope / "encoder" / 2`.
     pub fn child(&self, name: impl std::fmt::Display) -> Self {
         let path = if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) };
         Scope { declared: Rc::clone(&self.declared), path }
     }
 
-    /// The seed of the model; 0 where it is only counted.
+    /// Returns the seed of the model; 0 if the model is only counted.
     pub fn seed(&self) -> u64 {
         match self.declared.borrow().source {
             Source::Seeded { seed, .. } => seed,
@@ -160,43 +160,43 @@ impl Scope {
         }
     }
 
-    /// The path of this place, such as `encoder.2.self_attention`.
+    /// Returns the path of this place, such as `encoder.2.self_attention`.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// Declares a [weight](Role::Weight) and gives a handle to it.
+    /// Declares a [weight](Role::Weight) and returns a handle to it.
     ///
     /// # Panics
-    /// If the path is taken: two layers of the same name are a mistake in the code. The same holds for the other roles.
+    /// If the path is taken: two layers of the same name are a bug. The same holds for the other roles.
     pub fn variable(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         self.declare(Role::Weight, name, shape, start)
     }
 
-    /// The declared variable `weight`, [out, in], as what rows are multiplied by.
+    /// Wraps the declared variable `weight`, [out, in], as the matrix of an affine map.
     pub fn matrix(&self, weight: &Tensor) -> Matrix {
         let resting = Resting::default();
         self.declared.borrow_mut().weights.matrices.push(resting.clone());
         Matrix::new(weight.shallow_clone(), resting)
     }
 
-    /// Declares a [bias](Role::Bias) and gives a handle to it.
+    /// Declares a [bias](Role::Bias) and returns a handle to it.
     pub fn bias(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         self.declare(Role::Bias, name, shape, start)
     }
 
-    /// Declares a [gain](Role::Gain) and gives a handle to it.
+    /// Declares a [gain](Role::Gain) and returns a handle to it.
     pub fn gain(&self, name: &str, shape: &[i64], start: Start) -> Tensor {
         self.declare(Role::Gain, name, shape, start)
     }
 
-    /// Declares a [gain](Role::Gain) for each row of `rows`, which starts as the row's length, and gives a handle to it.
+    /// Declares a [gain](Role::Gain) with the length of each row of `rows` as initial value, and returns a handle to it.
     ///
     /// # Shapes
     /// [N, ..] → [N].
     ///
     /// # Panics
-    /// As [`variable`](Self::variable).
+    /// Like [`variable`](Self::variable).
     pub fn lengths(&self, name: &str, rows: &Tensor) -> Tensor {
         let count = rows.size()[0];
         if matches!(self.declared.borrow().source, Source::ShapesOnly) {
@@ -236,11 +236,11 @@ impl Scope {
         tensor
     }
 
-    /// Declares running statistics of `width` channels, `running_mean` and `running_variance`, and gives a handle to
+    /// Declares running statistics of `width` channels, `running_mean` and `running_variance`, and returns a handle to
     /// them. They start at 0 and 1, and no gradient changes them.
     ///
     /// # Panics
-    /// As [`variable`](Self::variable).
+    /// Like [`variable`](Self::variable).
     pub fn running_statistics(&self, width: i64) -> RunningStatistics {
         let mut declared = self.declared.borrow_mut();
         let (kind, device) = match declared.source {
@@ -259,14 +259,14 @@ impl Scope {
         statistics
     }
 
-    /// Ends the building: everything declared below the root.
+    /// Ends the building and returns everything declared below the root.
     pub fn into_weights(self) -> Weights {
         std::mem::take(&mut self.declared.borrow_mut().weights)
     }
 }
 
-/// The first values of the variable `path`, a function of its seed, path and start alone: models that differ elsewhere
-/// start it alike. Computed in f64 and rounded once, so that precisions start alike.
+/// Returns the initial values of the variable `path`, a function of seed, path and start only: models that differ
+/// elsewhere have the same ones. Computed in float64 and rounded once, so that precisions have the same start.
 fn start_values(start: Start, count: usize, seed: u64, path: &str) -> Vec<f64> {
     let mut rng = seed::rng(seed, Purpose::Initialisation, seed::place(path));
     match start {

@@ -1,7 +1,7 @@
-//! Word vectors (`model.encoder = "none"` and `model.decoder = "none"`): an input vector and an output vector for each word,
-//! and nothing else (Mikolov et al. 2013b, §2.2). What a row of the source is read as is the mean of its words' input
-//! vectors, which skip-gram, with one word in a row, and CBOW have in common; its products with output vectors are the scores
-//! of these words.
+//! Word vectors (`model.encoder = "none"` and `model.decoder = "none"`): an input vector and an output vector for each
+//! word, and nothing else (Mikolov et al. 2013b, §2.2). A row of the source becomes the mean of its words' input
+//! vectors, in skip-gram, with one word in a row, as in CBOW. The products of this mean with output vectors are the
+//! scores of their words.
 
 use super::attention::maps::AttentionMaps;
 use super::embedding::Embeddings;
@@ -13,14 +13,14 @@ use super::{Kinds, ModelConfig, VocabularySizes};
 use crate::data::collate::Batch;
 use tch::{Device, Kind, Tensor};
 
-/// The two matrices.
+/// A model of two matrices.
 #[derive(Debug)]
 pub struct WordVectors {
     foundation: Foundation,
 }
 
 impl WordVectors {
-    /// A model with fresh weights drawn from `seed`; running text has the tokens of the target.
+    /// Builds a model with fresh weights drawn from `seed`; its vocabulary is that of the target.
     pub fn build(
         config: &ModelConfig,
         vocabulary: impl Into<VocabularySizes>,
@@ -34,7 +34,7 @@ impl WordVectors {
         WordVectors { foundation: Foundation::finish(root, embeddings, kinds, device) }
     }
 
-    /// The means of the input vectors of the words in each row, of which the first `lengths` count.
+    /// Computes the mean of the input vectors of the words in each row, of which the first `lengths` count.
     ///
     /// # Shapes
     /// Ids [B, S] → [B, D].
@@ -55,7 +55,7 @@ impl Network for WordVectors {
         &self.foundation
     }
 
-    /// Returns for each prediction the state of the row that it is made from; `batch.positions` holds numbers of rows.
+    /// Computes the state of the row from which each prediction is made; `batch.positions` holds numbers of rows.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
         let kinds = self.foundation.kinds;
         let kind = if mode.is_training() { kinds.training } else { kinds.weights };

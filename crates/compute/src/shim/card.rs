@@ -1,4 +1,4 @@
-//! A GPU's memory as libtorch's allocator counts it, memory that it copies from, and a choice of kernels.
+//! A GPU's memory as counted by libtorch's allocator, pinned memory, and a choice of kernels.
 
 use super::check;
 use crate::error::Result;
@@ -18,11 +18,11 @@ unsafe extern "C" {
 /// Bytes of this process on a card, without CUDA's context.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
-    /// In tensors at this moment.
+    /// Bytes in tensors at this moment.
     pub current: u64,
-    /// The most in tensors at once.
+    /// Most bytes in tensors at once.
     pub peak: u64,
-    /// The most that was taken of the card for them.
+    /// Most bytes that were reserved on the card for tensors.
     pub reserved_peak: u64,
 }
 
@@ -36,7 +36,7 @@ pub fn memory(index: usize) -> Result<Memory> {
     Ok(Memory { current, peak, reserved_peak })
 }
 
-/// Lets the peaks of [`memory`] begin anew.
+/// Resets the peaks of [`memory`].
 ///
 /// # Errors
 /// If CUDA is not in use.
@@ -45,7 +45,7 @@ pub fn forget_peak(index: usize) -> Result<()> {
     check(unsafe { ablate_forget_card_peak(index as c_int) })
 }
 
-/// The same numbers in page-locked memory, from which a card copies while the processor goes on.
+/// Copies a tensor to page-locked memory, from which a card copies while the processor continues.
 ///
 /// # Errors
 /// If CUDA is not in use, or no such memory is left.
@@ -58,13 +58,13 @@ pub fn pin(tensor: &Tensor) -> Result<Tensor> {
     }
 }
 
-/// Leaves cuDNN's attention out of libtorch's choice of kernels, because it plans anew for each shape of a batch, and lets
-/// no kernel compute float32 in TF32, which is a thousand times as coarse.
+/// Excludes cuDNN's attention from libtorch's choice of kernels, because it plans anew for each shape of a batch, and
+/// forbids TF32 for float32, because TF32 is a thousand times as coarse.
 ///
 /// # Errors
 /// If libtorch refuses.
 pub fn choose_kernels() -> Result<()> {
-    // SAFETY: sets switches of libtorch's.
+    // SAFETY: sets switches of libtorch.
     check(unsafe { ablate_choose_card_kernels() })
 }
 
@@ -72,7 +72,7 @@ pub fn choose_kernels() -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The switches are there without a card. libtorch allows TF32 to cuDNN at first.
+    /// The switches exist without a card. By default libtorch allows TF32 for cuDNN.
     #[test]
     fn no_kernel_of_a_card_computes_float32_in_tf32() {
         choose_kernels().unwrap();

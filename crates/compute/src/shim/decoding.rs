@@ -1,6 +1,6 @@
 //! Decoding on a CPU in float32: attention of one query a row, and the most probable next tokens.
 //!
-//! libtorch would need a dozen calls for each, and would copy what is attended to whenever hypotheses move.
+//! libtorch would need a dozen calls for each, and would copy keys and values whenever hypotheses move.
 
 use tch::{Device, Kind, Tensor};
 
@@ -37,23 +37,23 @@ unsafe extern "C" {
     );
 }
 
-/// Whether these kernels take such tensors.
+/// Whether these kernels support such tensors.
 pub fn takes(kind: Kind, device: Device) -> bool {
     kind == Kind::Float && device == Device::Cpu
 }
 
-/// The vectors of one position, of all who may be attended to.
+/// Keys and values at one position, for all rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Position<'a> {
-    /// [N, H·K], in any tensor whose rows are `stride` numbers apart.
+    /// [N, H·K]; consecutive rows may be any stride apart.
     pub keys: &'a Tensor,
     /// [N, H·d_v]
     pub values: &'a Tensor,
-    /// Which of the N each row attends to, [R].
+    /// Index of the vector to which each row attends, [R], below N.
     pub owners: &'a [i64],
 }
 
-/// softmax(scale · q Kᵀ) V, where row r attends to the first `lengths[r]` of `positions`.
+/// Computes softmax(scale · q Kᵀ) V, where row r attends to the first `lengths[r]` of `positions`.
 ///
 /// # Shapes
 /// `queries` [R, H·K] → [R, H·d_v].
@@ -71,10 +71,10 @@ pub fn attend_once(
     attend_once_by(FASTEST, queries, positions, lengths, heads, (d_k, d_v), scale)
 }
 
-/// The variant of the kernel for the widest registers that the processor has.
+/// The kernel's variant for the processor's widest registers.
 const FASTEST: i32 = 0;
 
-/// [`attend_once`] by one of the variants that the processor can run.
+/// Computes [`attend_once`] by one of the variants that the processor can run.
 fn attend_once_by(
     variant: i32,
     queries: &Tensor,
@@ -107,8 +107,8 @@ fn attend_once_by(
     }
     assert!(lengths.iter().all(|&length| (1..=positions.len() as i64).contains(&length)));
     let out = Tensor::empty([rows as i64, heads * d_v], (Kind::Float, Device::Cpu));
-    // SAFETY: every pointer is that of a tensor or slice that outlives the call and has the shape that was checked;
-    // `out` was just made and is seen by nobody else.
+    // SAFETY: every pointer belongs to a tensor or slice that outlives the call and has the checked shape; `out` was
+    // just made, and nothing else refers to it.
     unsafe {
         ablate_attend_once(
             queries.data_ptr().cast::<f32>(),
@@ -138,8 +138,8 @@ pub struct MostProbable {
     pub ids: Vec<u32>,
 }
 
-/// The `count` largest scores of each row in the columns `allowed`, largest first, of equals the smaller column first,
-/// as log-probabilities under a softmax over all columns.
+/// Returns the `count` largest scores of each row in the columns `allowed`, largest first and of equals the smaller
+/// column first, as log-probabilities under a softmax over all columns.
 ///
 /// # Shapes
 /// `scores` [R, V] → R·count numbers.
@@ -154,7 +154,7 @@ pub fn most_probable(scores: &Tensor, allowed: std::ops::Range<usize>, count: us
         log_probabilities: vec![0.0; rows as usize * count],
         ids: vec![0; rows as usize * count],
     };
-    // SAFETY: the tensor has the shape that is stated and outlives the call; both vectors have rows times count places.
+    // SAFETY: the tensor has the checked shape and outlives the call; both vectors have rows times count elements.
     unsafe {
         ablate_most_probable(
             scores.data_ptr().cast::<f32>(),
@@ -171,7 +171,7 @@ pub fn most_probable(scores: &Tensor, allowed: std::ops::Range<usize>, count: us
     found
 }
 
-/// `tensor`, once it is known that the kernels take it.
+/// Returns `tensor` after checking that the kernels support it.
 fn checked(tensor: &Tensor, size: [i64; 2]) -> Tensor {
     assert!(takes(tensor.kind(), tensor.device()) && tensor.is_contiguous());
     assert_eq!(tensor.size(), size);
@@ -182,7 +182,7 @@ fn checked(tensor: &Tensor, size: [i64; 2]) -> Tensor {
 mod tests {
     use super::*;
 
-    /// Numbers between -1 and 1 in a fixed disorder.
+    /// Returns numbers between -1 and 1 in a fixed disorder.
     fn numbers(size: &[i64]) -> Tensor {
         let count = size.iter().product::<i64>();
         ((Tensor::arange(count, (Kind::Double, Device::Cpu)) * 37.77).sin()).to_kind(Kind::Float).view(size)

@@ -1,4 +1,4 @@
-//! The graph of operations that libtorch records for the pass backward.
+//! The graph of operations that libtorch records for the backward pass.
 
 use super::check;
 use crate::error::Result;
@@ -10,7 +10,7 @@ unsafe extern "C" {
     fn ablate_longest_chain(tensor: *const C_tensor, out: *mut i64) -> c_int;
 }
 
-/// The most operations behind `tensor` that follow on each other, views counted; 0 where none is recorded.
+/// Returns the length of the longest chain of operations behind `tensor`, views included; 0 if no graph is recorded.
 ///
 /// # Errors
 /// None that a caller can cause.
@@ -35,7 +35,7 @@ mod tests {
         let (one, two) = (x.exp(), x.exp().sin());
         assert_eq!(longest_chain(&one).unwrap(), 1);
         assert_eq!(longest_chain(&(&one * &two)).unwrap(), 3);
-        // As many paths as there are numbers of 40 bits, and a chain longer than a stack takes.
+        // The number of paths has 40 bits, and the chain is longer than a stack holds.
         let doubled = (0..40).fold(x.shallow_clone(), |x, _| &x + &x);
         assert_eq!(longest_chain(&doubled).unwrap(), 40);
         let long = (0..100_000).fold(x.shallow_clone(), |x, _| x * 1.0);

@@ -36,7 +36,7 @@ pub struct AdamStep {
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
-    /// Decoupled, of all the weights of the call; 0 is plain Adam.
+    /// Decoupled weight decay for all weights of the call; 0 is plain Adam.
     pub weight_decay: f64,
 }
 
@@ -44,13 +44,13 @@ fn pointers(tensors: &[Tensor]) -> Vec<*const C_tensor> {
     tensors.iter().map(|tensor| tensor.as_ptr()).collect()
 }
 
-/// One update of `weights` from `gradients`, with the running means `first` and `second`: the four in one order.
+/// Updates `weights` once from `gradients`, with the running means `first` and `second`; all four lists have the same order.
 ///
 /// # Errors
 /// If libtorch refuses them: other shapes, or a device without this kernel.
 ///
 /// # Panics
-/// If the lists are not of one length.
+/// If the lists have different lengths.
 pub fn fused_adam(
     weights: &[Tensor],
     gradients: &[Tensor],
@@ -65,7 +65,7 @@ pub fn fused_adam(
     assert!(lists.iter().all(|list| list.len() == weights.len()), "lists of one length");
     let AdamStep { step, learning_rate, beta1, beta2, epsilon, weight_decay } = settings;
     let [weights, gradients, first, second] = &lists;
-    // SAFETY: each list has so many pointers to tensors that the caller's slices keep.
+    // SAFETY: each list has `weights.len()` pointers to tensors, which the caller's slices keep alive.
     check(unsafe {
         ablate_fused_adam(
             weights.len() as c_int,
@@ -83,7 +83,7 @@ pub fn fused_adam(
     })
 }
 
-/// The Euclidean norm of all numbers of all tensors, a scalar of float64 on their device.
+/// Returns the Euclidean norm of all numbers of all tensors, a scalar of float64 on their device.
 ///
 /// # Errors
 /// If libtorch refuses them.
@@ -93,14 +93,14 @@ pub fn fused_adam(
 pub fn joint_norm(tensors: &[Tensor]) -> Result<Tensor> {
     assert!(!tensors.is_empty(), "a norm of something");
     let (list, mut out) = (pointers(tensors), std::ptr::null_mut());
-    // SAFETY: the list has so many pointers to tensors that the slice keeps; `out` is a new tensor after success.
+    // SAFETY: the slice keeps the tensors of all `list.len()` pointers alive; `out` is a new tensor after success.
     unsafe {
         check(ablate_joint_norm(list.len() as c_int, list.as_ptr(), &mut out))?;
         Ok(Tensor::from_ptr(out))
     }
 }
 
-/// Multiplies every number of every tensor.
+/// Multiplies every number of every tensor by `factor`.
 ///
 /// # Errors
 /// If libtorch refuses them.
@@ -109,16 +109,16 @@ pub fn scale(tensors: &[Tensor], factor: f64) -> Result<()> {
         return Ok(());
     }
     let list = pointers(tensors);
-    // SAFETY: the list has so many pointers to tensors that the slice keeps.
+    // SAFETY: the list has `list.len()` pointers to tensors, which the slice keeps alive.
     check(unsafe { ablate_scale_all(list.len() as c_int, list.as_ptr(), factor) })
 }
 
-/// Lets weights have no gradient until the next pass backward.
+/// Removes the gradients of the weights until the next backward pass.
 ///
 /// # Errors
 /// If libtorch refuses them.
 pub fn forget_gradients(weights: &[Tensor]) -> Result<()> {
     let list = pointers(weights);
-    // SAFETY: the list has so many pointers to tensors that the slice keeps.
+    // SAFETY: the list has `list.len()` pointers to tensors, which the slice keeps alive.
     check(unsafe { ablate_forget_gradients(list.len() as c_int, list.as_ptr()) })
 }

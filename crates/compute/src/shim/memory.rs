@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 #[repr(C)]
 struct Counting {
-    /// Nothing outside of C++ makes or moves one.
+    /// Only C++ creates or moves an object.
     opaque: [u8; 0],
 }
 
@@ -17,13 +17,13 @@ unsafe extern "C" {
     fn ablate_end_counting(counting: *mut Counting) -> c_int;
 }
 
-/// Counts what this thread allocates for tensors, and what other threads do for its operations, until it is dropped. What
-/// was there before does not count, and must not be freed meanwhile; memory that libraries take behind libtorch's back does
+/// Counts the memory that this thread, and other threads for its operations, allocate for tensors, until it is dropped.
+/// Earlier memory does not count and must not be freed meanwhile; memory that libraries allocate without libtorch does
 /// not count either.
 #[derive(Debug)]
 pub struct MemoryCount {
     counting: *mut Counting,
-    /// It ends on the thread on which it began.
+    /// The count must end on the thread on which it began.
     of_thread: PhantomData<*const ()>,
 }
 
@@ -37,7 +37,7 @@ impl MemoryCount {
         Ok(MemoryCount { counting, of_thread: PhantomData })
     }
 
-    /// The most bytes that tensors have held at once since the start.
+    /// Returns the most bytes that tensors have held at once since the start.
     ///
     /// # Errors
     /// None that a caller can cause.
@@ -70,7 +70,7 @@ mod tests {
         for _ in 0..3 {
             let _ = Tensor::zeros([1024], (Kind::Double, Device::Cpu));
         }
-        // One of the three at a time, beside what is kept.
+        // One of the three at a time, beside the tensor that is kept.
         assert_eq!(count.peak().unwrap(), 4 * 4096 + 8 * 1024);
         drop(count);
         let after = Tensor::zeros([1 << 20], (Kind::Float, Device::Cpu));

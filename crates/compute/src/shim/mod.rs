@@ -1,9 +1,9 @@
-//! What libtorch has and tch does not offer, and kernels of our own, as small C++ functions: `src/shim/*.cpp`, compiled
+//! Functions of libtorch that tch does not offer, and own kernels, as small C++ functions: `src/shim/*.cpp`, compiled
 //! by `build.rs` against libtorch's headers.
 //!
-//! A further `.cpp` in this folder is found by itself. Its functions are `extern "C"`, catch every exception by
-//! `guarded` of `shim.hpp` where there can be one, and are declared and wrapped safely in a file beside this one. Only
-//! what libtorch_cpu and libc10 define may be used, so that the program is not tied to CUDA.
+//! A further `.cpp` in this folder is compiled without any declaration. Its functions are `extern "C"`, catch every
+//! exception by `guarded` of `shim.hpp` if there can be one, and are declared and wrapped safely in a file beside this
+//! one. They may use only symbols of libtorch_cpu and libc10, so that the program does not depend on CUDA.
 
 pub mod card;
 pub mod decoding;
@@ -24,19 +24,19 @@ unsafe extern "C" {
     fn ablate_end_where_memory_runs_out(code: c_int);
 }
 
-/// Ends the process with the exit code of [`Error::OutOfMemory`] where a thread of a C++ library's runs out of memory and
-/// nobody catches its exception. It would end by SIGABRT otherwise.
+/// Ends the process with the exit code of [`Error::OutOfMemory`] if a thread of a C++ library runs out of memory and
+/// its exception is not caught. Otherwise the process would end by SIGABRT.
 pub fn end_where_memory_runs_out() {
     // SAFETY: the call sets a handler of the C++ runtime and does nothing else.
     unsafe { ablate_end_where_memory_runs_out(OUT_OF_MEMORY_CODE.into()) }
 }
 
-/// libtorch's error as ours: running out of memory has an exit code of its own.
+/// Converts libtorch's error to ours: running out of memory has an exit code of its own.
 pub fn torch_error(error: tch::TchError) -> Error {
     Error::from_torch_message(&error.to_string())
 }
 
-/// What a function of the shim gave back: nothing, or the error that it left for this thread.
+/// Converts the result of a shim function: success, or the error that it left for this thread.
 fn check(code: c_int) -> Result<()> {
     if code == 0 {
         return Ok(());
@@ -46,14 +46,14 @@ fn check(code: c_int) -> Result<()> {
     Err(Error::from_torch_message(&text.to_string_lossy()))
 }
 
-/// Lets a thread do work that may never end, and waits for it until the patience ends. A thread that is waited for in
-/// vain ends with the process.
+/// Runs work that may never end on a thread, and waits for it as long as `patience`. A thread that does not finish in
+/// time ends with the process.
 ///
 /// # Errors
-/// That of `work`; what `late` says, if the patience ends; if there is no thread to be had.
+/// The error of `work`; the message of `late` after `patience`; an error if no thread can be started.
 ///
 /// # Panics
-/// If `work` panicked, with the same message: libtorch's operations panic where memory runs out.
+/// If `work` panicked, with the same message: libtorch's operations panic if memory runs out.
 fn in_time<T: Send + 'static>(
     patience: Duration,
     late: impl FnOnce() -> String,
@@ -61,7 +61,7 @@ fn in_time<T: Send + 'static>(
 ) -> Result<T> {
     let (sender, receiver) = channel();
     std::thread::Builder::new()
-        // Nobody listens any more if the patience has ended.
+        // The receiver is gone if the time was up.
         .spawn(move || drop(sender.send(catch_unwind(AssertUnwindSafe(work)))))
         .map_err(|error| Error::failed(format!("cannot start a thread: {error}")))?;
     match receiver.recv_timeout(patience) {

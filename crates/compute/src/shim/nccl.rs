@@ -1,8 +1,8 @@
-//! Cards that add up tensors: NVIDIA's NCCL, loaded at run time, so that the program is tied neither to it nor to CUDA.
+//! Sums of tensors over cards by NVIDIA's NCCL, loaded at run time, so that the program depends neither on it nor on CUDA.
 //!
-//! **Not run yet**: no machine with two cards has been at hand (docs/gpu-checklist.md, item 10).
+//! **Not run yet**: no machine with two cards has been available (docs/gpu-checklist.md, item 10).
 //!
-//! Declarations are those of `nccl.h`, 2.x, and of `cuda_runtime_api.h`.
+//! The declarations follow `nccl.h`, 2.x, and `cuda_runtime_api.h`.
 
 use super::in_time;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ const UNIQUE_ID_BYTES: usize = 128;
 struct UniqueId([u8; UNIQUE_ID_BYTES]);
 
 type Communicator = *mut c_void;
-/// The stream that libtorch computes on unless told otherwise: CUDA's default one.
+/// The stream on which libtorch computes by default: CUDA's default one.
 const DEFAULT_STREAM: *mut c_void = std::ptr::null_mut();
 const NCCL_SUM: c_int = 0;
 const CUDA_NOT_READY: c_int = 600;
@@ -37,10 +37,10 @@ unsafe impl Send for Cards {}
 impl Cards {
     pub const ID_BYTES: usize = UNIQUE_ID_BYTES;
 
-    /// A fresh name for a group of cards, which rank 0 makes and tells the others.
+    /// Returns a fresh name for a group of cards, which rank 0 makes and sends to the others.
     ///
     /// # Errors
-    /// If NCCL is not there.
+    /// If NCCL cannot be loaded.
     pub fn new_id() -> Result<[u8; UNIQUE_ID_BYTES]> {
         let library = open()?;
         let mut id = UniqueId([0; UNIQUE_ID_BYTES]);
@@ -54,11 +54,11 @@ impl Cards {
         Ok(id.0)
     }
 
-    /// Joins the group called `id` with this process's card, and adds up a first number with the others.
+    /// Joins the group called `id` with this process's card, and sums a first number with the others.
     ///
     /// # Errors
-    /// If NCCL is not there, does not come to terms with the other cards, or they have not all come when the patience
-    /// ends.
+    /// If NCCL cannot be loaded or cannot connect to the other cards, or if not all of them have come within
+    /// `patience`.
     ///
     /// # Panics
     /// If the card has no memory for one number.
@@ -66,7 +66,7 @@ impl Cards {
         let id = UniqueId(id.try_into().map_err(|_| Error::failed("an id of NCCL's has 128 bytes"))?);
         use_card(card)?;
         let late = move || format!("the cards of all ranks have not met in {} s", patience.as_secs());
-        // NCCL waits for ever for a rank that is gone, here and in the first sum, where it makes connections.
+        // NCCL waits forever for a lost rank, here and in the first sum, in which it makes connections.
         in_time(patience, late, move || {
             let cards = Cards::connect(rank, size, id, card, patience)?;
             cards.sum(&Tensor::zeros([1], (Kind::Float, Device::Cuda(card))), || Ok(()))?;
@@ -89,12 +89,12 @@ impl Cards {
 
     /// Replaces the tensor by the sum over all ranks' tensors of this shape and kind.
     ///
-    /// A card waits for ever for one that is gone. So `all_began` is called once this rank's part has begun, which must
-    /// return when every rank came so far and fail if one is lost; only what is lost later is waited for in vain, until
-    /// the patience ends.
+    /// A card waits forever for a lost one. So `all_began` is called once this rank's part has begun: it must return
+    /// when every rank has come so far, and fail if one is lost. Only for a rank that is lost later does the card wait,
+    /// until the patience ends.
     ///
     /// # Errors
-    /// That of `all_began`; NCCL's own; a sum that is not done in time. The cards are of no use afterwards.
+    /// The error of `all_began`; NCCL's own; a sum that takes too long. The cards are unusable afterwards.
     ///
     /// # Panics
     /// If the tensor is not one contiguous block of floating-point numbers on a card.
@@ -132,7 +132,7 @@ impl Cards {
         outcome
     }
 
-    /// Returns once the card did what it was asked for.
+    /// Returns once the card has finished all queued work.
     fn wait(&self) -> Result<()> {
         let begun = Instant::now();
         // SAFETY: the declarations are CUDA's and NCCL's.
@@ -144,7 +144,7 @@ impl Cards {
             loop {
                 match query(DEFAULT_STREAM) {
                     0 => return Ok(()),
-                    // CUDA keeps it as the thread's last error, for which libtorch would take its next kernel's.
+                    // CUDA keeps this as the thread's last error, and libtorch would attribute it to its next kernel.
                     CUDA_NOT_READY => _ = forget(),
                     code => return Err(Error::failed(format!("the card failed (CUDA's error {code})"))),
                 }
@@ -159,7 +159,7 @@ impl Cards {
         }
     }
 
-    /// Gives up what the card waits for, so that the process can end.
+    /// Aborts the operations for which the card waits, so that the process can end.
     fn abort(&self) {
         // SAFETY: the declaration is NCCL's; the communicator is not used again, since its owner has an error.
         unsafe {
@@ -171,7 +171,7 @@ impl Cards {
     }
 }
 
-/// Makes this the card of the calling thread, whose default stream is meant where no stream is named.
+/// Makes this the card of the calling thread, whose default stream is used if no stream is named.
 fn use_card(card: usize) -> Result<()> {
     // SAFETY: the declaration is CUDA's.
     let code = unsafe {
@@ -184,7 +184,7 @@ fn use_card(card: usize) -> Result<()> {
     }
 }
 
-/// NCCL as libtorch's CUDA build brings it.
+/// Opens the NCCL of libtorch's CUDA build.
 fn open() -> Result<Library> {
     // SAFETY: the library's initialisers do nothing but prepare it.
     unsafe { Library::open(Some("libnccl.so.2"), RTLD_NOW | RTLD_GLOBAL) }.map_err(|error| {
@@ -201,7 +201,7 @@ unsafe fn symbol<T>(library: &Library, name: &CStr) -> Result<Symbol<T>> {
     unsafe { library.get(name.to_bytes_with_nul()) }.map_err(|error| Error::failed(error.to_string()))
 }
 
-/// A function of the CUDA runtime that libtorch has loaded.
+/// Finds a function of the CUDA runtime that libtorch has loaded.
 ///
 /// # Safety
 /// `T` must be the symbol's type.
@@ -210,7 +210,7 @@ unsafe fn cuda<T>(name: &CStr) -> Result<Symbol<T>> {
     unsafe { symbol(&Library::this(), name) }
 }
 
-/// NCCL's word for what went wrong.
+/// Converts an NCCL result code; the error has NCCL's text.
 fn check(library: &Library, code: c_int) -> Result<()> {
     if code == 0 {
         return Ok(());

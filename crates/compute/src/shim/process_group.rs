@@ -1,4 +1,4 @@
-//! Processes that add up tensors: libtorch's c10d over Gloo.
+//! Sums of tensors over processes, by libtorch's c10d over Gloo.
 
 use super::{check, in_time};
 use crate::error::{Error, Result};
@@ -27,14 +27,14 @@ unsafe extern "C" {
     fn ablate_group_broadcast(group: *mut c_void, tensor: *mut C_tensor) -> c_int;
 }
 
-/// Names the network interface to use, as for torch's own processes.
+/// Environment variable that names the network interface to use, as for torch's own processes.
 const INTERFACE: &str = "GLOO_SOCKET_IFNAME";
 
-/// What c10d may take beyond the patience to say itself which rank it misses.
+/// Additional time after the patience in which c10d itself may report the missing rank.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// This process's place among several that do the same operations in the same order. Dropping it closes the connections,
-/// which the others notice at once.
+/// This process's membership in a group that does the same operations in the same order. Dropping it closes the
+/// connections, which the other processes notice at once.
 #[derive(Debug)]
 pub struct ProcessGroup {
     handle: *mut c_void,
@@ -44,8 +44,8 @@ pub struct ProcessGroup {
 unsafe impl Send for ProcessGroup {}
 
 impl ProcessGroup {
-    /// Meets the other ranks where `world` says. No rank waits longer than its patience for another, neither here nor
-    /// in an operation.
+    /// Meets the other ranks at the address in `world`. No rank waits longer than its patience for another, neither
+    /// here nor in an operation.
     ///
     /// # Errors
     /// If a rank does not come in time or the address cannot be used.
@@ -56,7 +56,7 @@ impl ProcessGroup {
                 world.patience.as_secs()
             )
         };
-        // c10d waits for ever for an answer of what listens at the address, be it no rank at all.
+        // c10d waits forever for an answer from the address, even if another program listens there.
         let meeting = world.clone();
         in_time(world.patience + GRACE, late, move || ProcessGroup::connect(&meeting))
     }
@@ -70,7 +70,7 @@ impl ProcessGroup {
         let text = |text: &str| {
             CString::new(text).map_err(|_| Error::user(format!("{text:?} is no name of a host or interface")))
         };
-        // A store that outlives the ranks still has the keys of those before them.
+        // A store that outlives the ranks still has the keys of earlier ranks.
         let (host, own, prefix) = (text(host)?, text(&own)?, text(&format!("ablate/{restarts}"))?);
         let mut handle = std::ptr::null_mut();
         // SAFETY: the texts outlive the call, which writes the handle where it succeeds.
@@ -94,7 +94,7 @@ impl ProcessGroup {
     /// Replaces the tensor by the sum over all ranks' tensors of this shape and kind; the same bits on every rank.
     ///
     /// # Errors
-    /// If a rank closed its connection, or did not come in time. The group is of no use afterwards.
+    /// If a rank closed its connection or did not come in time. The group is unusable afterwards.
     ///
     /// # Panics
     /// If the tensor is not one contiguous block in the memory of the processor.
@@ -104,13 +104,13 @@ impl ProcessGroup {
         check(unsafe { ablate_group_sum(self.handle, tensor.as_mut_ptr()) })
     }
 
-    /// Replaces the tensor by rank 0's.
+    /// Replaces the tensor by that of rank 0.
     ///
     /// # Errors
-    /// As for [`ProcessGroup::sum`].
+    /// Like [`ProcessGroup::sum`].
     ///
     /// # Panics
-    /// As for [`ProcessGroup::sum`].
+    /// Like [`ProcessGroup::sum`].
     pub fn broadcast(&self, tensor: &mut Tensor) -> Result<()> {
         assert_block(tensor);
         // SAFETY: as for the sum.
@@ -132,7 +132,7 @@ fn assert_block(tensor: &Tensor) {
     );
 }
 
-/// The address of this machine that packets to `host` would come from. No packet is sent.
+/// Returns the source address that packets from this machine to `host` would have. No packet is sent.
 fn address_towards(host: &str, port: u16) -> Result<String> {
     let found = (host, port).to_socket_addrs().and_then(|mut addresses| {
         let there = addresses.next().ok_or_else(|| std::io::Error::other("it has no address"))?;
@@ -141,7 +141,7 @@ fn address_towards(host: &str, port: u16) -> Result<String> {
     match found {
         // Debian gives a machine's own name to loopback, which other machines cannot reach.
         Ok(address) if address.is_loopback() && !is_loopback(host) => {
-            // Nobody has this address (RFC 5737), so it is the default route that leads there.
+            // No machine has this address (RFC 5737), so the default route leads to it.
             let outward = from_here(SocketAddr::from(([192, 0, 2, 1], 9)));
             Ok(outward.unwrap_or(address).to_string())
         }
@@ -150,14 +150,14 @@ fn address_towards(host: &str, port: u16) -> Result<String> {
     }
 }
 
-/// Finds the address of this machine that packets to `there` would come from.
+/// Returns the source address that packets from this machine to `there` would have.
 fn from_here(there: SocketAddr) -> std::io::Result<IpAddr> {
     let socket = UdpSocket::bind(if there.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" })?;
     socket.connect(there)?;
     Ok(socket.local_addr()?.ip())
 }
 
-/// Tells whether only this machine knows a host by this name.
+/// Returns whether this name of a host is valid only on the host itself.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
@@ -187,7 +187,7 @@ mod tests {
         World { rank, size, local_rank: rank, host, port, served, restarts: 0, patience }
     }
 
-    /// What `work` gives on each of `size` ranks, which are threads.
+    /// Returns the result of `work` on each of `size` ranks, which are threads.
     fn ranks<T: Send>(size: usize, work: impl Fn(usize, ProcessGroup) -> T + Sync) -> Vec<T> {
         let port = free_port();
         std::thread::scope(|scope| {

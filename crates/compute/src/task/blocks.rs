@@ -1,4 +1,4 @@
-//! Blocks of running text as tensors, and how probable a model finds their tokens.
+//! Blocks of running text: their tensors, and the likelihood of their tokens.
 
 use crate::data::batch::block_batches_in_order;
 use crate::data::collate::{Batch, collate_blocks};
@@ -17,8 +17,8 @@ impl BatchSource for Blocks<'_> {
     }
 }
 
-/// The likelihood of every token of `store`, each given those that `reading` has before it in its block, without dropout, in
-/// batches of at most `batch_tokens` tokens.
+/// Computes the likelihood of every token of `store`, given the tokens that `reading` puts before it in its block,
+/// without dropout, in batches of at most `batch_tokens` tokens.
 ///
 /// # Errors
 /// A user error if a block is longer than a learned position table.

@@ -1,4 +1,4 @@
-//! Language modelling: running text in blocks that follow each other, measured by the probability of every token.
+//! Language modelling: consecutive blocks of running text, measured by the probability of every token.
 
 use super::Task;
 use super::blocks;
@@ -18,7 +18,7 @@ use crate::train::batch_source::BatchSource;
 use crate::train::blocks::Blocks;
 use crate::train::likelihood::Likelihood;
 
-/// Tokens of a block that a sample begins with, and that the model writes behind them.
+/// Number of tokens of a block with which a sample begins, and number of tokens that the model writes behind them.
 const SAMPLE: (usize, usize) = (16, 24);
 
 /// An experiment that trains a model to predict text.
@@ -36,8 +36,8 @@ impl Task for LanguageModelling<'_> {
         blocks::likelihood(model, store, training.block_reading(), training.micro_batch_tokens)
     }
 
-    /// Words and characters are those of the text, whatever its tokens are; an end of a line is one of each, so that the
-    /// whole text is counted. Word perplexity then is that of benchmarks with `<eos>` at the end of lines.
+    /// Counts words and characters of the text, whatever its tokens are. An end of line counts as one of each, so that
+    /// the whole text is counted: word perplexity is then that of benchmarks with `<eos>` at the end of lines.
     fn measures(&self, found: &Likelihood, lines: &[String]) -> Vec<(&'static str, f64)> {
         let count = |of: fn(&String) -> usize| lines.iter().map(|line| of(line) + 1).sum::<usize>();
         let words = count(|line| line.split_whitespace().count());

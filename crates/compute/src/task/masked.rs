@@ -1,5 +1,5 @@
-//! Masked language modelling: hidden tokens of running text are found by those around them (Devlin et al. 2019, §3.1). With
-//! `model.masked.next_sentence` a model also tells if the second of two texts follows the first.
+//! Masked language modelling: hidden tokens of running text are predicted from the tokens around them (Devlin et al. 2019,
+//! §3.1). With `model.masked.next_sentence` a model also predicts whether the second of two texts follows the first.
 
 use super::Task;
 use super::blocks::check_length;
@@ -21,13 +21,13 @@ use crate::train::masked_blocks::MaskedBlocks;
 use std::slice;
 use tch::Device;
 
-/// Tokens at the beginning of a block that a sample shows.
+/// Number of tokens at the beginning of a block that a sample shows.
 const SAMPLE: usize = 48;
 
-/// An experiment that trains a model to find hidden tokens.
+/// An experiment that trains a model to predict hidden tokens.
 pub struct MaskedLanguageModelling<'a> {
     pub experiment: &'a Experiment,
-    /// Tokens of the vocabulary, special ones counted.
+    /// Number of tokens in the vocabulary, special ones included.
     pub vocabulary: usize,
 }
 
@@ -39,14 +39,14 @@ impl BatchSource for MaskedBlocks<'_> {
 }
 
 impl MaskedLanguageModelling<'_> {
-    /// The blocks of a set under the masks that it is measured by; each as it stands in the text, though a model that tells
-    /// second texts reads it as two.
+    /// Returns the blocks of a set under the masks of evaluation. With next-sentence prediction the model reads each
+    /// block as two texts, of which the second really follows the first.
     fn measured<'a>(&self, store: &'a Store) -> MaskedBlocks<'a> {
         let second = self.experiment.model.tells_next_sentence().then_some(Second::Following);
         self.measured_before(store, second)
     }
 
-    /// The same with other second texts.
+    /// Returns the same with other second texts.
     fn measured_before<'a>(&self, store: &'a Store, second: Option<Second>) -> MaskedBlocks<'a> {
         let tokens = self.experiment.training.micro_batch_tokens;
         MaskedBlocks::of_evaluation(store, tokens, second, self.vocabulary)
@@ -59,8 +59,8 @@ impl Task for MaskedLanguageModelling<'_> {
         Box::new(MaskedBlocks::of(store, training, model, self.vocabulary))
     }
 
-    /// Of the hidden tokens, under masks that are the same for every model. A model that tells second texts does that once with
-    /// each block's own, and once with one of another block, whose hidden tokens do not count.
+    /// Computes the likelihood of the hidden tokens, under the same masks for every model. With next-sentence prediction,
+    /// the model also judges each block's own second text and one of another block, whose hidden tokens do not count.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
         let mut found = likelihood(model, &self.measured(store))?;
         if self.experiment.model.tells_next_sentence() {
@@ -84,8 +84,8 @@ impl Task for MaskedLanguageModelling<'_> {
         of_tokens.into_iter().chain(of_pairs).collect()
     }
 
-    /// Shows the beginnings of blocks as the model reads them, and the tokens that it finds the most probable in the places
-    /// that it is to find. A place is shown as its number, with the token that stands there if none is hidden.
+    /// Shows the beginnings of blocks as the model reads them, and its most probable tokens in the places to predict. A
+    /// place is shown as its number, with the token that stands there if it is not hidden.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String> {
         let blocks = self.measured(store);
         check_length(model, blocks.longest())?;
@@ -96,7 +96,7 @@ impl Task for MaskedLanguageModelling<'_> {
             let MaskedExample { masked, targets, .. } = example;
             let most_probable = tch::no_grad(|| {
                 let logits = model.logits(&model.hidden(&batch, &Mode::evaluation()));
-                // Rows beyond the vocabulary stand for no token.
+                // Rows beyond the vocabulary are not tokens.
                 logits.narrow(1, 0, self.vocabulary as i64).argmax(-1, false).to_device(Device::Cpu)
             });
             let found: Vec<i64> = Vec::try_from(most_probable).expect("a number for each place");
@@ -117,7 +117,7 @@ impl Task for MaskedLanguageModelling<'_> {
     }
 }
 
-/// The likelihood of the tokens to be found, given all others of their block, without dropout.
+/// Computes the likelihood of the tokens to predict, given all others of their block, without dropout.
 ///
 /// # Errors
 /// A user error if a block is longer than a learned position table.
@@ -131,8 +131,8 @@ fn label(data: &Prepared, id: u32) -> String {
     data.tokenizers.target().label(id)
 }
 
-/// The beginning of a block as the model reads it, with the numbers of the `places` that it is to find: `[1]` where a token
-/// is hidden, `[2 token]` where one is to be seen.
+/// Returns the beginning of a block as the model reads it, with the numbers of the `places` to predict: `[1]` for a
+/// hidden token, `[2 token]` for a visible one.
 fn text(data: &Prepared, masked: &MaskedBlock, places: &[usize]) -> String {
     let mut text = String::new();
     let mut next = 0;

@@ -1,4 +1,4 @@
-//! What a model learns to do, as training and evaluation see it: [`Task`]. [`of`] is the only place that chooses one.
+//! The tasks that models learn, as training and evaluation see them: [`Task`]. Only [`of`] chooses one.
 
 pub mod blocks;
 pub mod language;
@@ -26,40 +26,40 @@ use parsing::Parsing;
 use translation::Translation;
 use words::WordVectors;
 
-/// How batches are made from a store, and what a run measures.
+/// A task: it makes batches from a store, and measures and samples the model of a run.
 pub trait Task {
-    /// The examples of a training text.
+    /// Returns the batches of a training text.
     fn batches<'a>(&self, store: &'a Store) -> Box<dyn BatchSource + 'a>;
 
-    /// How probable the model finds the targets of a set. Loss, perplexities and accuracy follow from it.
+    /// Computes the likelihood of a set's targets, from which loss, perplexities and accuracy follow.
     ///
     /// # Errors
     /// A user error if the model cannot take an example.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood>;
 
-    /// What a run records of the likelihood of a set, by the name of the metric; `lines` are the targets of the set as text.
+    /// Returns the recorded measures of a set's likelihood, by name of metric; `lines` are the targets of the set as text.
     fn measures(&self, found: &Likelihood, lines: &[String]) -> Vec<(&'static str, f64)>;
 
-    /// What the model writes for the beginning of the dev set, `count` sentences or blocks, laid out to be read. Cheap, and
-    /// the same for every setting of the search.
+    /// Lets the model write samples for the first `count` sentences or blocks of the dev set, formatted for reading.
+    /// Cheap, and independent of the settings of the search.
     ///
     /// # Errors
-    /// If text cannot be read, or the model does not write.
+    /// If text cannot be read, or if the model cannot write.
     fn samples(&self, model: &dyn Network, data: &Prepared, store: &Store, count: usize) -> Result<String>;
 
-    /// What the model writes for each example of a set, so that it is scored; none where there is nothing to compare it
-    /// with.
+    /// Returns the interface for scoring the texts that the model writes for a set; `None` if there is nothing to
+    /// compare them with.
     fn written(&self) -> Option<&dyn Written> {
         None
     }
 }
 
-/// A task whose models write an answer to each example, for which there is a reference.
+/// A task whose models write a text for each example, for which there is a reference.
 pub trait Written {
-    /// Lets the model write what it has to say to a set, and scores that.
+    /// Lets the model write a text for each example of a set, and scores the texts.
     ///
     /// # Errors
-    /// If text cannot be read, the model does not write, or `stop` was raised.
+    /// If text cannot be read, if the model cannot write, or if `stop` was raised.
     fn output(
         &self,
         model: &dyn Network,
@@ -69,27 +69,27 @@ pub trait Written {
         stop: &StopFlag,
     ) -> Result<Output>;
 
-    /// The scores of hypotheses against one reference each, which training can measure, too.
+    /// Computes the scores of hypotheses against one reference each, which training can measure too.
     ///
     /// # Errors
-    /// If there is not one reference for each hypothesis.
+    /// If the numbers of hypotheses and references differ.
     fn scores(&self, hypotheses: &[String], references: &[String]) -> Result<Vec<Score>>;
 
-    /// The scores that are measured only when training is over, by the name of their metric.
+    /// Computes the scores that are measured only after training, by name of metric.
     ///
     /// # Errors
-    /// As [`scores`](Self::scores).
+    /// The errors of [`scores`](Self::scores).
     fn further_scores(
         &self,
         hypotheses: &[String],
         references: &[String],
     ) -> Result<Vec<(&'static str, f64)>>;
 
-    /// How the [scores](Self::scores) are computed, for the record.
+    /// Returns the signature of the [scores](Self::scores) for the record.
     fn signature(&self) -> String;
 }
 
-/// The task of an experiment; `vocabulary` is the number of tokens of the target side, special ones counted.
+/// Returns the task of an experiment; `vocabulary` is the number of tokens of the target side, special ones included.
 pub fn of(experiment: &Experiment, vocabulary: usize) -> Box<dyn Task + '_> {
     match experiment.task() {
         TaskKind::Translation => Box::new(Translation { experiment }),

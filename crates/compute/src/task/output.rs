@@ -1,37 +1,37 @@
-//! What a model has written for a set, and its scores.
+//! The texts that a model has written for a set, and their scores.
 
 use crate::results::render::markdown;
 
-/// What a model has written for the sentences of a set.
+/// The texts that a model has written for the sentences of a set, with references and scores.
 pub struct Output {
     pub sources: Vec<String>,
     pub hypotheses: Vec<String>,
     /// The hypotheses as token ids, without `</s>`.
     pub tokens: Vec<Vec<u32>>,
     pub references: Vec<String>,
-    /// What a hypothesis is called: `translation`.
+    /// Word for a hypothesis in tables, such as `translation`.
     pub called: &'static str,
     pub scores: Vec<Score>,
 }
 
-/// How good hypotheses are.
+/// A score of hypotheses.
 pub struct Score {
     /// The metric's name in [`METRICS`](crate::results::metric::METRICS).
     pub metric: &'static str,
     pub value: f64,
-    /// In words, with what it is made of. Empty for a score that messages leave out.
+    /// The score in words, with its parts; empty for a score that messages leave out.
     pub text: String,
 }
 
 impl Output {
-    /// The first `count` sentences with their references, as a Markdown table.
+    /// Formats the first `count` sentences with their references as a Markdown table.
     pub fn samples(&self, count: usize) -> String {
         let hypotheses = &self.hypotheses[..count.min(self.hypotheses.len())];
         side_by_side(self.called, &self.sources, hypotheses, &self.references)
     }
 }
 
-/// As many sentences as have a hypothesis, as a Markdown table; `called` is what a hypothesis is.
+/// Formats as many sentences as there are hypotheses as a Markdown table; `called` is the word for a hypothesis.
 pub(super) fn side_by_side(
     called: &str,
     sources: &[String],

@@ -1,4 +1,4 @@
-//! Sentence pairs as tensors, and how probable a model finds their targets.
+//! Sentence pairs: their tensors, and the likelihood of their targets.
 
 use crate::config::Experiment;
 use crate::data::batch::sorted_batches;
@@ -25,7 +25,7 @@ impl BatchSource for Pairs<'_> {
     }
 }
 
-/// The pairs of a training text as an experiment's model reads them.
+/// Returns the pairs of a training text in the form that an experiment's model reads.
 pub fn batches<'a>(experiment: &Experiment, store: &'a Store) -> Box<dyn BatchSource + 'a> {
     let training = &experiment.training;
     Box::new(match experiment.reads_prefixes() {
@@ -34,7 +34,7 @@ pub fn batches<'a>(experiment: &Experiment, store: &'a Store) -> Box<dyn BatchSo
     })
 }
 
-/// Lets the model write for the first `count` sources of `store`; gives the tokens of its best hypothesis of each.
+/// Lets the model write for the first `count` sources of `store`. Returns the tokens of the best hypothesis for each.
 pub fn written(
     model: &dyn Network,
     config: &DecodingConfig,
@@ -49,8 +49,8 @@ pub fn written(
     Ok(found.into_iter().map(|mut best| best.swap_remove(0).tokens).collect())
 }
 
-/// The same by greedy search, of a few sources: too little work to be stopped in, and the training loop looks at the flag
-/// right after it.
+/// Does the same by greedy search, for a few sources. Cannot be stopped, because the work is short and the training
+/// loop checks the flag right after it.
 pub fn written_greedily(
     model: &dyn Network,
     config: &DecodingConfig,
@@ -62,7 +62,7 @@ pub fn written_greedily(
     written(model, &greedy, data, store, count, &StopFlag::never())
 }
 
-/// Teacher-forced likelihood of every target of `store`, without dropout, as an experiment's model reads the pairs.
+/// Computes the teacher-forced likelihood of every target of `store`, without dropout, in the form that the model reads.
 ///
 /// # Errors
 /// A user error if a sentence is longer than a learned position table.
@@ -74,14 +74,14 @@ pub fn likelihood_of(experiment: &Experiment, model: &dyn Network, store: &Store
     }
 }
 
-/// Teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
+/// Computes the teacher-forced likelihood of every target of `store`, without dropout, in batches of at most
 /// `batch_tokens` padded tokens a side.
 ///
 /// # Errors
 /// A user error if a sentence is longer than a learned position table.
 pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Result<Likelihood> {
     let lengths: Vec<(usize, usize)> = (0..store.len() as u32).map(|pair| store.lengths(pair)).collect();
-    // Training drops long pairs; what a model is judged by is never dropped.
+    // Training drops long pairs, but the dev and test sets are always complete.
     let longest = lengths.iter().map(|&(source, target)| source.max(target)).max().unwrap_or(0);
     if let Some(limit) = model.longest()
         && longest as i64 + 1 > limit
@@ -96,7 +96,7 @@ pub fn likelihood(model: &dyn Network, store: &Store, batch_tokens: usize) -> Re
     Ok(likelihood::likelihood(model, batches.map(|pairs| collate(store, &pairs, model.device()))))
 }
 
-/// The same of a model without an encoder, which reads each source in the row of its target.
+/// Does the same for a model without an encoder, which reads each source in the row of its target.
 ///
 /// # Errors
 /// A user error if a pair is longer than a learned position table.

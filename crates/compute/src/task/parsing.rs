@@ -1,8 +1,8 @@
-//! Constituency parsing: sentences to trees as sequences, decoding by search, F1 as EVALB counts it.
+//! Constituency parsing: sentences to trees as sequences, decoding by search, F1 as in EVALB.
 //!
 //! # Source
 //! Vaswani et al. 2017, §6.3; Vinyals et al. 2015, "Grammar as a Foreign Language". Linearisation:
-//! [`Tree::sequence`]; repair of outputs that are no trees: [`tree_repair`](crate::tree_repair).
+//! [`Tree::sequence`]; repair of outputs that are not trees: [`tree_repair`](crate::tree_repair).
 
 use super::output::side_by_side;
 use super::pairs;
@@ -23,13 +23,13 @@ use crate::train::likelihood::Likelihood;
 use crate::tree_repair::{DEFECTS, Defects, repair};
 use ablate_score::score::{BracketF1, EvalbCounts, Metric, evalb_of_lines, is_deleted_tag};
 
-/// What a hypothesis is.
+/// Word for a hypothesis.
 const CALLED: &str = "parse";
 
 /// An experiment that trains a model to parse.
 pub struct Parsing<'a> {
     experiment: &'a Experiment,
-    /// What the model writes for a word.
+    /// The symbol that the model writes for a word.
     leaves: LeafForm,
 }
 
@@ -38,8 +38,8 @@ impl<'a> Parsing<'a> {
         Parsing { experiment, leaves: experiment.data.recipe.tree_leaves().unwrap_or(LeafForm::Word) }
     }
 
-    /// The parses of sentences that a model has written as `sequences` of token ids, each over the words of its reference.
-    /// Without tags in the sequences, words have the tags of the reference.
+    /// Returns the parses of the `sequences` of token ids that a model has written, each over the words of its
+    /// reference. If the sequences have no tags, words get the tags of the reference.
     fn parses(&self, data: &Prepared, sequences: &[Vec<u32>], references: &[String]) -> Result<Parses> {
         let mut parses = Parses::default();
         for (number, (ids, reference)) in sequences.iter().zip(references).enumerate() {
@@ -61,8 +61,8 @@ impl<'a> Parsing<'a> {
     }
 }
 
-/// A parse whose punctuation is that of the reference. EVALB compares what is left of two sentences without the words that
-/// are tagged as punctuation, and gives up on those of which other words are left: a parse with one wrong tag would not
+/// Gives a parse the punctuation of the reference. EVALB removes the words that are tagged as punctuation from both
+/// sentences, and skips the sentence if the remaining words differ: without this, a parse with one wrong tag would not
 /// be scored at all.
 fn comparable(parse: Tree, reference: &Tree) -> Tree {
     let tags: Vec<&str> = reference.leaves().map(|(tag, _)| tag).collect();
@@ -76,18 +76,18 @@ fn comparable(parse: Tree, reference: &Tree) -> Tree {
     })
 }
 
-/// What a model has written for a set, as trees.
+/// The trees that a model has written for a set.
 #[derive(Default)]
 struct Parses {
-    /// In one line each; empty for a sentence without words.
+    /// Trees in one line each; empty for a sentence without words.
     trees: Vec<String>,
     defects: Defects,
-    /// Whether a sequence was a tree without a repair.
+    /// Whether each sequence was a tree without repair.
     well_formed: Vec<bool>,
 }
 
 impl Parses {
-    /// What the repairs say of a set.
+    /// Returns the scores that follow from the repairs in a set.
     fn scores(&self, references: &[String]) -> Result<Vec<Score>> {
         let sound: Vec<usize> = (0..self.trees.len()).filter(|&line| self.well_formed[line]).collect();
         let malformed = self.trees.len() - sound.len();
@@ -140,7 +140,7 @@ impl Task for Parsing<'_> {
 }
 
 impl Written for Parsing<'_> {
-    /// Parses a set, and repairs and counts what is no tree.
+    /// Parses a set; counts and repairs outputs that are not trees.
     fn output(
         &self,
         model: &dyn Network,
@@ -188,7 +188,7 @@ impl Written for Parsing<'_> {
             (EXACT_MATCH, exact_match(&all)),
             (F1_SHORT, short.f1()),
         ];
-        // Without tags in the sequences, parses have those of the references.
+        // Without tags in the sequences, parses have the tags of the references.
         if self.leaves == LeafForm::Tag {
             scores.push((TAGGING, all.right_tags as f64 / all.words.max(1) as f64));
         }
@@ -204,7 +204,7 @@ impl Written for Parsing<'_> {
     }
 }
 
-/// The share of sentences of which all brackets match; 0 to 1.
+/// Returns the share of sentences in which all brackets match, 0 to 1.
 fn exact_match(counts: &EvalbCounts) -> f64 {
     counts.complete as f64 / counts.sentences.max(1) as f64
 }

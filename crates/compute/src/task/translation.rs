@@ -14,7 +14,7 @@ use crate::train::batch_source::BatchSource;
 use crate::train::likelihood::Likelihood;
 use ablate_trial::experiment::translations::{atat_bleu, bleu_config, chrf, score_translations};
 
-/// What a hypothesis is.
+/// Word for a hypothesis.
 const CALLED: &str = "translation";
 
 /// An experiment that trains a model to translate.
@@ -31,7 +31,7 @@ impl Task for Translation<'_> {
         pairs::likelihood_of(self.experiment, model, store)
     }
 
-    /// Words are those of the references, with one end of sentence each.
+    /// Counts the words of the references, and one end of sentence each.
     fn measures(&self, found: &Likelihood, lines: &[String]) -> Vec<(&'static str, f64)> {
         let words: usize = lines.iter().map(|line| line.split_whitespace().count() + 1).sum();
         vec![

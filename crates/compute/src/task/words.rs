@@ -1,7 +1,7 @@
-//! Word vectors: words that stand near each other in running text are told from words of noise (Mikolov et al. 2013a, b).
+//! Word vectors: words near each other in running text are distinguished from noise words (Mikolov et al. 2013a, b).
 //!
-//! The two models, skip-gram and CBOW, differ in the words that are drawn ([`WordBlocks`]); they share the network and the
-//! loss.
+//! The two models, skip-gram and CBOW, differ in the words that are drawn ([`WordBlocks`]). They share the network and
+//! the loss.
 
 use super::Task;
 use crate::config::Experiment;
@@ -19,13 +19,13 @@ use crate::train::likelihood::{self, Likelihood};
 use crate::train::word_blocks::WordBlocks;
 use tch::{Device, Tensor};
 
-/// Nearest words that a sample shows.
+/// Number of nearest words in a sample.
 const NEAREST: usize = 8;
 
 /// An experiment that trains word vectors.
 pub struct WordVectors<'a> {
     pub experiment: &'a Experiment,
-    /// Tokens of the vocabulary, special ones counted.
+    /// Number of tokens in the vocabulary, special ones included.
     pub vocabulary: usize,
 }
 
@@ -41,7 +41,7 @@ impl Task for WordVectors<'_> {
         Box::new(WordBlocks::of(store, &self.experiment.training, self.vocabulary))
     }
 
-    /// Of the words that are predicted, against noise words that are the same for every training.
+    /// Computes the likelihood of the predicted words against noise words, which are the same for every training.
     fn likelihood(&self, model: &dyn Network, store: &Store) -> Result<Likelihood> {
         let training = &self.experiment.training;
         let (kind, tokens) = (training.words.model, training.micro_batch_tokens);
@@ -66,7 +66,7 @@ impl Task for WordVectors<'_> {
     }
 }
 
-/// How well the words that are predicted are told from noise.
+/// Computes the likelihood of the predicted words against noise.
 ///
 /// # Errors
 /// A user error if the text has no two words in a block.
@@ -82,7 +82,7 @@ pub fn likelihood(model: &dyn Network, blocks: &WordBlocks) -> Result<Likelihood
     }
 }
 
-/// At most `count` words whose ranks by frequency grow by one factor, from frequent to rare ones.
+/// Chooses at most `count` words, from frequent to rare; their ranks by frequency grow by a constant factor.
 fn chosen(counts: &[u64], count: usize) -> Vec<u32> {
     let order = by_frequency(counts);
     let rank = |number: usize| (order.len() as f64).powf(number as f64 / (count + 1) as f64) as usize;
@@ -91,7 +91,7 @@ fn chosen(counts: &[u64], count: usize) -> Vec<u32> {
     ranks.into_iter().map(|rank| order[rank]).collect()
 }
 
-/// The words whose vectors have the largest cosines with that of `word`, and these; special tokens are no words.
+/// Returns the words whose vectors have the largest cosines with that of `word`, and the cosines. Ignores special tokens.
 fn nearest(matrix: &Tensor, word: u32, vocabulary: usize, count: usize) -> Vec<(u32, f64)> {
     let first = i64::from(FIRST_OF_TEXT);
     let cosines = tch::no_grad(|| {

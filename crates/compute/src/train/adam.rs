@@ -1,7 +1,7 @@
-//! Adam over named weights, with a state that can be saved (§5.3), and AdamW where `training.weight_decay` is not 0.
+//! Adam over named weights, with a state that can be saved (§5.3), and AdamW if `training.weight_decay` is not 0.
 //!
-//! Own, because tch's optimizer neither saves its moments nor tells the gradient's norm. On a GPU libtorch's fused
-//! kernels do the same for all weights at once.
+//! tch's optimizer is not used, because it neither saves its moments nor returns the gradient norm. On a GPU libtorch's
+//! fused kernels do the same for all weights at once.
 
 use super::TrainingConfig;
 use crate::model::weights::{Role, Weights};
@@ -26,7 +26,7 @@ pub struct Moments {
 }
 
 impl Adam {
-    /// Moments start at zero.
+    /// Creates the optimizer with moments of zero.
     pub fn build(config: &TrainingConfig, weights: &Weights) -> Self {
         let zeros = |(_, weight): &(String, Tensor)| {
             let zero = || Tensor::zeros(weight.size(), (weight.kind(), weight.device()));
@@ -41,12 +41,12 @@ impl Adam {
         }
     }
 
-    /// In the order of [`Weights::named`].
+    /// Returns the moments in the order of [`Weights::named`].
     pub fn moments(&self) -> &[Moments] {
         &self.moments
     }
 
-    /// Update number `step`, counted from 1, from the gradients of `weights`.
+    /// Does update number `step`, counted from 1, with the gradients of `weights`.
     ///
     /// # Source
     /// Kingma and Ba 2015, algorithm 1; with weight decay Loshchilov and Hutter 2019, algorithm 2, where the decay follows
@@ -83,7 +83,7 @@ impl Adam {
         });
     }
 
-    /// The same by libtorch's fused kernel: one call for the weights that decay and one for the others.
+    /// Does the same by libtorch's fused kernel: one call for the weights with decay and one for the others.
     ///
     /// # Panics
     /// If memory runs out, as plain operations do.
@@ -110,7 +110,7 @@ impl Adam {
     }
 }
 
-/// The decay of a variable by what it is.
+/// Returns the weight decay of a variable with this role.
 fn decay(role: Role, weight_decay: f64) -> f64 {
     match role {
         Role::Weight => weight_decay,
@@ -122,12 +122,12 @@ fn is_on_gpu(weights: &Weights) -> bool {
     weights.named().first().is_some_and(|(_, weight)| matches!(weight.device(), Device::Cuda(_)))
 }
 
-/// As tch does with what its own operations give back.
+/// Panics on an error, as tch's own operations do.
 fn expect<T>(result: crate::error::Result<T>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Euclidean norm of all gradients together, a scalar of float64 on their device.
+/// Returns the Euclidean norm of all gradients together, a scalar of float64 on their device.
 pub fn gradient_norm(weights: &Weights) -> Tensor {
     if is_on_gpu(weights) {
         let gradients: Vec<Tensor> = gradients(weights).collect();
@@ -154,7 +154,7 @@ pub fn clip(weights: &Weights, norm: f64, limit: f64) {
     }
 }
 
-/// Sets all gradients to zero for the next update; on a GPU there are none until its pass backward.
+/// Sets all gradients to zero for the next update; on a GPU removes them until the next backward pass.
 pub fn zero_gradients(weights: &Weights) {
     if is_on_gpu(weights) {
         let weights: Vec<Tensor> = weights.named().iter().map(|(_, weight)| weight.shallow_clone()).collect();
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    /// What only a GPU does otherwise: the kernels are there on a CPU as well.
+    /// The difference on a GPU: the fused kernels also run on a CPU.
     #[test]
     fn the_operations_for_all_weights_at_once_are_the_plain_ones() {
         let model = |kind| {
@@ -254,7 +254,7 @@ mod tests {
             scope.gain("scale", &[2], Start::Ones),
         ];
         let weights = scope.into_weights();
-        // A gradient of 0: the decay alone moves.
+        // With a gradient of 0, only the decay changes the weight.
         variables.iter().for_each(|variable| (variable * 0.0).sum(Kind::Double).backward());
         let config = TrainingConfig { weight_decay: 0.25, ..Default::default() };
         Adam::build(&config, &weights).update(&weights, 1, 0.1);

@@ -1,11 +1,11 @@
-//! Where training finds its micro-batches as tensors.
+//! The source of micro-batches as tensors for training.
 
 use super::examples::Examples;
 use crate::data::collate::Batch;
 use tch::Device;
 
-/// Examples that become tensors.
+/// Examples that can be collated into tensors.
 pub trait BatchSource: Examples {
-    /// A micro-batch as tensors.
+    /// Collates the examples of one micro-batch.
     fn collate(&self, examples: &[u32], device: Device) -> Batch;
 }

@@ -1,9 +1,9 @@
-//! Checkpoints on disk: atomic, checksummed, a few of the latest kept.
+//! Checkpoints on disk: atomic and checksummed; only the latest few are kept.
 //!
-//! `step-N.weights.safetensors` holds the weights under their paths and is all that using a model
-//! needs; `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far.
-//! A step is resumable if both files verify, and with them the earlier weights that the final average needs.
-//! All of them state the trial that saved them, so that a run never goes on from what another run computed.
+//! `step-N.weights.safetensors` holds the weights under their paths; no other file is needed to use a model.
+//! `step-N.state.safetensors` adds Adam's moments, the position in the data and the metrics so far. A step is resumable
+//! if both files verify, and also the earlier weights that the final average needs. All files state the trial that
+//! saved them, so that a run never continues from the results of another one.
 
 use super::TrainingConfig;
 use super::adam::Adam;
@@ -19,7 +19,7 @@ use crate::model::weights::Weights;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
-/// The content of a training state beside Adam's moments.
+/// The content of a training state other than Adam's moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct State {
     pub progress: Progress,
@@ -34,19 +34,19 @@ pub struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Creates the folder if need be.
+    /// Opens the folder, and creates it if necessary.
     pub fn open(folder: &Path) -> Result<Self> {
         files::create_dir(folder)?;
         Ok(Checkpoints { folder: folder.to_path_buf() })
     }
 
-    /// The file of a step with this ending.
+    /// Returns the file of a step with this ending.
     fn path(&self, step: u64, ending: &str) -> PathBuf {
         self.folder.join(step_file(step, ending))
     }
 
-    /// Saves everything that going on needs, then drops what nobody needs any more.
-    /// The state is written last: a step without it is not resumed from.
+    /// Saves everything that resuming needs, then removes files that are no longer needed. The state is written last: a
+    /// step without a state is not resumed.
     pub fn save(
         &self,
         weights: &Weights,
@@ -67,24 +67,24 @@ impl Checkpoints {
         write(&self.folder.join(BEST), &weights.saved(), Statement::default()).map(|_| ())
     }
 
-    /// Saves the weights that the final scores are of; gives the file's blake3.
+    /// Saves the weights that the final scores belong to; returns the file's blake3.
     pub fn save_scored(&self, weights: &Weights) -> Result<String> {
         write(&self.folder.join(SCORED), &weights.saved(), Statement::default())
     }
 
-    /// Loads the weights that the final scores are of. That they are those of the record is for the caller to check.
+    /// Loads the weights that the final scores belong to. The caller must check them against the record.
     pub fn load_scored(&self, weights: &Weights) -> Result<()> {
         self.load_weights(&self.folder.join(SCORED), weights)
     }
 
-    /// Loads the newest step that verifies into `weights` and `adam`. The earlier weights that the final average of such a
-    /// training can need must verify too, because going on would not make them again. `is_own` tells whether the trial may
-    /// go on from what an owner saved. Damaged files are reported through `report`; those of later steps are removed.
+    /// Loads the newest step that verifies into `weights` and `adam`. The earlier weights that the final average may
+    /// need must verify too, because resuming would not make them again. `is_own` tells whether the trial may resume
+    /// from the checkpoint of an owner. Damaged files are reported through `report`; those of later steps are removed.
     ///
     /// # Errors
-    /// A user error if a checkpoint was saved by a trial that is not its own, and an I/O error if one cannot be read at
-    /// this moment: nothing is removed then. A failure if there are checkpoints but none verifies: a run never starts
-    /// afresh unasked.
+    /// A user error if another trial saved a checkpoint, and an I/O error if one cannot be read at this moment: then
+    /// nothing is removed. A failure if there are checkpoints but none verifies: a run never starts from the beginning
+    /// without being asked to.
     pub fn restore(
         &self,
         weights: &Weights,
@@ -99,7 +99,7 @@ impl Checkpoints {
         };
         files::remove_leftovers(&self.folder, is_checkpoint_file)?;
         let mut found_steps = steps(&self.folder, STATE)?;
-        // The first save may have been cut between its two files; more weights than that had states once.
+        // The first save may have been cut between its two files; if there are more weights, states must have existed.
         let found = !found_steps.is_empty() || steps(&self.folder, WEIGHTS)?.len() > 1;
         while let Some(step) = found_steps.pop() {
             match self.load(step, weights, adam, config, accept) {
@@ -116,7 +116,7 @@ impl Checkpoints {
                 Err(error) if error.is_damage() => {
                     report(&format!("checkpoint of step {step} is damaged, trying the one before: {error}"))
                 }
-                // Whole files, of another trial or out of reach: going on from earlier ones would remove them.
+                // Intact files, of another trial or out of reach: resuming from earlier ones would remove them.
                 Err(error) => return Err(error),
             }
         }
@@ -157,8 +157,8 @@ impl Checkpoints {
         Ok(State { progress, run })
     }
 
-    /// Loads the mean of the weights of `steps`; of one step, its very weights. Running statistics are averaged as
-    /// weights are: the mean of the means and the mean of the variances, not those that the averaged weights would have.
+    /// Loads the mean of the weights of `steps`; for one step, its weights unchanged. Running statistics are averaged
+    /// like weights: mean of means and mean of variances, not the statistics that the averaged weights would have.
     ///
     /// # Source
     /// Vaswani et al. 2017, §6.1: the last 5 (base) or 20 (big).
@@ -189,7 +189,7 @@ impl Checkpoints {
         read(path, &weights.saved(), ANY).map(|_| ())
     }
 
-    /// States but the latest, and weights that neither they nor the average need.
+    /// Removes all states except the latest, and the weights that neither these nor the average need.
     fn drop_older(&self, config: &TrainingConfig) -> Result<()> {
         let states = steps(&self.folder, STATE)?;
         for &step in states.iter().rev().skip(KEPT_STATES) {
@@ -211,7 +211,7 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Files of later steps, which a run that goes on from `step` will write anew.
+    /// Removes files of later steps, which a run that resumes from `step` will write again.
     fn remove_after(&self, step: u64) -> Result<()> {
         for ending in [WEIGHTS, STATE] {
             for later in steps(&self.folder, ending)?.into_iter().filter(|&s| s > step) {
@@ -222,17 +222,17 @@ impl Checkpoints {
     }
 }
 
-/// The steps whose weights are averaged if training ends as soon as it can. If it ends later, it needs none before
-/// `progress` beside these.
+/// Returns the steps whose weights are averaged if training ends as soon as it can. If it ends later, it needs no other
+/// weights from before `progress`.
 fn averaged_at_the_earliest(config: &TrainingConfig, progress: &Progress) -> Vec<u64> {
-    // Patience begins with a measurement: before the first one, with the next that the schedule has.
+    // Patience begins with a measurement: if there was none, with the next one in the schedule.
     let next = || (progress.step + 1).checked_next_multiple_of(config.dev_interval_steps);
     let best = progress.best.map(|best| best.step).or_else(next);
     let from = progress.step.max(best.unwrap_or(0));
     config.averaged_steps(config.earliest_end(from, best))
 }
 
-/// For files that this process has written or checked.
+/// Accepts every statement; for files that this process has written or checked.
 const ANY: Accept = &|_, _| Ok(());
 
 fn foreign(path: &Path, owner: &Owner) -> Error {
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(latest_step(Path::new("/nonexistent")).unwrap(), None);
     }
 
-    /// The weights of one variable of `size` numbers, their Adam, and the checkpoints of a new folder.
+    /// Returns the weights of one variable of `size` numbers, their Adam, and the checkpoints of a new folder.
     fn begun(config: &TrainingConfig, size: i64) -> (Weights, Adam, tempfile::TempDir, Checkpoints) {
         let scope = Scope::seeded(1, Kind::Float, Device::Cpu);
         let _ = scope.variable("w", &[size], Start::Ones);
@@ -317,7 +317,7 @@ mod tests {
         RunState { owner, metrics: "step,tag,value\n".into() }
     }
 
-    /// The schedule has a patience of two measurements, and its last three checkpoints are averaged.
+    /// Returns settings with a patience of two measurements, whose last three checkpoints are averaged.
     #[test]
     fn damage_that_an_early_end_would_meet_is_found_before_training_goes_on() {
         let config = TrainingConfig {
@@ -342,11 +342,11 @@ mod tests {
             let found = checkpoints.restore(&weights, &adam, &config, &|_| true, &mut |_| {});
             found.map(|state| state.unwrap().progress.step).ok()
         };
-        // Training is over, and the average is of 20, 30 and 40.
+        // Training is over, and steps 20, 30 and 40 are averaged.
         assert_eq!(restored(Some(20), 20), None);
-        // It can end at step 50, of which step 20 is no part.
+        // It can end at step 50, and then step 20 is not averaged.
         assert_eq!((restored(Some(30), 20), restored(Some(30), 30)), (Some(40), None));
-        // Further checkpoints will be averaged, and step 40 at most with them.
+        // Later checkpoints will be averaged, and of the existing ones at most step 40.
         assert_eq!((restored(Some(40), 30), restored(None, 30)), (Some(40), Some(40)));
     }
 }

@@ -16,12 +16,12 @@ pub struct Loss {
 }
 
 impl Loss {
-    /// Of no token.
+    /// Returns the loss of no tokens.
     pub fn zero(device: Device) -> Self {
         Loss::of(0.0, 0.0, device)
     }
 
-    /// Of these values, in nats.
+    /// Returns a loss with these values, in nats.
     pub fn of(smoothed: f64, unsmoothed: f64, device: Device) -> Self {
         let scalar = |value| Tensor::full([], value, (Kind::Double, device));
         Loss { smoothed: scalar(smoothed), unsmoothed: scalar(unsmoothed) }
@@ -35,16 +35,16 @@ impl AddAssign for Loss {
     }
 }
 
-/// The definition: the reference token has probability 1 - ε, every other row of the softmax ε / (V - 1).
+/// Computes the definition: the reference token has probability 1 - ε, every other row of the softmax ε / (V - 1).
 ///
 /// # Shapes
 /// `logits` [N, V], `targets` [N]. Differentiable.
 ///
 /// # Source
-/// Vaswani et al. 2017, §5.4; the mass of the others as in the released code.
+/// Vaswani et al. 2017, §5.4; the probability of other tokens as in the released code.
 ///
 /// # Deviation
-/// The released code subtracts the smoothed distribution's entropy, a constant, for display; we do not.
+/// The released code subtracts the smoothed distribution's entropy, a constant, for display; this code does not.
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, smoothing: f64) -> Loss {
     of_log_probabilities(&logits.log_softmax(-1, None), targets, smoothing)
 }
@@ -62,15 +62,15 @@ fn of_log_probabilities(log_probabilities: &Tensor, targets: &Tensor, smoothing:
     Loss { smoothed, unsmoothed: -reference }
 }
 
-/// Probability of each class that is not the reference.
+/// Returns the probability of each class that is not the reference.
 fn other_mass(smoothing: f64, classes: i64) -> f64 {
     if classes > 1 { smoothing / (classes - 1) as f64 } else { 0.0 }
 }
 
-/// Scores that go through it at once on a GPU, where a chunk has to fill the card: about 1 GiB with what is made of them.
+/// Number of scores in a chunk on a GPU, where a chunk must fill the card: about 1 GiB with all tensors made from them.
 const CHUNK_SCORES: i64 = 1 << 27;
 
-/// Rows that go through the softmax at once.
+/// Returns the number of rows in a chunk, which go through the softmax at once.
 fn chunk_rows(device: Device, classes: i64) -> i64 {
     match device {
         Device::Cpu => CHUNK_ROWS,
@@ -78,7 +78,7 @@ fn chunk_rows(device: Device, classes: i64) -> i64 {
     }
 }
 
-/// Training minimises the smoothed cross-entropy, and with two passes also how far their distributions are apart.
+/// The training objective: the smoothed cross-entropy and, with two passes, the divergence of their distributions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
     pub smoothing: f64,
@@ -92,11 +92,11 @@ impl Objective {
     }
 }
 
-/// The losses of passes through a model from their hidden states, with the gradients of the objective, without keeping the
-/// N × V scores: they are made, used and dropped in chunks of rows.
+/// The losses of passes through a model, computed from their hidden states, with the gradients of the objective. The N
+/// × V scores are not kept: they are computed and dropped in chunks of rows.
 #[derive(Debug)]
 pub struct LossGradient {
-    /// As [`cross_entropy`] of `hidden · matrixᵀ + bias`, the mean over the passes.
+    /// [`cross_entropy`] of `hidden · matrixᵀ + bias`, the mean over the passes.
     pub loss: Loss,
     /// d objective / d hidden, [N, W] for each pass.
     pub hidden: Vec<Tensor>,
@@ -106,10 +106,10 @@ pub struct LossGradient {
     pub bias: Option<Tensor>,
 }
 
-/// The objective is the smoothed cross-entropy, summed over the rows. With two passes it is the mean of theirs and, times
-/// α / 2, the mean of the Kullback-Leibler divergences in both directions: half of the sum that R-Drop minimises.
+/// Computes the objective, the smoothed cross-entropy summed over the rows, and its gradients. With two passes it is the
+/// mean of theirs plus α / 2 times the mean of the Kullback-Leibler divergences in both directions: half of R-Drop's sum.
 ///
-/// Of a bfloat16 `hidden` the products are bfloat16's, log-probabilities and all sums float32's.
+/// For a bfloat16 `hidden`, products are computed in bfloat16, log-probabilities and all sums in float32.
 ///
 /// # Shapes
 /// `hidden` [N, W] for each of one or two passes, `matrix` [V, W], `bias` [V], `targets` [N]. Each gradient has the kind of
@@ -164,7 +164,7 @@ pub fn projected_cross_entropy(
             }
         }
         LossGradient {
-            // Of one pass times 1, which changes no bit.
+            // For one pass this multiplies by 1, which changes no bit.
             loss: Loss { smoothed: loss.smoothed * share, unsmoothed: loss.unsmoothed * share },
             hidden: hidden_gradients.iter().map(|chunks| Tensor::cat(chunks, 0)).collect(),
             matrix: matrix_gradient,
@@ -173,7 +173,7 @@ pub fn projected_cross_entropy(
     })
 }
 
-/// d smoothed cross-entropy / d scores: the softmax less the smoothed distribution, [N, V].
+/// Returns d smoothed cross-entropy / d scores: the softmax minus the smoothed distribution, [N, V].
 fn cross_entropy_gradient(
     mut log_probabilities: Tensor,
     scores: &Tensor,
@@ -181,7 +181,7 @@ fn cross_entropy_gradient(
     smoothing: f64,
 ) -> Tensor {
     let other = other_mass(smoothing, scores.size()[1]);
-    // Narrow probabilities come sooner from the scores.
+    // Narrow probabilities are computed faster from the scores.
     let mut gradient = match is_narrow(scores.kind()) {
         true => scores.softmax(-1, None),
         false => log_probabilities.exp_(),
@@ -192,11 +192,11 @@ fn cross_entropy_gradient(
     gradient.scatter_add_(1, &references.unsqueeze(1), &reference)
 }
 
-/// The gradients of `weight` times KL(P ‖ Q) + KL(Q ‖ P) by the scores of P and of Q, from their log-probabilities [N, V].
+/// Returns the gradients of `weight` · (KL(P ‖ Q) + KL(Q ‖ P)) by the scores of P and Q, from log-probabilities [N, V].
 fn divergence_gradients(p: &Tensor, q: &Tensor, weight: f64) -> [Tensor; 2] {
     let (difference, p, q) = (p - q, p.exp(), q.exp());
     let mean = |distribution: &Tensor| (distribution * &difference).sum_dim_intlist(-1, true, None);
-    // With s = ln P - ln Q: d/d scores of P is P · (s - Σ P s) + P - Q; the other follows by exchanging the two.
+    // With s = ln P - ln Q: d/d scores of P is P · (s - Σ P s) + P - Q; for Q exchange P and Q.
     let change = &p - &q;
     let of_p = (&difference - mean(&p)) * &p + &change;
     let of_q = (mean(&q) - &difference) * &q - change;

@@ -1,4 +1,4 @@
-//! The loss of word vectors: a word against words of noise (Mikolov et al. 2013b, §2.2).
+//! The loss of word vectors: a word against noise words (Mikolov et al. 2013b, §2.2).
 
 use crate::model::kinds::{like, wide};
 use tch::{Kind, Tensor};
@@ -6,18 +6,18 @@ use tch::{Kind, Tensor};
 /// The scores of predictions: products of hidden states with output vectors.
 #[derive(Debug)]
 pub struct Scores {
-    /// Of the words that are predicted, [N].
+    /// Scores of the predicted words, [N].
     words: Tensor,
-    /// Of their noise words, [N, K].
+    /// Scores of their noise words, [N, K].
     noise: Tensor,
-    /// Which noise words count, [N, K]: those that are not the predicted word itself.
+    /// Whether each noise word counts, [N, K]: not if it is the predicted word itself.
     counted: Tensor,
 }
 
 impl Scores {
     /// # Shapes
-    /// `hidden` [N, D], `matrix` of output vectors [V, D], `targets` [N], `negatives` [N, K]. Differentiable. Of a bfloat16
-    /// `hidden` the products are bfloat16's, and all else float32's.
+    /// `hidden` [N, D], `matrix` of output vectors [V, D], `targets` [N], `negatives` [N, K]. Differentiable. For a
+    /// bfloat16 `hidden`, products are computed in bfloat16 and everything else in float32.
     pub fn of(hidden: &Tensor, matrix: &Tensor, targets: &Tensor, negatives: &Tensor) -> Self {
         let targets = targets.unsqueeze(1);
         let words = Tensor::cat(&[&targets, negatives], 1);
@@ -30,8 +30,8 @@ impl Scores {
         }
     }
 
-    /// The sum over all predictions of -ln σ(score of the word) - Σ ln σ(-score of a noise word), in nats; a scalar of
-    /// float64.
+    /// Returns the sum over all predictions of -ln σ(score of the word) - Σ ln σ(-score of a noise word), in nats; a
+    /// scalar of float64.
     ///
     /// # Source
     /// Mikolov et al. 2013b, eq. 4. As in the released code, a noise word that is the predicted word itself is left out.
@@ -40,7 +40,7 @@ impl Scores {
         -(self.words.log_sigmoid().sum(Kind::Double) + noise.sum(Kind::Double))
     }
 
-    /// The number of predictions in which the word has a higher score than every noise word.
+    /// Returns the number of predictions in which the word has a higher score than every noise word.
     pub fn correct(&self) -> usize {
         let right =
             self.words.unsqueeze(1).greater_tensor(&self.noise).logical_or(&self.counted.logical_not());
@@ -48,7 +48,7 @@ impl Scores {
     }
 }
 
-/// The loss of a guess that gives every score 0, in nats for a prediction with so many noise words.
+/// Returns the loss if every score is 0, in nats for a prediction with `negatives` noise words.
 pub fn uniform_guess(negatives: usize) -> f64 {
     (negatives + 1) as f64 * std::f64::consts::LN_2
 }
@@ -57,7 +57,7 @@ pub fn uniform_guess(negatives: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// Scores 0 and ln 3 of two words; noise words with the scores ln 3 and 0, and the second word itself.
+    /// Returns scores 0 and ln 3 of two words; noise words with the scores ln 3 and 0, and the second word itself.
     #[test]
     fn loss_and_accuracy_are_those_computed_by_hand() {
         let ln3 = 3f64.ln();

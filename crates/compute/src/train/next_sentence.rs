@@ -1,11 +1,11 @@
-//! Next sentence prediction: whether the second text of a row follows the first (Devlin et al. 2019, §3.1).
+//! Next-sentence prediction: whether the second text of a row follows the first (Devlin et al. 2019, §3.1).
 
 use crate::data::collate::SecondTexts;
 use crate::model::kinds::wide;
 use tch::{Kind, Tensor};
 
-/// The cross-entropy in nats, each row weighed by its tokens to be predicted: divided by the number of these tokens it is
-/// the mean of rows of one length, as BERT adds it to the mean of its tokens.
+/// Returns the cross-entropy in nats, with each row weighted by its number of tokens to predict: divided by the number
+/// of all these tokens, it is the mean over rows of equal length, which BERT adds to the mean over tokens.
 ///
 /// # Shapes
 /// `scores` [B, 2] → a scalar of float64. Differentiable.
@@ -15,7 +15,7 @@ pub fn loss(scores: &Tensor, texts: &SecondTexts) -> Tensor {
     -(of_rows.to_kind(Kind::Double) * &texts.weights).sum(Kind::Double)
 }
 
-/// In how many rows the right answer has the higher score.
+/// Returns the number of rows in which the right answer has the higher score.
 pub fn correct(scores: &Tensor, texts: &SecondTexts) -> usize {
     let right = scores.argmax(-1, false).eq_tensor(&texts.targets).sum(Kind::Int64);
     right.int64_value(&[]) as usize
@@ -39,7 +39,7 @@ mod tests {
         assert!((found.double_value(&[]) - expected).abs() < 1e-12);
         assert_eq!(correct(&scores, &texts), 1);
         found.backward();
-        // Softmax less the target, times the weight.
+        // Softmax minus the target, times the weight.
         let gradient = scores.grad().double_value(&[0, 0]);
         assert!((gradient - 3.0 * 0.119_202_922_022_117_57).abs() < 1e-12, "{gradient}");
     }

@@ -1,4 +1,4 @@
-//! Batches made ready by a thread of their own, so that no update waits for data.
+//! A thread that prepares batches, so that no update waits for data.
 
 use super::batch_source::BatchSource;
 use super::stream::BatchStream;
@@ -8,37 +8,37 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::Scope;
 use tch::Device;
 
-/// Updates that are made ready before they are asked for: enough to hide the ordering of a new epoch on a large
-/// corpus behind updates of a third of a second.
+/// Number of updates that are prepared in advance: enough to hide the ordering of a new epoch on a large corpus behind
+/// updates of a third of a second.
 const AHEAD: usize = 8;
 
-/// Which micro-batches of an update to make ready: every `of`-th, from number `first` on.
+/// The micro-batches of an update to prepare: every `of`-th, beginning with number `first`.
 #[derive(Debug, Clone, Copy)]
 pub struct Share {
     pub first: usize,
     pub of: usize,
 }
 
-/// What an update needs.
+/// A prepared update.
 #[derive(Debug)]
 pub struct Ready {
-    /// Its micro-batches, as far as they are in the share, with their numbers in the update; in the memory of the
+    /// The update's micro-batches that belong to the share, with their numbers in the update; in the memory of the
     /// processor, pinned for a GPU.
     pub batches: Vec<(usize, Batch)>,
-    /// Of all its micro-batches; see [`Examples::target_tokens`](super::examples::Examples::target_tokens).
+    /// Target tokens of all micro-batches; see [`Examples::target_tokens`](super::examples::Examples::target_tokens).
     pub target_tokens: usize,
-    /// Where the next update begins; see [`BatchStream::place`].
+    /// Place in the data at which the next update begins; see [`BatchStream::place`].
     pub place: (u64, usize),
 }
 
-/// The updates of a stream, in its order. The thread behind it ends when this is dropped.
+/// The updates of a stream, in order. The preparing thread ends when this value is dropped.
 pub struct Prefetch {
-    /// A panic ends the thread that asks for the update: its message says that memory ran out, if it did.
+    /// A panic is passed on to the thread that asks for the update: its message says that memory ran out, if it did.
     updates: Receiver<std::thread::Result<Ready>>,
 }
 
 impl Prefetch {
-    /// Begins with the next update of `stream`, whose examples are those of `source`. The batches are made for `device`,
+    /// Starts with the next update of `stream`, whose examples belong to `source`. Batches are prepared for `device`,
     /// but not sent to it.
     pub fn start<'scope, 'env: 'scope>(
         scope: &'scope Scope<'scope, 'env>,
@@ -60,17 +60,17 @@ impl Prefetch {
         Prefetch { updates }
     }
 
-    /// The next update, as soon as it is ready.
+    /// Returns the next update, as soon as it is ready.
     ///
     /// # Panics
-    /// If making it ready panicked, with the same message: libtorch's operations panic where memory runs out.
+    /// If its preparation panicked, with the same message: libtorch's operations panic if memory runs out.
     pub fn next_update(&self) -> Ready {
         let ready = self.updates.recv().expect("the thread ends with a panic or when nobody listens");
         ready.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
-/// The next update of `stream`, as far as it is in the share.
+/// Prepares the next update of `stream`, as far as it belongs to the share.
 fn make_ready(source: &dyn BatchSource, stream: &mut BatchStream, share: Share, device: Device) -> Ready {
     let pairs = stream.next_update();
     let target_tokens = pairs.iter().map(|pairs| source.target_tokens(pairs)).sum();
@@ -108,7 +108,7 @@ mod tests {
             let start = || BatchStream::start(&source, &config, &start).unwrap();
             let ahead = Prefetch::start(scope, &source, start(), Share { first: 0, of: 1 }, Device::Cpu);
             let odd = Prefetch::start(scope, &source, start(), Share { first: 1, of: 2 }, Device::Cpu);
-            // Over more than an epoch, and dropped in the middle of one.
+            // Runs over more than an epoch, and is dropped in the middle of one.
             for _ in 0..20 {
                 let (pairs, ready) = (stream.next_update(), ahead.next_update());
                 assert_eq!(ready.place, stream.place());
@@ -165,7 +165,7 @@ mod tests {
             assert_eq!(batch.target_tokens as u64, shape.scored);
             assert!(workload.shapes.contains(&shape));
         }
-        // The epoch's tokens, and those of the next epoch that its last update takes.
+        // The epoch's tokens, and those that its last update takes from the next epoch.
         let epoch = store.target_tokens() + store.len() as u64;
         let counted: u64 = workload.shapes.iter().map(|shape| shape.scored).sum();
         assert!((epoch..epoch + 300).contains(&counted), "{counted} of {epoch}");

@@ -1,7 +1,7 @@
-//! Several processes that train one model together, a share of every update's micro-batches each.
+//! Several processes that train one model together; each computes a share of every update's micro-batches.
 //!
 //! All ranks hold the same weights and moments and do the same updates in the same order. Gradients and losses are
-//! added up over all of them; what only one should do, measuring and saving, rank 0 does while the others wait.
+//! summed over all ranks. Rank 0 alone measures and saves, while the others wait.
 
 use super::adam::Adam;
 use super::loss::Loss;
@@ -17,17 +17,17 @@ use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
 
-/// Gradients are added up in blocks of so many numbers, to have few messages and no copy of all gradients.
+/// Most numbers in a block of gradients that is summed at once: few messages, and no copy of all gradients.
 const BUCKET: i64 = 8 << 20;
 
-/// This process among those that train; alone unless it joined others.
+/// This process's rank among those that train; alone unless it joined others.
 #[derive(Debug)]
 pub struct Ranks {
     rank: usize,
     size: usize,
-    /// Absent alone.
+    /// Absent for a process that trains alone.
     group: Option<ProcessGroup>,
-    /// Adds up what lies on cards; absent where the processor computes.
+    /// Sums tensors on cards; absent if the processor computes.
     cards: OnceCell<Cards>,
     /// See [`World::patience`].
     patience: Duration,
@@ -36,12 +36,12 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// A process that trains by itself: every method does nothing, at no cost.
+    /// Creates the ranks of a process that trains alone: every method does nothing, at no cost.
     pub fn alone() -> Self {
         Ranks::of(0, 1, None, Duration::ZERO)
     }
 
-    /// Meets the others; waits for them as long as `world` says.
+    /// Meets the other ranks, and waits for them as long as `world` says.
     ///
     /// # Errors
     /// If one of them does not come.
@@ -58,7 +58,7 @@ impl Ranks {
         Ranks { rank, size, group, cards: OnceCell::new(), patience, saved: Cell::new(0) }
     }
 
-    /// Lets the ranks add up on their cards, where `device` is one. All must call it.
+    /// Lets the ranks sum on their cards, if `device` is a card. All ranks must call this.
     pub fn use_cards(&self, device: Device) -> Result<()> {
         let (Device::Cuda(card), Some(group)) = (device, &self.group) else { return Ok(()) };
         let mut id = Tensor::from_slice(&match self.rank {
@@ -75,44 +75,44 @@ impl Ranks {
         self.rank
     }
 
-    /// How many there are.
+    /// Returns the number of ranks.
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Whether this is the rank that measures, saves and tells.
+    /// Whether this is rank 0, which measures, saves and reports.
     pub fn leads(&self) -> bool {
         self.rank == 0
     }
 
-    /// Notes that the training state of this update is on disk, for what is said if a rank is lost.
+    /// Notes that the training state of this update is on disk, for the message if a rank is lost.
     pub fn note_saved(&self, step: u64) {
         self.saved.set(step);
     }
 
-    /// Whether any rank says yes.
+    /// Returns whether `yes` is true on any rank.
     pub fn any(&self, yes: bool) -> Result<bool> {
         Ok(self.sum_numbers(&[f64::from(u8::from(yes))])?[0] > 0.0)
     }
 
-    /// Waits on all ranks until rank 0 did the work.
+    /// Waits on all ranks until rank 0 has done the work.
     ///
     /// # Errors
-    /// As for [`Ranks::measured_by_leader`].
+    /// The errors of [`Ranks::measured_by_leader`].
     pub fn done_by_leader(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
         self.measured_by_leader(|| work().map(|()| 0.0)).map(drop)
     }
 
-    /// What rank 0 gets from `work`, which it does while the others wait.
+    /// Returns the result of `work` on rank 0 to every rank; the others wait for it.
     ///
     /// # Errors
-    /// Rank 0's own error there, and on the others [`Error::Peer`] with its exit code.
+    /// The error of `work` on rank 0, and on the others [`Error::Peer`] with its exit code.
     pub fn measured_by_leader(&self, work: impl FnOnce() -> Result<f64>) -> Result<f64> {
         if self.leads() {
             let outcome = work();
             let code = outcome.as_ref().map_or_else(Error::exit_code, |_| 0);
             let announced = self.announce(*outcome.as_ref().unwrap_or(&0.0), code);
-            // Rank 0's own error says more than that the others are gone, too.
+            // Rank 0's own error tells more than the loss of the other ranks.
             let value = outcome?;
             return announced.map(|_| value);
         }
@@ -128,8 +128,8 @@ impl Ranks {
         }
     }
 
-    /// Tells the others, who wait for rank 0 to do something, what it got and with which exit code it ends, 0 if it does
-    /// not; gives what rank 0 told.
+    /// Sends rank 0's result to the other ranks, which wait for it: a value, and the exit code with which rank 0 ends,
+    /// or 0 if it continues. Returns what rank 0 sent.
     pub fn announce(&self, value: f64, code: u8) -> Result<(f64, u8)> {
         let Some(group) = &self.group else { return Ok((value, code)) };
         let mut told = Tensor::from_slice(&[value, f64::from(code)]);
@@ -137,7 +137,7 @@ impl Ranks {
         Ok((told.double_value(&[0]), told.double_value(&[1]) as u8))
     }
 
-    /// A text of every rank, in order; longer ones are cut.
+    /// Returns the texts of all ranks, in order; texts longer than 2048 bytes are cut.
     pub fn gather(&self, text: &str) -> Result<Vec<String>> {
         let Some(group) = &self.group else { return Ok(vec![text.to_string()]) };
         const WIDTH: usize = 2048;
@@ -152,7 +152,7 @@ impl Ranks {
         Ok(rows.chunks(WIDTH).map(text).collect())
     }
 
-    /// Gives every rank the weights, moments and progress of rank 0; `progress` is of use there alone.
+    /// Gives every rank the weights, moments and progress of rank 0; `progress` is used on rank 0 alone.
     pub fn share(&self, weights: &Weights, adam: &Adam, progress: Progress) -> Result<Progress> {
         let Some(group) = &self.group else { return Ok(progress) };
         let best = progress.best.unwrap_or(Best { step: u64::MAX, dev_loss: f64::NAN });
@@ -181,7 +181,7 @@ impl Ranks {
         })
     }
 
-    /// Adds up the gradients of all ranks' shares of an update, their losses, and the sums of running statistics.
+    /// Sums the gradients of all ranks' shares of an update, their losses, and the sums of running statistics.
     pub fn add_up(&self, weights: &Weights, sums: &mut Sums) -> Result<()> {
         let Some(group) = &self.group else { return Ok(()) };
         let named = weights.named();
@@ -194,7 +194,7 @@ impl Ranks {
         sums.source_tokens = all[2] as usize;
         let used = named.iter().zip(&all[own.len()..]).filter(|(_, ranks)| **ranks > 0.0);
         let mut gradients: Vec<Tensor> = used.map(|((_, weight), _)| gradient_or_zero(weight)).collect();
-        // A bucket begins where the one before is full.
+        // A bucket begins where the one before it is full.
         let mut rest = &mut gradients[..];
         while !rest.is_empty() {
             let mut numbers = 0;
@@ -237,7 +237,7 @@ impl Ranks {
         Vec::try_from(&sum).map_err(torch_error)
     }
 
-    /// What a failed operation means to people: Gloo speaks of connections.
+    /// Converts the error of a failed operation to a message for people: Gloo's texts are about connections.
     fn check(&self, outcome: Result<()>) -> Result<()> {
         outcome.map_err(|error| match error {
             told @ Error::Peer { .. } => told,
@@ -254,7 +254,7 @@ impl Ranks {
     }
 }
 
-/// The gradient of a weight, or zeros that stand for it on a rank that had nothing to do yet.
+/// Returns the gradient of a weight, or zeros on a rank that has computed none yet.
 fn gradient_or_zero(weight: &Tensor) -> Tensor {
     if !weight.grad().defined() {
         (weight * 0.0).sum(Kind::Double).backward();

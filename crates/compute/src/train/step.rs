@@ -1,5 +1,5 @@
-//! One update in two halves: forward, loss and backward over its micro-batches, then Adam. Between them the trainer adds up
-//! what several processes have computed.
+//! One update in two halves: forward, loss and backward over its micro-batches, then Adam. Between them the trainer
+//! sums the results of several processes.
 
 use super::TrainingConfig;
 use super::adam::{self, Adam};
@@ -17,47 +17,47 @@ use crate::seed::{Purpose, derive};
 use crate::stopwatch::{Phase, lap};
 use tch::{Device, Kind, Tensor};
 
-/// An update whose loss is more than so many times the loss of a uniform guess, ln V, has exploded. Training that still
-/// recovers stays below twice, one whose weights grow without bound goes far beyond (docs/reliability.md).
+/// Factor of the loss of a uniform guess, ln V, above which training has exploded. Training that still recovers stays
+/// below twice that loss; with weights that grow without bound it goes far beyond (docs/reliability.md).
 const EXPLODED: f64 = 10.0;
 
-/// What one update did.
+/// The results of one update.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepStats {
     /// Number of the update, from 1.
     pub step: u64,
-    /// Smoothed cross-entropy, nats per target token; with it that of next sentence prediction, nats per row.
+    /// Smoothed cross-entropy, nats per target token; plus that of next-sentence prediction, nats per row.
     pub loss: f64,
     /// Negative log-likelihood of the references, nats per target token.
     pub unsmoothed_loss: f64,
-    /// Tokens that were predicted: target tokens with the ends of sentences.
+    /// Number of predicted tokens: target tokens with the ends of sentences.
     pub target_tokens: usize,
-    /// Tokens of the source without padding, with the ends of sentences.
+    /// Number of source tokens without padding, with the ends of sentences.
     pub source_tokens: usize,
-    /// Norm of all gradients before clipping; measured where it is asked for or needed.
+    /// Norm of all gradients before clipping; measured if requested or needed.
     pub gradient_norm: Option<f64>,
     pub learning_rate: f64,
 }
 
-/// What the micro-batches of an update add up beside their gradients.
+/// Sums over the micro-batches of an update, other than their gradients.
 #[derive(Debug)]
 pub struct Sums {
-    /// On the device of the model.
+    /// Loss on the device of the model.
     pub loss: Loss,
     pub source_tokens: usize,
     /// Target tokens of the whole update, over all ranks.
     pub target_tokens: usize,
 }
 
-/// What all updates of a training have in common.
+/// The model and the settings of all updates of a training.
 pub struct Updates<'a> {
     pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
 }
 
 impl Updates<'_> {
-    /// Gradients and losses of micro-batches of update `step`, each with its number in the update. They need not be all
-    /// of the `target_tokens` that the update has.
+    /// Computes gradients and losses of micro-batches of update `step`, each with its number in the update. They may be
+    /// a part of the update, which has `target_tokens` in total.
     pub fn accumulate<'b>(
         &self,
         batches: impl Iterator<Item = (usize, &'b Batch)>,
@@ -80,8 +80,8 @@ impl Updates<'_> {
         sums
     }
 
-    /// Adds the gradient of this micro-batch's share of the update's mean loss; gives the loss's sums, on the device.
-    /// `masks` is the stream of dropout.
+    /// Adds the gradient of this micro-batch's share of the update's mean loss. Returns the sums of the loss, on the
+    /// device. `masks` is the stream of dropout.
     fn backward(&self, batch: &Batch, update_tokens: usize, masks: u64) -> Loss {
         let Updates { model, config } = *self;
         let streams = [masks, derive(masks, Purpose::SecondPass, 0)];
@@ -111,7 +111,7 @@ impl Updates<'_> {
         lap(Phase::Loss);
         // The loss was computed outside of autograd's graph. The gradient of the sum below, hidden states times their
         // gradient plus matrix times its gradient, equals that of the loss.
-        // In a wide kind, or the factor 1 / tokens would be rounded on its way back.
+        // The kind is wide, because otherwise the factor 1 / tokens would be rounded on its way back.
         let of_hidden = hidden.iter().zip(&found.hidden);
         let of_hidden = of_hidden.map(|(hidden, gradient)| (wide(hidden) * wide(gradient)).sum(Kind::Double));
         let of_hidden = of_hidden.reduce(|sum, of_pass| sum + of_pass).expect("a pass");
@@ -132,7 +132,7 @@ impl Updates<'_> {
         found.loss
     }
 
-    /// Ends update `step`, whose gradients are all there: measures, clips, and lets Adam change the weights.
+    /// Ends update `step`, for which all gradients exist: measures, clips, and lets Adam change the weights.
     ///
     /// # Errors
     /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
@@ -141,7 +141,7 @@ impl Updates<'_> {
         let Sums { loss, source_tokens, target_tokens } = sums;
         let weights = model.weights();
         let norm = (measure_norm || config.clip_norm.is_some()).then(|| adam::gradient_norm(weights));
-        // The update's only wait for a GPU: what has diverged must not reach the weights.
+        // The update's only wait for a GPU: a loss that has diverged must not reach the weights.
         let scalars = [&loss.smoothed, &loss.unsmoothed].into_iter().chain(&norm);
         let numbers = fetch(&scalars.collect::<Vec<_>>());
         let [loss, unsmoothed_loss] = [numbers[0], numbers[1]].map(|sum| sum / per_token(target_tokens));
@@ -169,21 +169,21 @@ impl Updates<'_> {
     }
 }
 
-/// The values of scalars of float64 on one device, in one transfer.
+/// Returns the values of float64 scalars on one device, in one transfer.
 pub(super) fn fetch(scalars: &[&Tensor]) -> Vec<f64> {
     let host = Tensor::stack(scalars, 0).to_device(Device::Cpu);
     Vec::try_from(host).expect("scalars of float64")
 }
 
-/// What sums over so many target tokens are divided by. Of a short text every word may be left out of word vectors: nothing
-/// is predicted then.
+/// Returns the divisor of sums over `target_tokens` tokens, at least 1: if word vectors leave out every word of a short
+/// text, nothing is predicted.
 fn per_token(target_tokens: usize) -> f64 {
     target_tokens.max(1) as f64
 }
 
-/// The loss beyond which training has exploded, nats per target token. Word vectors are compared with noise words alone.
-/// Other models have the default number of noise words, whose guess is the greater one below 64 rows of the softmax: of so
-/// few the bound is that of 64.
+/// Returns the loss above which training has exploded, nats per target token. Word vectors are compared only with noise
+/// words. Other models have the default number of noise words, whose guess is the greater one below 64 rows of the
+/// softmax: their bound is never below that of 64 rows.
 fn bound(model: &dyn Network, config: &TrainingConfig) -> f64 {
     let rows = model.softmax_matrix().size()[0] as f64;
     EXPLODED * rows.ln().max(uniform_guess(config.words.negatives))

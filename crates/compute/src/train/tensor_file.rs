@@ -1,5 +1,5 @@
-//! Files of named tensors that verify: safetensors, with a checksum over everything that loading uses.
-//! What they state beside the tensors: `statement` in `crates/trial`.
+//! Files of named tensors with a checksum over everything that loading uses, in the format safetensors. For their
+//! statements beside the tensors see `statement` in `crates/trial`.
 
 use super::statement::{Metadata, Statement, checksum, damaged, open};
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// A tensor's bytes with what safetensors wants to know of it.
+/// A tensor's bytes, with its type and shape for safetensors.
 struct Bytes {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -50,7 +50,7 @@ fn serialised(tensors: &[(&str, Bytes)], metadata: HashMap<String, String>) -> R
         .map_err(|error| Error::failed(format!("cannot serialise the tensors: {error}")))
 }
 
-/// The content of a safetensors file for other programs.
+/// Returns the content of a safetensors file for other programs.
 pub fn file_of(
     named: &[(String, Tensor)],
     metadata: impl IntoIterator<Item = (&'static str, String)>,
@@ -59,7 +59,7 @@ pub fn file_of(
     serialised(&all_bytes(named)?, metadata)
 }
 
-/// Writes `named` and a statement, atomically; gives the blake3 of the file's bytes.
+/// Writes `named` and a statement, atomically; returns the blake3 of the file's bytes.
 pub fn write(path: &Path, named: &[(String, Tensor)], statement: Statement) -> Result<String> {
     let tensors = all_bytes(named)?;
     let checksum = checksum(
@@ -74,8 +74,8 @@ pub fn write(path: &Path, named: &[(String, Tensor)], statement: Statement) -> R
     Ok(blake3::hash(&bytes).to_hex().to_string())
 }
 
-/// Copies a file's tensors into `named`, after all of it was verified and `accept` has seen its statement, which
-/// it gives.
+/// Copies a file's tensors into `named`, after the whole file was verified and `accept` has approved its statement.
+/// Returns the statement.
 pub fn read(path: &Path, named: &[(String, Tensor)], accept: Accept) -> Result<Statement> {
     let (loaded, statement) = load(path, named, accept)?;
     tch::no_grad(|| {
@@ -86,15 +86,15 @@ pub fn read(path: &Path, named: &[(String, Tensor)], accept: Accept) -> Result<S
     Ok(statement)
 }
 
-/// Checks that [`read`] would succeed, and copies nothing.
+/// Checks that [`read`] would succeed, without copying.
 pub fn verify(path: &Path, named: &[(String, Tensor)], accept: Accept) -> Result<()> {
     load(path, named, accept).map(|_| ())
 }
 
-/// Decides by its statement whether a file at a path may be used, before its tensors are looked at.
+/// A function that decides by its statement whether a file may be used, before its tensors are checked.
 pub type Accept<'a> = &'a dyn Fn(&Path, &Statement) -> Result<()>;
 
-/// The verified tensors of a file in the order of `named`, and its statement.
+/// Returns the verified tensors of a file in the order of `named`, and its statement.
 fn load(path: &Path, named: &[(String, Tensor)], accept: Accept) -> Result<(Vec<Tensor>, Statement)> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     let damaged = |what| damaged(path, what);
@@ -145,7 +145,7 @@ mod tests {
         let owner = Owner { identity: "ab12".into(), training_identity: Some("cd34".into()) };
         let metrics = "step,tag,value\n3,train/loss,0.25\n".into();
         let run = RunState { owner: owner.clone(), metrics };
-        // No file states its owner twice; here both fields are tested at once.
+        // A file never states its owner twice; this test sets both fields at once.
         let statement = Statement { progress: Some(progress), run: Some(run), owner: Some(owner) };
         let hash = write(&path, &tensors(1.0), statement.clone()).unwrap();
         let bytes = std::fs::read(&path).unwrap();
@@ -176,7 +176,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             match read(&path, &target, ALL) {
                 Err(error) => assert_eq!(error.exit_code(), 1, "{how}"),
-                // A blank of the header may become another kind of blank: the values are then the same.
+                // White space of the header may become other white space, with the same values.
                 Ok(found) => {
                     assert_eq!(found, statement, "{how}");
                     assert!(target[0].1.equal(&tensors(1.0)[0].1), "{how}");

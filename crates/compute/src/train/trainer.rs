@@ -15,23 +15,23 @@ use crate::signal::StopFlag;
 use crate::stopwatch::{Phase, lap};
 use std::time::{Duration, Instant};
 
-/// Callbacks of the training loop. They measure and report; none can change what an update computes. Unless a monitor says
-/// otherwise, it reports nothing, and it fails where it is to measure or to keep something.
+/// Callbacks of the training loop. They measure and report; none can change what an update computes. The default
+/// callbacks report nothing, and fail if they must measure or save something.
 pub trait Monitor {
-    /// Before every update: how long it waited until its batches were ready.
+    /// Called before every update with the time that it waited for its batches.
     fn waited(&mut self, _wait: Duration) {}
 
-    /// After every update.
+    /// Called after every update.
     fn updated(&mut self, _stats: &StepStats) -> Result<()> {
         Ok(())
     }
 
-    /// Whether the gradient norm of update `step` will be looked at.
+    /// Whether the monitor needs the gradient norm of update `step`.
     fn wants_gradient_norm(&self, _step: u64) -> bool {
         false
     }
 
-    /// The dev loss, in nats per target token, unsmoothed.
+    /// Measures the dev loss, in nats per target token, unsmoothed.
     fn dev_loss(&mut self, _model: &dyn Network, step: u64) -> Result<f64> {
         Err(Error::failed(format!("step {step} asks for a dev loss, which nobody measures here")))
     }
@@ -41,13 +41,13 @@ pub trait Monitor {
         Err(Error::failed(format!("step {step} asks for translations, which nobody scores here")))
     }
 
-    /// Training ends after update `step`, before the last one of the schedule, because the dev loss did not improve on
-    /// `best`.
+    /// Called if training ends after update `step`, before the last one of the schedule, because the dev loss did not
+    /// improve on `best`.
     fn ended_early(&mut self, _step: u64, _best: Best) -> Result<()> {
         Ok(())
     }
 
-    /// Before a checkpoint: what was told so far must be on disk; gives what the checkpoint keeps of it.
+    /// Called before a checkpoint: brings all reports so far to the disk, and returns what the checkpoint keeps of them.
     fn sync(&mut self) -> Result<RunState> {
         Err(Error::failed("training asks for a checkpoint, which nobody keeps here"))
     }
@@ -58,19 +58,19 @@ pub struct Trainer<'a> {
     pub model: &'a dyn Network,
     pub config: &'a TrainingConfig,
     pub batches: &'a dyn BatchSource,
-    /// Absent on a rank that does not lead.
+    /// Absent on ranks other than 0.
     pub checkpoints: Option<&'a Checkpoints>,
     pub ranks: &'a Ranks,
     pub stop: &'a StopFlag,
-    /// Pause after this update, unless training is over by then.
+    /// Update after which to pause, unless training is over by then.
     pub until: Option<u64>,
 }
 
 impl Trainer<'_> {
-    /// Trains from `progress` to the last update, which is always saved; gives the progress there.
+    /// Trains from `progress` to the last update, which is always saved; returns the progress there.
     ///
     /// # Errors
-    /// If the stop flag is raised, the update under way is dropped before its next micro-batch, the state is saved, and
+    /// If the stop flag is raised, the current update is dropped before its next micro-batch, the state is saved, and
     /// the result is [`Error::Interrupted`]. [`Error::Paused`] after a checkpoint at `until`; [`Error::Diverged`];
     /// [`Error::Peer`] if another rank failed or is lost.
     pub fn run(&self, adam: &mut Adam, progress: Progress, monitor: &mut dyn Monitor) -> Result<Progress> {
@@ -120,14 +120,14 @@ impl Trainer<'_> {
             (progress.epoch, progress.micro_batch) = ready.place;
             if number == config.steps || due(number, config.dev_interval_steps) {
                 let dev_loss = ranks.measured_by_leader(|| monitor.dev_loss(model, number))?;
-                // The update itself may have left the numbers: its own loss was measured before it.
+                // The update itself may have diverged: its own loss was computed before it.
                 if !dev_loss.is_finite() {
                     return Err(Error::Diverged { step: number, loss: dev_loss });
                 }
                 self.remember_best(&mut progress, dev_loss)?;
             }
             let over = self.is_over(&progress);
-            // After the last update the final scores are measured.
+            // After the last update the final scores are measured anyway.
             if !over && due(number, config.dev_bleu_interval_steps) {
                 ranks.done_by_leader(|| monitor.dev_bleu(model, number))?;
             }
@@ -146,7 +146,7 @@ impl Trainer<'_> {
         self.config.is_over(progress.step, progress.best.map(|best| best.step))
     }
 
-    /// All ranks wait until rank 0 has saved.
+    /// Saves a checkpoint; all ranks wait until rank 0 has saved it.
     fn save(&self, adam: &Adam, progress: &Progress, monitor: &mut dyn Monitor) -> Result<()> {
         self.ranks.done_by_leader(|| {
             let Some(checkpoints) = self.checkpoints else { return Ok(()) };
@@ -169,7 +169,7 @@ impl Trainer<'_> {
     }
 }
 
-/// At every multiple of `interval`; never if it is 0.
+/// Returns whether `step` is a multiple of `interval`; never if that is 0.
 fn due(step: u64, interval: u64) -> bool {
     interval > 0 && step.is_multiple_of(interval)
 }

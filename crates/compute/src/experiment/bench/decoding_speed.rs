@@ -1,4 +1,4 @@
-//! Translations as `ablate translate` makes them, timed pass by pass over the same sentences.
+//! Times translations as `ablate translate` makes them, pass by pass over the same sentences.
 
 use super::measure::{Effort, Split, median};
 use crate::decode::DecodingConfig;
@@ -13,23 +13,23 @@ use crate::stopwatch::{Phase, Stopwatch};
 use serde::Serialize;
 use std::time::Instant;
 
-/// Sentences that are translated before the clock starts.
+/// Number of sentences to translate before the clock starts.
 const WARM_UP: usize = 16;
 
-/// Medians over the passes that were timed.
+/// Decoding speed: medians over the timed passes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Decoding {
-    /// 1: greedy search.
+    /// Width of the beam; 1 is greedy search.
     pub beam: usize,
     pub sentences: usize,
-    /// That were timed.
+    /// Number of timed passes.
     pub passes: usize,
     pub seconds_per_pass: f64,
     pub sentences_per_second: f64,
-    /// Of the best translations, ends of sentences counted.
+    /// Tokens of the best translations, ends of sentences included.
     pub target_tokens: usize,
     pub target_tokens_per_second: f64,
-    /// Seconds of a pass.
+    /// Seconds of one pass by phase.
     pub split: Split,
 }
 

@@ -1,33 +1,33 @@
-//! How much is measured, and what measurements are made of.
+//! The effort of a bench, and the parts of its results.
 
 use crate::experiment::measurement::Half;
 use crate::stopwatch::Phase;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// How much is measured.
+/// Numbers of updates, sentences and passes to measure, and the time limit.
 #[derive(Debug, Clone)]
 pub struct Effort {
-    /// Absent: both.
+    /// The half to measure; absent: both.
     pub only: Option<Half>,
-    /// Updates before the clock starts.
+    /// Number of updates before the clock starts.
     pub warmup: usize,
-    /// Updates that are timed, and as many again for the split.
+    /// Number of timed updates; the split takes the same number again.
     pub updates: usize,
-    /// Sentences that are translated.
+    /// Number of sentences to translate.
     pub sentences: usize,
-    /// Passes over them that are timed.
+    /// Number of timed passes over these sentences.
     pub passes: usize,
-    /// After so many seconds each of these ends early, with one update or pass at least.
+    /// Limit in seconds for each measurement, which ends early then, after at least one update or pass.
     pub seconds: f64,
 }
 
-/// Where the time goes: seconds by phase, and their sum.
+/// Seconds by phase, and their sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Split {
     pub phases: BTreeMap<Phase, f64>,
     pub total: f64,
-    /// The share of the time on a clock of its own that the phases add up to, before anything is scaled.
+    /// Sum of the phases before any scaling, as a share of the time on a separate clock.
     pub accounted: f64,
 }
 
@@ -37,7 +37,7 @@ impl Split {
     }
 }
 
-/// The number in the middle, or the mean of the two.
+/// Returns the middle value, or the mean of the two middle values; NaN if there are no values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -1,9 +1,8 @@
-//! `ablate bench`: how fast an experiment trains and decodes, beside what its device can do.
+//! `ablate bench`: the speed of an experiment's training and decoding, beside the peak speed of its device.
 //!
-//! What is timed is [`Trainer::run`](crate::train::trainer::Trainer::run) and
-//! [`translate`](crate::decode::translate::translate) themselves: nothing here repeats them. Rates are measured
-//! with the stopwatch off; the split then over updates and a pass of its own, because on a GPU every lap waits
-//! for the card.
+//! The timed code is [`Trainer::run`](crate::train::trainer::Trainer::run) and
+//! [`translate`](crate::decode::translate::translate) themselves, not a copy. Rates are measured with the stopwatch
+//! off; the split is measured on separate updates and a separate pass, because on a GPU every lap waits for the card.
 
 mod decoding_speed;
 mod measure;
@@ -40,28 +39,28 @@ use crate::train::Precision;
 use serde::Serialize;
 use std::path::Path;
 
-/// What was found.
+/// The results of a bench.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     pub provenance: Provenance,
     pub precision: Precision,
     pub parameters: u64,
-    /// The corpus is not prepared: sentences are random ids of ordinary lengths.
+    /// Whether the corpus is not prepared, so that sentences are random ids of ordinary lengths.
     pub random_text: bool,
     pub peak: Peak,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
-    /// The weights are those of the few updates, and the lengths of translations an accident.
+    /// Whether the weights come from the few timed updates, so that the lengths of translations mean nothing.
     pub fresh_weights: bool,
-    /// Greedy search, then the experiment's beam if that is wider.
+    /// Decoding by greedy search, then by the experiment's beam if that is wider.
     pub decoding: Vec<Decoding>,
 }
 
-/// Measures `experiment`: the device's peaks, training on fresh weights, decoding with the scored weights of
-/// `run`, or else with those that the few updates left.
+/// Measures `experiment`: the device's peaks, training of fresh weights, and decoding with the scored weights of `run`
+/// or, without a run, with the weights that the few updates left.
 ///
 /// # Errors
-/// As for training; a user error if `run` is of another model or other data. Nothing is left behind.
+/// The errors of training; a user error if `run` has another model or other data. Nothing is left on the disk.
 pub fn bench(
     experiment: &Experiment,
     data_root: &Path,
@@ -130,8 +129,8 @@ pub fn bench(
     })
 }
 
-/// Refuses a run whose weights are not of this model, or of another vocabulary; [`check_data`] looks at the text itself. Gives
-/// the run's record.
+/// Refuses a run with another model or vocabulary, and returns the run's record. [`check_data`] compares the text
+/// itself.
 fn same_model(experiment: &Experiment, run: &Path) -> Result<Record> {
     let (other, record) = finished_run(run, &[])?;
     let differs = match () {
@@ -150,7 +149,7 @@ fn same_model(experiment: &Experiment, run: &Path) -> Result<Record> {
 /// Writes the first `count` updates of `experiment` with its fresh weights into `folder`, for another program.
 ///
 /// # Errors
-/// Those of [`bench`], and a user error for a model that the other program does not know.
+/// The errors of [`bench`], and a user error for a model that the other program does not know.
 pub fn export_updates(
     experiment: &Experiment,
     data_root: &Path,
@@ -166,20 +165,20 @@ pub fn export_updates(
     peer_export::export(folder, experiment, sizes, &store, &*model, count)
 }
 
-/// What the measurements work on.
+/// The model's data: the input of the measurements.
 struct Subject {
     /// Training pairs.
     store: Store,
-    /// To translate.
+    /// Sentences to translate.
     sources: Vec<Vec<u32>>,
     sizes: VocabularySizes,
-    /// The prepared text. It is absent where the text is random.
+    /// The prepared text; absent if the text is random.
     prepared: Option<Prepared>,
 }
 
 impl Subject {
-    /// The experiment's own text where it is prepared, and of its test set at most `count` sources, spread evenly;
-    /// else random text.
+    /// Opens the experiment's text if it is prepared, with at most `count` sources of its test set, spread evenly;
+    /// otherwise makes random text.
     fn open(experiment: &Experiment, data_root: &Path, count: usize) -> Result<Self> {
         let prepared = match &experiment.data.recipe.corpus {
             Corpus::Generated(_) => Some(open(&experiment.data, data_root)?),

@@ -1,16 +1,16 @@
-//! What the device can do at best: a large matrix product and a large copy.
+//! The peak speed of the device: a large matrix product and a large copy.
 
 use crate::device::settle;
 use serde::Serialize;
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
-/// The best of a few repetitions, with the threads that are set.
+/// The best of a few repetitions, with the current number of threads.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Peak {
-    /// Floating-point operations a second of a product of two square matrices, in the precision of training.
+    /// Floating-point operations per second of a product of two square matrices, in the precision of training.
     pub flops_per_second: f64,
-    /// Bytes read and written a second, copying from memory to memory of the device.
+    /// Bytes read and written per second by a copy within the device's memory.
     pub copy_bytes_per_second: f64,
 }
 
@@ -18,9 +18,9 @@ const REPETITIONS: usize = 5;
 
 impl Peak {
     pub fn measure(kind: Kind, device: Device) -> Self {
-        // Large enough to leave caches and launch times behind, small enough to take a second.
+        // Large enough that caches and launch times do not matter, small enough to take a second.
         let (side, bytes) = if device == Device::Cpu { (1536, 64 << 20) } else { (8192, 1 << 30) };
-        // Random, because a card that multiplies equal numbers needs less power and runs faster than it ever could.
+        // Random, because a card that multiplies equal numbers needs less power and runs unrealistically fast.
         let matrix = || Tensor::rand([side, side], (kind, device));
         let (a, b, c) = (matrix(), matrix(), matrix());
         let (from, mut to) =
@@ -35,7 +35,7 @@ impl Peak {
     }
 }
 
-/// Seconds of the fastest repetition, after one to warm up.
+/// Returns the seconds of the fastest repetition, after one to warm up.
 fn fastest(device: Device, mut work: impl FnMut()) -> f64 {
     let mut once = || {
         let begun = Instant::now();

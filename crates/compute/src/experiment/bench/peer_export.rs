@@ -1,5 +1,5 @@
-//! What another program needs to train the same: batches, fresh weights, settings. `scripts/bench/torch_peer.py`
-//! reads it.
+//! Exports batches, fresh weights and settings, so that another program can train the same model on the same data
+//! (`scripts/bench/torch_peer.py`).
 
 use crate::config::Experiment;
 use crate::data::Vocabulary;
@@ -27,19 +27,19 @@ use serde_json::{Value, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// What the other program has to find, too.
+/// Values that the other program must reproduce.
 #[derive(Debug, Serialize)]
 pub struct Exported {
-    /// Of the first update with these weights: smoothed, nats per target token, without dropout.
+    /// Loss of the first update with these weights: smoothed, in nats per target token, without dropout.
     pub loss: f64,
-    /// Of the first update.
+    /// Number of target tokens in the first update.
     pub target_tokens: usize,
 }
 
-/// The examples of the first `count` updates of a training, micro-batch by micro-batch.
+/// Returns the examples of the first `count` updates of a training: updates of micro-batches of indices.
 ///
 /// # Errors
-/// As [`BatchStream::start`].
+/// The errors of [`BatchStream::start`].
 fn first_updates(
     source: &dyn BatchSource,
     config: &TrainingConfig,
@@ -50,7 +50,7 @@ fn first_updates(
     Ok((0..count).map(|_| stream.next_update()).collect())
 }
 
-/// Refuses an experiment that the other program does not know.
+/// Refuses an experiment that the other program does not support.
 ///
 /// # Errors
 /// A user error that names the setting.
@@ -74,13 +74,13 @@ pub fn check_experiment(experiment: &Experiment) -> Result<()> {
     }
 }
 
-/// The files of an export; by the first one it is known again, which is written first.
+/// The files of an export. The first one, which is written first, identifies a folder as an export.
 const FILES: [&str; 3] = ["experiment.json", "batches.json", SCORED];
 
-/// Refuses a folder with files of these names that no export has made, as the checkpoints of a run.
+/// Refuses a folder in which other files than an export's have these names, such as the checkpoints of a run.
 ///
 /// # Errors
-/// A user error that names them.
+/// A user error that names the files.
 pub fn check_place(folder: &Path) -> Result<()> {
     let settings = files::read_if_exists(&folder.join(FILES[0])).ok().flatten().unwrap_or_default();
     let settings: Value = serde_json::from_slice(&settings).unwrap_or_default();
@@ -97,11 +97,11 @@ pub fn check_place(folder: &Path) -> Result<()> {
     )))
 }
 
-/// Writes the first `count` updates: `experiment.json` (settings, and of each update its learning rate and its operations),
+/// Writes the first `count` updates: `experiment.json` (settings, and learning rate and operations of each update),
 /// `batches.json` (updates of micro-batches, see [`rows_of`]) and `scored.weights.safetensors`.
 ///
 /// # Errors
-/// If `folder` cannot be written. It was looked at by [`check_place`].
+/// If `folder` cannot be written. The caller has passed it to [`check_place`] before.
 pub fn export(
     folder: &Path,
     experiment: &Experiment,
@@ -113,7 +113,7 @@ pub fn export(
     files::create_dir(folder)?;
     let Experiment { model: model_config, training, .. } = experiment;
     let updates = first_updates(&*task::of(experiment, sizes.target).batches(store), training, count)?;
-    // The other program gives each sentence a row of its own, also where ours packs several into one.
+    // The other program gives each sentence its own row, even if ours packs several into one.
     let unpacked = TrainingConfig { packed_length: None, ..training.clone() };
     let unpacked = Experiment { training: unpacked, ..experiment.clone() };
     let source = task::of(&unpacked, sizes.target).batches(store);
@@ -150,8 +150,8 @@ pub fn export(
     Ok(Exported { loss: nats / tokens as f64, target_tokens: tokens })
 }
 
-/// A micro-batch as the other program reads it: `source` [B, S] and `input` [B, T] as [`Batch`] has them, and `target`
-/// [B, T], what is to be predicted at each position, 0 where nothing is. Of a model without a decoder `target` is [B, S].
+/// Returns a micro-batch in the other program's form: `source` [B, S] and `input` [B, T] as in [`Batch`], and `target`
+/// [B, T], the token to predict at each position or 0. For a model without a decoder `target` is [B, S].
 fn rows_of(batch: &Batch) -> Value {
     let (source, input) = (&batch.source, &batch.target_input);
     let predicting = if input.size()[1] > 0 { input } else { source };
@@ -161,7 +161,7 @@ fn rows_of(batch: &Batch) -> Value {
     json!({ "source": ids_of(source), "input": ids_of(input), "target": ids_of(&target) })
 }
 
-/// The ids of a matrix, row by row.
+/// Returns the ids of a matrix, row by row.
 fn ids_of(matrix: &Tensor) -> Vec<Vec<i64>> {
     let row = |row: Tensor| Vec::try_from(row).expect("a row of ids");
     matrix.unbind(0).into_iter().map(row).collect()

@@ -1,4 +1,4 @@
-//! Updates as the trainer does them, timed one by one.
+//! Times the updates of the trainer one by one.
 
 use super::measure::{Effort, Split, median};
 use super::peak::Peak;
@@ -28,32 +28,32 @@ use serde::Serialize;
 use std::time::Instant;
 use tch::Device;
 
-/// Medians over the updates that were timed.
+/// Training speed: medians over the timed updates.
 #[derive(Debug, Clone, Serialize)]
 pub struct Training {
-    /// That were timed.
+    /// Number of timed updates.
     pub updates: usize,
     pub seconds_per_step: f64,
     pub steps_per_second: f64,
-    /// Without padding, ends of sentences counted; so are the others.
+    /// Target tokens, like all tokens here without padding and with ends of sentences.
     pub target_tokens_per_step: f64,
     pub target_tokens_per_second: f64,
-    /// Source and target.
+    /// Source and target tokens.
     pub tokens_per_second: f64,
-    /// Of the matrix products, forward and backward, padding included, by count.
+    /// Counted operations of the matrix products, forward and backward, padding included.
     pub flops_per_step: f64,
     pub flops_per_second: f64,
-    /// Of the device's measured matrix products.
+    /// Share of the measured speed of the device's matrix products.
     pub peak_share: f64,
-    /// The most that the process held at once.
+    /// Most memory that the process held at once.
     pub peak_memory_bytes: Option<u64>,
-    /// The most that its tensors took of its card at once, as libtorch counts it.
+    /// Most memory of the card that the tensors took at once, as libtorch counts it.
     pub peak_device_bytes: Option<u64>,
-    /// Seconds an update. A report costs its part of the log interval.
+    /// Seconds per update. The time of a report is spread over the updates of the log interval.
     pub split: Split,
 }
 
-/// One update that was timed.
+/// One timed update.
 struct Timed {
     step: u64,
     seconds: f64,
@@ -68,7 +68,7 @@ enum Stage {
     Split,
 }
 
-/// Stands where a run's monitor does, and reports by the same code.
+/// The trainer's monitor in a bench. It reports by the same code as a run's monitor.
 struct Watch<'a> {
     effort: &'a Effort,
     stop: &'a StopFlag,
@@ -77,10 +77,10 @@ struct Watch<'a> {
     log_interval: u64,
     interval: Interval,
     stage: Stage,
-    /// Updates of the stage, and when it began.
+    /// Number of updates in this stage, and its beginning.
     done: usize,
     begun: Instant,
-    /// When the last update ended.
+    /// End of the last update.
     mark: Instant,
     rates: Vec<Timed>,
     stopwatch: Option<Stopwatch>,
@@ -94,7 +94,7 @@ impl Watch<'_> {
 }
 
 impl Monitor for Watch<'_> {
-    /// [`Error::Paused`] once enough was seen: training ends without a checkpoint.
+    /// Returns [`Error::Paused`] after enough updates, so that training ends without a checkpoint.
     fn updated(&mut self, stats: &StepStats) -> Result<()> {
         self.interval.updated(stats);
         if self.wants_gradient_norm(stats.step) {
@@ -129,7 +129,7 @@ impl Monitor for Watch<'_> {
         Ok(())
     }
 
-    /// As a run does; for the split every time, since few updates may see no report.
+    /// Returns whether this update has a report: as in a run; for the split always, since few updates may see no report.
     fn wants_gradient_norm(&self, step: u64) -> bool {
         self.stage == Stage::Split || step.is_multiple_of(self.log_interval)
     }
@@ -144,7 +144,7 @@ pub fn measure(
     effort: &Effort,
     stop: &StopFlag,
 ) -> Result<Training> {
-    // Nothing but updates and reports, and no end of their own.
+    // Only updates and reports, without an end.
     let config = TrainingConfig {
         steps: u64::MAX,
         dev_interval_steps: 0,
@@ -210,7 +210,7 @@ pub fn measure(
     })
 }
 
-/// Operations of each of these updates, whose batches are a pure function of their place.
+/// Counts the operations of these updates. Their batches are a pure function of the step.
 fn flops_of(
     updates: &[Timed],
     source: &dyn BatchSource,
@@ -230,7 +230,7 @@ fn flops_of(
     Ok(updates.iter().map(of).collect())
 }
 
-/// Medians over updates, each of which had a report.
+/// Computes medians over updates, each of which had a report.
 fn split(laps: &[(Laps, f64)], log_interval: u64) -> Split {
     let phases =
         [Phase::Data, Phase::Forward, Phase::Loss, Phase::Backward, Phase::Optimizer, Phase::Logging];

@@ -1,4 +1,4 @@
-//! The operations of a layer that follow on each other: the longest chain in the graph of a pass forward.
+//! Sequential operations of a layer: the longest chain in the graph of a forward pass.
 
 use super::single_layer::{SingleLayer, sequence};
 use crate::complexity::{Depth, Layer, Sizes};
@@ -6,15 +6,15 @@ use crate::error::Result;
 use crate::shim::graph::longest_chain;
 use tch::{Device, Kind};
 
-/// Neither the number of heads nor the width changes which operations there are.
+/// Width of the layer. Neither width nor number of heads changes the operations of the graph.
 const WIDTH: i64 = 8;
 
-/// A shorter sequence would be short for any layer.
+/// The shortest measured sequence; the chain of a shorter one would be short in any layer.
 const SHORTEST: i64 = 16;
 
-/// The chain of a layer at three lengths, from the shortest that the layer computes in its final form: in float64 on the
-/// CPU, where libtorch records every step of a recurrence. On a GPU and in float32 one kernel does them all, one after the
-/// other all the same. None of a layer that is only counted.
+/// Measures the chain of a layer at three lengths, beginning with the shortest that the layer computes in its final
+/// form. Runs in float64 on the CPU, where libtorch records every step of a recurrence; on a GPU and in float32 one
+/// kernel does all steps, also one after the other. `None` if the layer is only counted.
 ///
 /// # Errors
 /// None that a caller can cause.
@@ -52,7 +52,7 @@ mod tests {
             let depth = measure(layer, &sizes).unwrap().unwrap();
             let (constant, for_each) = depth.line.unwrap_or_else(|| panic!("{depth:?}"));
             match layer {
-                // At least the product with the state and the gates' functions.
+                // At least the product with the state and the activations of the gates.
                 Layer::Recurrent => assert!(for_each >= 3.0, "{depth:?}"),
                 _ => assert!(for_each == 0.0 && constant >= 4.0, "{depth:?}"),
             }

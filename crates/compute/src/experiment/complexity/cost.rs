@@ -10,13 +10,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 use tch::{Device, Kind};
 
-/// The number format of what is timed.
+/// The number format of timed passes.
 pub const KIND: Kind = Kind::Float;
 
-/// Times passes of `layer` over one sequence, after one to warm up and one whose memory is counted.
+/// Times passes of `layer` over one sequence, after one pass to warm up and one whose memory is counted.
 ///
 /// # Errors
-/// Those of libtorch.
+/// Errors of libtorch.
 pub fn measure(
     layer: &SingleLayer,
     (length, width): (i64, i64),
@@ -33,7 +33,7 @@ pub fn measure(
         let output = layer.forward(&x);
         settle(device);
         let forward = begun.elapsed().as_secs_f64();
-        // The gradient of the product is `gradient`, as if another layer stood above.
+        // The gradient of the output is `gradient`, as if another layer followed.
         output.flatten(0, -1).dot(&gradient).backward();
         settle(device);
         (forward, begun.elapsed().as_secs_f64())
@@ -51,7 +51,7 @@ pub fn measure(
     Ok(Measured { forward_seconds, training_seconds, passes, peak_bytes })
 }
 
-/// The most that tensors hold at once in a pass, beyond what they held before it.
+/// Returns the most bytes that tensors hold at once in a pass, beyond those that they held before it.
 fn peak_bytes(device: Device, pass: &impl Fn() -> (f64, f64)) -> Result<u64> {
     if device == Device::Cpu {
         let count = MemoryCount::start()?;
@@ -64,10 +64,10 @@ fn peak_bytes(device: Device, pass: &impl Fn() -> (f64, f64)) -> Result<u64> {
     Ok(card_memory(device).map_or(0, |memory| memory.peak.saturating_sub(before)))
 }
 
-/// What `work` gives, or libtorch's words where memory was not enough for it.
+/// Returns the result of `work`, or libtorch's message if memory was not enough.
 ///
 /// # Errors
-/// Those of `work` for any other reason.
+/// Every other error of `work`.
 pub fn unless_out_of_memory<T>(work: impl FnOnce() -> Result<T>) -> Result<std::result::Result<T, String>> {
     let error = match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => return Ok(Ok(value)),
@@ -89,8 +89,8 @@ mod tests {
     use crate::complexity::{Layer, Sizes};
     use tch::Tensor;
 
-    /// Memory of self-attention grows with the square of the length, that of the others with the length. Bytes are counted,
-    /// so the result is always the same.
+    /// The memory of self-attention grows with the square of the length, that of other layers with the length. Bytes
+    /// are counted, so the result is always the same.
     #[test]
     fn memory_grows_as_the_tensors_do() {
         let sizes = Sizes { heads: 4, radius: 8, mixtures: 8, block: 4, ..Sizes::default() };

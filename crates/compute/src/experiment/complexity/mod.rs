@@ -1,7 +1,7 @@
-//! `ablate complexity`: what layers cost by length and width, how many of their operations follow on each other, and how
-//! many layers lie between two positions.
+//! `ablate complexity`: the cost of layers by length and width, the number of their operations that must follow each
+//! other, and the number of layers between two positions.
 //!
-//! It measures the encoders of the models with one layer and without anything around it, so that nothing here repeats a layer.
+//! The measured layers are the models' own encoders with one layer, without the parts around it: nothing is rewritten here.
 
 mod chain;
 mod cost;
@@ -20,23 +20,23 @@ use cost::{KIND, unless_out_of_memory};
 use single_layer::SingleLayer;
 use tch::Device;
 
-/// Paths are measured up to this length: a convolution of three positions takes a thousand layers there.
+/// The greatest length at which paths are measured: a convolution of three positions takes a thousand layers there.
 const LONGEST_PATH: i64 = 1_024;
 
-/// The number of the layer of a stack that is timed: the second, because the first of dilated convolutions has no gaps.
+/// Index of the timed layer in a stack: the second, because the first of dilated convolutions has no gaps.
 const TIMED: usize = 1;
 
-/// The length of the pass that tells how much memory a longer first one will need.
+/// Length of a first pass that shows how much memory a longer one will need.
 const PROBE: i64 = 512;
 
-/// The share of the memory that is free which a pass may be expected to take.
+/// Share of the free memory that a pass may be expected to take.
 const SHARE: f64 = 0.8;
 
-/// Measures what is asked for; `tell` is given a line about each measurement.
+/// Makes the requested measurements; `tell` receives a line about each.
 ///
 /// # Errors
-/// A device that cannot be used, and a signal that stops the command. What memory is not enough for is left out of the
-/// report, which says so.
+/// If the device cannot be used, or if a signal stops the command. A measurement for which memory is not enough is no
+/// error: the report lists it as left out.
 pub fn measure(
     request: &Request,
     run: &RunConfig,
@@ -64,7 +64,7 @@ pub fn measure(
     Ok(Report::of(provenance(device), request, points, left_out, depths, paths))
 }
 
-/// All lengths of one layer and width, from the shortest.
+/// Measures all lengths of one layer and width, in the order of the request.
 fn of_width(
     request: &Request,
     layer: Layer,
@@ -79,12 +79,12 @@ fn of_width(
     let size = (width, longest);
     let too_large = SingleLayer::bytes(layer, sizes, size, TIMED, KIND).and_then(|own| too_much(own, device));
     let build = || Ok(SingleLayer::build(layer, sizes, size, TIMED, (KIND, device)));
-    // The layer, or why memory is not enough for any length of it; none of one that is only counted.
+    // The layer, or the reason why memory is not enough at any length; none if the layer is only counted.
     let mut built = match too_large {
         Some(reason) => Some(Err(reason)),
         None => if_memory_suffices(build)?.transpose(),
     };
-    // A length with the bytes that it took.
+    // A measured length and its bytes.
     let mut known: Option<(i64, u64)> = None;
     for &length in &request.lengths {
         let flops = layer.flops(sizes, width, length);
@@ -126,20 +126,20 @@ fn of_width(
     Ok((points, left_out))
 }
 
-/// Why a sequence of `length` is not measured, by what a shorter one took: no memory grows faster than with the square of
-/// the length. On a GPU libtorch says itself what does not fit.
+/// Returns the reason not to measure a sequence of `length`, from the bytes of a shorter one: memory grows at most with
+/// the square of the length. On a GPU libtorch itself reports when memory is not enough.
 fn refusal((shorter, taken): (i64, u64), length: i64, device: Device) -> Option<String> {
     too_much(taken as f64 * (length as f64 / shorter as f64).powi(2), device)
 }
 
-/// Why what is expected to need so many bytes is not tried: on a CPU, memory that is not there ends the process.
+/// Returns the reason not to try a measurement that may need `expected` bytes: on a CPU, too much memory ends the process.
 fn too_much(expected: f64, device: Device) -> Option<String> {
     let free = if device == Device::Cpu { device::available_memory()? } else { return None };
     (expected > SHARE * free as f64)
         .then(|| format!("it may need {} of memory, and {} are free", bytes(expected), bytes(free as f64)))
 }
 
-/// What `work` gives, or the reason for which it is left out.
+/// Returns the result of `work`, or the reason to leave it out.
 fn if_memory_suffices<T>(work: impl FnOnce() -> Result<T>) -> Result<std::result::Result<T, String>> {
     Ok(unless_out_of_memory(work)?.map_err(|said| format!("memory was not enough: {said}")))
 }

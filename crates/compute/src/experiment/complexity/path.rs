@@ -1,4 +1,4 @@
-//! How many layers lie between two positions, found by the reach of gradients through stacks of real layers.
+//! Number of layers between two positions, measured by the reach of gradients through stacks of real layers.
 
 use super::single_layer::{SingleLayer, normal, sequence};
 use crate::complexity::{Layer, Sizes};
@@ -7,14 +7,14 @@ use crate::experiment::stopped;
 use crate::signal::StopFlag;
 use tch::{Device, Kind, Tensor};
 
-/// Which positions a layer connects does not depend on its width.
+/// Width of the layers; it does not change which positions a layer connects.
 const WIDTH: i64 = 8;
-/// In float64 a gradient through a thousand steps of a recurrence is still a number.
+/// Float64, in which a gradient through a thousand steps of a recurrence does not underflow, on the CPU.
 const NUMBERS: (Kind, Device) = (Kind::Double, Device::Cpu);
 
-/// Returns the smallest number of layers with which the first, the middle and the last position of the output have a
-/// gradient with respect to every position of the input that any number of layers gives them one of. A layer that looks in
-/// one direction never gives the first position a gradient of the last. None of a layer that is only counted.
+/// Returns the smallest number of layers at which the first, middle and last output position depend on every input
+/// position on which they depend at any depth. In a layer that looks in one direction, the first position never depends
+/// on the last. `None` if the layer is only counted.
 ///
 /// # Errors
 /// If the command is stopped.
@@ -34,10 +34,10 @@ pub fn layers_between_ends(
     .map(Some)
 }
 
-/// Says of each of three outputs, one after the other, which positions of the input have a gradient of it.
+/// For each of three outputs, one after the other: whether the output has a gradient at each input position, [3 · length].
 type Reach = Vec<bool>;
 
-/// A stack that grows as deep as it is asked for.
+/// A stack that grows to the requested depth.
 struct Stack {
     layer: Layer,
     sizes: Sizes,
@@ -47,13 +47,13 @@ struct Stack {
 
 impl Stack {
     fn new(layer: Layer, sizes: &Sizes, length: i64) -> Option<Self> {
-        // One head: all of them see the same positions.
+        // One head is enough: all heads see the same positions.
         let sizes = Sizes { heads: 1, ..*sizes };
         let mut stack = Stack { layer, sizes, length, layers: Vec::new() };
         stack.grow(1).then_some(stack)
     }
 
-    /// Returns whether the stack is `depth` layers deep now, which one of a layer that is only counted is not.
+    /// Grows the stack to `depth` layers. Returns false if the layer is only counted.
     fn grow(&mut self, depth: usize) -> bool {
         while self.layers.len() < depth {
             let (index, size) = (self.layers.len(), (WIDTH, self.length));
@@ -65,12 +65,12 @@ impl Stack {
         true
     }
 
-    /// The reach of the outputs of `depth` layers.
+    /// Returns the reach of the outputs of `depth` layers.
     ///
-    /// From layer to layer downward, only which numbers of a gradient are not zero is kept, and random numbers stand for
-    /// them: a product over hundreds of layers is too small for a number, and the graph of all layers too large for memory.
-    /// On the way up, the states between two layers are scaled: without norms they grow over hundreds of layers until gates
-    /// are closed entirely and have no gradient. That this finds what the whole graph gives, a test shows for small stacks.
+    /// Between layers, the backward pass keeps only which numbers of a gradient are not zero, and replaces them by
+    /// random numbers: a product over hundreds of layers would underflow, and the graph of all layers would not fit
+    /// into memory. The forward pass scales the states between layers, which would otherwise grow until gates saturate
+    /// and have no gradient. A test compares this with the gradients of the whole graph for small stacks.
     fn reach(&mut self, depth: usize) -> Reach {
         self.grow(depth);
         let length = self.length;
@@ -94,19 +94,19 @@ impl Stack {
     }
 }
 
-/// The same numbers times one factor, with a mean square of 1.
+/// Scales the states by one factor to a mean square of 1.
 fn scaled(states: Tensor) -> Tensor {
     let mean_square = states.square().mean(NUMBERS.0);
     states / mean_square.sqrt()
 }
 
-/// The first, the middle and the last position.
+/// Returns the first, the middle and the last position.
 fn outputs(length: i64) -> [i64; 3] {
     [0, length / 2, length - 1]
 }
 
-/// The smallest depth at which a reach is the greatest that any depth gives. `reach` is asked for a stack of a number of
-/// layers, and never shrinks with it.
+/// Finds the smallest depth with the greatest reach of all depths. `reach` returns the reach of a stack of that many
+/// layers, which never shrinks with the depth.
 fn smallest_depth(length: usize, mut reach: impl FnMut(usize) -> Result<Reach>) -> Result<usize> {
     let is_complete = |reach: &Reach| reach.iter().all(|&reached| reached);
     let first = reach(1)?;
@@ -117,7 +117,7 @@ fn smallest_depth(length: usize, mut reach: impl FnMut(usize) -> Result<Reach>) 
     if second == first {
         return Ok(1);
     }
-    // Where every layer adds the same distance, two further questions are enough.
+    // If every layer adds the same distance, two further calls are enough.
     if let Some(guess) = guess(&first, &second, length)
         && is_complete(&reach(guess)?)
         && !is_complete(&reach(guess - 1)?)
@@ -144,8 +144,8 @@ fn smallest_depth(length: usize, mut reach: impl FnMut(usize) -> Result<Reach>) 
     Ok(most)
 }
 
-/// The number of layers that connect both ends if each adds as much as the first and the second do, by the shorter of the
-/// distances that the first and the last output see. None if they do not add the same, or nothing.
+/// Returns the number of layers that connect both ends if each adds the distance that the first and the second add: the
+/// shorter of the distances seen by the first and the last output. `None` if the two distances differ or are 0.
 fn guess(first: &Reach, second: &Reach, length: usize) -> Option<usize> {
     let distance = |reach: &Reach| {
         let forward = reach[..length].iter().rposition(|&reached| reached)?;
@@ -171,13 +171,13 @@ mod tests {
         for length in [2, 7, 40, 130] {
             assert_eq!(layers(Layer::SelfAttention, &SIZES, length), 1);
             assert_eq!(layers(Layer::Linformer, &SIZES, length), 1);
-            // One layer, through all its steps.
+            // One layer connects all positions, through its steps.
             assert_eq!(layers(Layer::Recurrent, &SIZES, length), 1);
         }
         for (radius, length) in
             [(3, 20), (5, 20), (5, 21), (5, 22), (9, 61), (8, 61), (4, 16), (64, 30), (64, 300)]
         {
-            // The shorter side of a neighbourhood; of an even one that is after the position.
+            // The shorter side of a neighbourhood counts; of an even one it is the side after the position.
             let side = radius - 1 - radius / 2;
             let sizes = Sizes { radius, ..SIZES };
             let wanted = (length - 1 + side - 1) / side;
@@ -205,7 +205,7 @@ mod tests {
         assert!(layers_between_ends(Layer::NeuralGpu, &SIZES, 9, &StopFlag::never()).unwrap().is_none());
     }
 
-    /// Every stack against the gradients of its whole graph.
+    /// Compares every stack with the gradients of its whole graph.
     #[test]
     fn the_reach_of_a_small_stack_is_that_of_its_whole_graph() {
         let length = 23;
@@ -233,7 +233,7 @@ mod tests {
         }
     }
 
-    /// Distances that double, as in dilated convolutions, and such that stop.
+    /// Distances that double, as in dilated convolutions, and distances that stop growing.
     #[test]
     fn the_smallest_depth_is_found_however_the_reach_grows() {
         let length = 65;
@@ -254,7 +254,7 @@ mod tests {
         assert!(asked < 50, "{asked}");
     }
 
-    /// A gradient through more than a thousand steps is still a number of float64.
+    /// A gradient through more than a thousand steps does not underflow in float64.
     #[test]
     fn a_recurrence_over_a_thousand_positions_is_one_layer() {
         assert_eq!(layers(Layer::Recurrent, &SIZES, 1_024), 1);

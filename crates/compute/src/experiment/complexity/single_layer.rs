@@ -1,4 +1,4 @@
-//! One layer of an encoder by itself, as training computes it.
+//! One layer of an encoder alone, as training computes it.
 
 use crate::complexity::{Layer, Sizes};
 use crate::model::EncoderKind;
@@ -8,7 +8,7 @@ use crate::model::parts::{self, EncoderPart, SourceRows};
 use crate::model::weights::{Scope, Start, Weights};
 use tch::{Device, Kind, Tensor};
 
-/// First weights and inputs are functions of it.
+/// Seed of the initial weights and of the inputs.
 pub const SEED: u64 = 1;
 
 /// A layer with fresh weights.
@@ -21,13 +21,13 @@ pub struct SingleLayer {
 #[derive(Debug)]
 enum Part {
     Encoder(Box<dyn EncoderPart>),
-    /// Of which the layer is used, and not the maps around it.
+    /// A convolutional encoder, of which only the layer is used, not the maps around it.
     Convolutional(ConvolutionalEncoder),
 }
 
 impl SingleLayer {
-    /// Layer `index` of a stack, from 0, which differs from the others in its weights; of the width and for sequences of the
-    /// length of `size`. None of a kind that is only counted.
+    /// Builds layer `index` of a stack, from 0; each index has other weights. `size` is the layer's width and the
+    /// length of its sequences. `None` if the layer is only counted.
     pub fn build(
         layer: Layer,
         sizes: &Sizes,
@@ -38,12 +38,12 @@ impl SingleLayer {
         Self::declare(layer, sizes, size, index, Scope::seeded(SEED, kind, device))
     }
 
-    /// The bytes that the weights of such a layer take while they are made, or with their gradients if these are more. None
-    /// of a kind that is only counted.
+    /// Returns the peak bytes of such a layer's weights: while they are drawn, or with their gradients if these need
+    /// more. `None` if the layer is only counted.
     pub fn bytes(layer: Layer, sizes: &Sizes, size: (i64, i64), index: usize, kind: Kind) -> Option<f64> {
         let counted = Self::declare(layer, sizes, size, index, Scope::shapes_only())?.weights;
         let largest = counted.named().iter().map(|(_, tensor)| tensor.numel()).max().unwrap_or(0);
-        // Numbers are drawn in float64, and are a tensor of that before they are one of `kind`.
+        // Weights are drawn as a float64 tensor and then converted to `kind`.
         let drawn = 2 * largest * Kind::Double.elt_size_in_bytes();
         let weights = counted.parameters() as f64 * kind.elt_size_in_bytes() as f64;
         Some((weights + drawn as f64).max(2.0 * weights))
@@ -59,7 +59,7 @@ impl SingleLayer {
         Some(SingleLayer { part, weights: scope.into_weights() })
     }
 
-    /// A pass of training over sequences without padding.
+    /// Computes a training pass over sequences without padding.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D].
@@ -75,7 +75,7 @@ impl SingleLayer {
     }
 }
 
-/// The vectors of one sequence: normal numbers, always the same.
+/// Returns the vectors of one sequence: normal numbers, always the same.
 ///
 /// # Shapes
 /// → [1, n, d].
@@ -83,7 +83,7 @@ pub fn sequence(length: i64, width: i64, numbers: (Kind, Device)) -> Tensor {
     normal("sequence", &[1, length, width], numbers)
 }
 
-/// Normal numbers that follow from a name. libtorch's generator, which belongs to the whole process, is left alone.
+/// Draws normal numbers that depend on `name` alone, without libtorch's global generator.
 pub fn normal(name: &str, shape: &[i64], (kind, device): (Kind, Device)) -> Tensor {
     Scope::seeded(SEED, kind, device).variable(name, shape, Start::Normal { deviation: 1.0 }).detach()
 }

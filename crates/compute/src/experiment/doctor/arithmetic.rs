@@ -1,6 +1,6 @@
-//! A device's arithmetic beside float64 on the CPU: the output of the model, every gradient, ten updates.
+//! Compares a device's arithmetic with float64 on the CPU: the model's output, every gradient, ten updates.
 //!
-//! What runs is [`Updates`], with whatever kernels the device and the precision choose.
+//! The compared code is [`Updates`], with the kernels that device and precision choose.
 
 use crate::data::collate::{Batch, micro_batch};
 use crate::data::store::{Store, StoreWriter};
@@ -21,28 +21,28 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 203;
-/// Sentence pairs of a batch.
+/// Number of sentence pairs in a batch.
 const PAIRS: u32 = 24;
 const UPDATES: u64 = 10;
 
-/// How far a quantity is from float64's on the CPU: the norm of the difference over the norm of the tensor. Single
-/// numbers say less: where rounding takes a unit of a feed-forward layer across 0, its whole gradient comes or goes.
+/// The distance of a quantity from float64 on the CPU: the norm of the difference over the norm of the tensor. Single
+/// numbers say less: if rounding moves a unit of a feed-forward layer across 0, its whole gradient appears or vanishes.
 #[derive(Debug, Clone, Serialize)]
 pub struct Gap {
-    /// Which case, by what its model has.
+    /// The case, described by the parts of its model.
     pub model: &'static str,
     pub precision: Precision,
-    /// `output`, `gradients`, `losses`, `weights` or `dropout`; `updates` where they broke off.
+    /// `output`, `gradients`, `losses`, `weights` or `dropout`; `updates` if the updates failed.
     pub quantity: &'static str,
-    /// The tensor or the update of the largest gap.
+    /// The tensor or the update with the largest gap.
     pub place: String,
     pub gap: f64,
     pub limit: f64,
     pub holds: bool,
 }
 
-/// Largest gaps of outputs, gradients, losses and, after ten updates, weights. Absent: Adam turns the rounding of
-/// small gradients into whole steps, so weights say nothing.
+/// Largest accepted gaps of outputs, gradients, losses and, after ten updates, weights. The last is absent where Adam
+/// turns the rounding of small gradients into whole steps, so that weights cannot be compared.
 struct Limits {
     output: f64,
     gradients: f64,
@@ -58,16 +58,16 @@ fn limits(precision: Precision) -> Limits {
     }
 }
 
-/// A model and how its sentences stand in rows.
+/// A model, and the packing of its sentences into rows.
 struct Case {
     name: &'static str,
     model: ModelConfig,
     packed_length: Option<usize>,
 }
 
-/// Heads that fused attention takes, with and without several sentences a row, and heads that it does not take
-/// (d_k ≠ d_v), with the other norm; a trained bias on the scores, which fused attention takes, and vectors for
-/// distances, which it does not; layers that cuDNN computes on a GPU: convolutions, and both kinds of cells.
+/// Returns the cases. Heads that fused attention supports, with one and with several sentences a row, and heads that it
+/// does not support (d_k ≠ d_v), with the other norm; a trained bias on the scores, which fused attention supports, and
+/// vectors for distances, which it does not; layers that cuDNN computes on a GPU: convolutions, and both kinds of cells.
 fn cases() -> [Case; 8] {
     let plain =
         ModelConfig { layers: 2, d_model: 64, d_ff: 128, heads: 4, dropout: 0.0, ..Default::default() };
@@ -88,7 +88,7 @@ fn cases() -> [Case; 8] {
         },
         ..plain.clone()
     };
-    // Without input feeding a decoder goes over the whole sequence as its encoder does.
+    // Without input feeding, a decoder computes the whole sequence at once, as the encoder does.
     let cells = |cell| ModelConfig {
         encoder: EncoderKind::Recurrent,
         decoder: DecoderKind::Recurrent,
@@ -114,7 +114,7 @@ fn cases() -> [Case; 8] {
 }
 
 impl Case {
-    /// Training in this precision; gradients are clipped, so that their norm is compared, too.
+    /// Returns settings of training in this precision. Gradients are clipped, so that their norm is compared too.
     fn training(&self, precision: Precision) -> TrainingConfig {
         TrainingConfig {
             warmup_steps: 100,
@@ -129,8 +129,8 @@ impl Case {
 /// Compares `device` with float64 on the CPU, in each precision.
 ///
 /// # Errors
-/// If no text can be written to compare on. Gaps beyond their limits are no errors, and neither is a device that breaks
-/// off: its gap is no number, and its place says why.
+/// If no text for the comparison can be written. Gaps beyond their limits are no errors. If the device fails, its gap
+/// is NaN and its place is the reason.
 pub fn compare(device: Device) -> Result<Vec<Gap>> {
     let store = text()?;
     let mut gaps = Vec::new();
@@ -139,7 +139,7 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
         for precision in [Precision::Float64, Precision::Float32, Precision::Bfloat16] {
             let limits = limits(precision);
             let mut add = |quantity, (place, gap): (String, f64), limit| {
-                // NaN holds nothing.
+                // A gap of NaN does not hold.
                 let model = case.name;
                 gaps.push(Gap { model, precision, quantity, place, gap, limit, holds: gap <= limit });
             };
@@ -161,7 +161,7 @@ pub fn compare(device: Device) -> Result<Vec<Gap>> {
     Ok(gaps)
 }
 
-/// What `work` gives, or why it did not, be it by a panic of libtorch's: the other comparisons are not to be lost.
+/// Returns the result of `work`, or the reason of its failure, even of a panic: the other comparisons must still run.
 fn result_or_reason<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(outcome) => outcome.map_err(|error| error.to_string()),
@@ -176,13 +176,13 @@ fn result_or_reason<T>(work: impl FnOnce() -> Result<T>) -> std::result::Result<
 /// Tensors by name.
 type Named = Vec<(String, Tensor)>;
 
-/// Everything that is compared, as float64 on the CPU.
+/// All compared tensors of one course of updates, as float64 on the CPU.
 struct Course {
     output: Named,
-    /// Of the first update.
+    /// Gradients of the first update.
     gradients: Named,
     losses: Named,
-    /// After the last update.
+    /// Weights after the last update.
     weights: Named,
 }
 
@@ -209,8 +209,8 @@ impl Course {
     }
 }
 
-/// What `take` makes of each weight. Biases of keys are left out: they add the same to all scores of a query, so
-/// their gradients are rounding alone.
+/// Applies `take` to each weight. Biases of keys are left out: they add the same number to all scores of a query, so
+/// their gradients are rounding errors only.
 fn of_weights(model: &dyn Network, take: impl Fn(&Tensor) -> Tensor) -> Named {
     let compared = model.weights().named().iter().filter(|(name, _)| !name.ends_with("key.bias"));
     compared.map(|(name, weight)| (name.clone(), on_host(&take(weight)))).collect()
@@ -220,7 +220,7 @@ fn on_host(tensor: &Tensor) -> Tensor {
     tensor.detach().to_kind(Kind::Double).to_device(Device::Cpu).copy()
 }
 
-/// The largest gap and the tensor that has it; a gap that is no number is the largest of all.
+/// Returns the largest gap and its tensor; NaN counts as the largest of all.
 fn largest(found: &Named, expected: &Named) -> (String, f64) {
     assert_eq!(found.len(), expected.len(), "the models are the same");
     let gaps = found.iter().zip(expected).map(|((name, found), (_, expected))| {
@@ -231,7 +231,7 @@ fn largest(found: &Named, expected: &Named) -> (String, f64) {
     gaps.max_by(|a, b| size(a.1).total_cmp(&size(b.1))).expect("something is compared")
 }
 
-/// How far the losses of one update with dropout are apart when it is done twice: dropout is a function of the seed.
+/// Returns the gap between the losses of the same update with dropout, done twice: dropout is a function of the seed.
 fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<(String, f64)> {
     let model =
         ModelConfig { dropout: 0.3, attention_dropout: 0.2, activation_dropout: 0.1, ..case.model.clone() };
@@ -241,7 +241,7 @@ fn repetition(case: &Case, store: &Store, precision: Precision, device: Device) 
     Ok(("the loss of an update done twice".to_string(), (first / again - 1.0).abs()))
 }
 
-/// The loss of the first update of a fresh model.
+/// Returns the loss of the first update of a fresh model.
 fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) -> Result<f64> {
     let training = case.training(precision);
     let model = model::build(&case.model, VOCABULARY, 1, precision, device);
@@ -250,16 +250,16 @@ fn first_loss(case: &Case, store: &Store, precision: Precision, device: Device) 
     Ok(single_update(&updates, &mut adam, &[batch(store, &training, 0)], 1)?.loss)
 }
 
-/// The loss of one update of a small model: whether training works at all.
+/// Returns the loss of one update of a small model, to show that training works at all.
 ///
 /// # Errors
-/// If it does not.
+/// If training does not work.
 pub fn one_update(precision: Precision, device: Device) -> Result<f64> {
     let [case, ..] = cases();
     first_loss(&case, &text()?, precision, device)
 }
 
-/// Pairs of 1 to 20 tokens by a rule, enough for all batches.
+/// Writes pairs of 1 to 20 tokens by a fixed rule, enough for all batches.
 fn text() -> Result<Store> {
     let folder = Scratch::create()?;
     let path = folder.path().join("pairs.store");

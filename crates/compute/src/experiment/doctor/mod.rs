@@ -1,4 +1,4 @@
-//! `ablate doctor`: what this machine offers for training, what is missing, and what to do about it.
+//! `ablate doctor`: the machine's equipment for training, missing parts, and advice.
 
 mod arithmetic;
 
@@ -16,12 +16,12 @@ use crate::train::Precision;
 use serde::Serialize;
 use tch::{Device, Kind};
 
-/// One thing that was looked at.
+/// The result of one examination.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     pub subject: &'static str,
     pub found: String,
-    /// What to do, where something is missing.
+    /// Advice, if something is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -36,24 +36,24 @@ impl Finding {
     }
 }
 
-/// What was found.
+/// The results of all examinations.
 #[derive(Debug, Serialize)]
 pub struct Report {
     pub findings: Vec<Finding>,
-    /// Absent if the device cannot be used.
+    /// Provenance of results on this device; absent if the device cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
-    /// Why the device cannot be used.
+    /// Reason why the device cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
-    /// The device's arithmetic beside float64 on the CPU; empty unless it was asked for.
+    /// Gaps between the device's arithmetic and float64 on the CPU; empty unless requested.
     pub gaps: Vec<Gap>,
 }
 
-/// Looks at libtorch, processor, cards and CUDA, opens the device and, with `check`, compares its arithmetic.
+/// Examines libtorch, processor, cards and CUDA, opens the device and, with `check`, compares its arithmetic.
 ///
 /// # Errors
-/// If training fails on a device that can be used; one that cannot is a finding.
+/// If training fails on a usable device. A device that cannot be used is only a finding.
 pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
     let mut findings = vec![
         Finding::good("ablate", format!("{} of commit {}", env!("CARGO_PKG_VERSION"), commit())),
@@ -64,7 +64,7 @@ pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
         findings.push(Finding::good("memory", format!("{} available", bytes(available as f64))));
     }
     findings.extend(driver());
-    // Before anything else asks libtorch for a GPU: once it has looked in vain, it never looks again.
+    // First of all calls that ask libtorch for a GPU: if libtorch finds none once, it never looks again.
     // One thread: the models are small, and on a busy machine several would wait for each other.
     let opened = device::open(&RunConfig { device: choice, threads: 1, ..RunConfig::default() });
     findings.extend(cuda(choice));
@@ -133,7 +133,7 @@ fn driver() -> Vec<Finding> {
     findings
 }
 
-/// The state of libtorch's CUDA libraries after the device was opened.
+/// Returns the state of libtorch's CUDA libraries after the device was opened.
 fn cuda(choice: DeviceChoice) -> Option<Finding> {
     if choice == DeviceChoice::Cpu || (choice == DeviceChoice::Auto && device::nvidia_driver().is_none()) {
         return None; // not looked for
@@ -141,7 +141,7 @@ fn cuda(choice: DeviceChoice) -> Option<Finding> {
     Some(match device::load_cuda() {
         Ok(()) => Finding::good("CUDA", format!("usable, {} card(s) visible", tch::Cuda::device_count())),
         Err(reason) => {
-            Finding::missing("CUDA", reason, "what the line says; then ablate doctor --device cuda")
+            Finding::missing("CUDA", reason, "repair this, then run ablate doctor --device cuda")
         }
     })
 }
@@ -159,10 +159,10 @@ fn nccl() -> Finding {
     }
 }
 
-/// What training uses on this device, after one update of a small model.
+/// Returns the findings about training on this device, after one update of a small model.
 ///
 /// # Errors
-/// If that does not work.
+/// If the update fails.
 fn training(device: Device) -> Result<Vec<Finding>> {
     let name = device::name(device);
     let (precision, attention) = match device {

@@ -1,5 +1,5 @@
-//! How sharp attention is in each layer (`run.attention_statistics`): what a score function or the width of its keys does
-//! to the softmax behind it (Vaswani et al. 2017, §3.2.1).
+//! Sharpness of attention in each layer (`run.attention_statistics`): it shows the effect of a score function or of the
+//! width of keys on the softmax (Vaswani et al. 2017, §3.2.1).
 
 use super::reading::Reading;
 use crate::config::Experiment;
@@ -7,17 +7,17 @@ use crate::data::store::Store;
 use crate::model::Network;
 use tch::{Kind, Tensor};
 
-/// A row whose largest weight is above this one attends to one token alone; the gradient that reaches its scores is
-/// close to 0.
+/// A row whose largest weight is above this one attends to one token alone, and the gradient of its scores is close to
+/// 0.
 const SHARP: f64 = 0.99;
 
-/// Sums over the rows of one layer: a row is what one head does at one position.
+/// Sums over the rows of one layer. A row is the attention of one head at one position.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Sharpness {
     rows: f64,
-    /// Nats.
+    /// Entropy in nats.
     entropy: f64,
-    /// Rows with a weight above [`SHARP`].
+    /// Number of rows with a weight above [`SHARP`].
     sharp: f64,
 }
 
@@ -33,9 +33,9 @@ impl Sharpness {
     }
 }
 
-/// Entropy and share of sharp rows by tag, as means over heads and positions of the first examples of a set, as many as
-/// `[run]` says: of the encoder's layers, of the decoder's, and of the decoder's attention to the encoder. The model reads
-/// each example as in training, with its reference and without dropout. Nothing of layers that record no attention.
+/// Returns entropy and share of sharp rows by tag, as means over heads and positions of the first examples of a set
+/// (number: `run.attention_statistics`): for the layers of encoder and decoder, and for cross-attention. The model reads
+/// each example as in training, with its reference and without dropout. Layers that record no attention have no tags.
 pub fn measure(model: &dyn Network, experiment: &Experiment, store: &Store) -> Vec<(String, f64)> {
     let mut kinds: [(&str, Vec<Sharpness>); 3] =
         ["encoder", "decoder", "cross"].map(|kind| (kind, Vec::new()));
@@ -78,8 +78,8 @@ mod tests {
         assert!((layer.entropy - by_hand).abs() < 1e-6, "{} and {by_hand}", layer.entropy);
     }
 
-    /// Of a model whose queries are 0, every position attends to all that it sees alike: entropies are logarithms of
-    /// numbers of tokens.
+    /// In a model whose queries are 0, every position attends equally to all tokens that it sees: entropies are
+    /// logarithms of their numbers.
     #[test]
     fn a_model_that_attends_evenly_has_the_entropy_of_even_weights() {
         let folder = tempfile::tempdir().unwrap();
@@ -105,11 +105,11 @@ mod tests {
         };
         assert!(found(0).is_empty());
         let of_two = found(2);
-        // Sources of 4 and 2 tokens, targets of 2 and 3, of which position n sees n.
+        // Sources of 4 and 2 tokens, targets of 2 and 3; position n of a target sees n tokens.
         let encoder = (4.0 * 4f64.ln() + 2.0 * 2f64.ln()) / 6.0;
         let decoder = (2.0 * 2f64.ln() + 3f64.ln()) / 5.0;
         let cross = (2.0 * 4f64.ln() + 3.0 * 2f64.ln()) / 5.0;
-        // The first position of a target sees itself alone.
+        // The first position of a target sees only itself.
         let expected = [("encoder", encoder, 0.0), ("decoder", decoder, 2.0 / 5.0), ("cross", cross, 0.0)];
         let mut rest = of_two.iter();
         for (kind, entropy, sharp) in expected {

@@ -1,5 +1,5 @@
-//! What the scored model attends to in the first dev sentences and its own translations of them; of a language model, in
-//! the beginnings of the first dev blocks; of a masked language model too, with nothing hidden.
+//! Attention of the scored model in the first dev sentences and its own translations of them, or, for a language model,
+//! in the beginnings of the first dev blocks; a masked language model reads these with nothing hidden.
 
 use super::reading::Reading;
 use crate::data::tokenizer::Tokenizer;
@@ -9,10 +9,10 @@ use crate::results::attention_file::{Attention, AttentionKind, AttentionMap, Sen
 use crate::task::Output;
 use tch::{Kind, Tensor};
 
-/// Tokens of a block whose attention is recorded.
+/// Number of tokens of a block whose attention is recorded.
 const BLOCK_TOKENS: usize = 32;
 
-/// Lists what the model read and wrote, sentence by sentence.
+/// Returns the tokens that the model read and wrote, sentence by sentence.
 fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<Reading> {
     let store = &work.stores.dev;
     match dev {
@@ -34,7 +34,7 @@ fn read_and_written(work: &Work, dev: Option<&Output>, count: usize) -> Vec<Read
     }
 }
 
-/// The maps that `[run]` asks for.
+/// Computes the attention maps that `[run]` asks for.
 pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
     let run = &work.experiment.run;
     let mut sentences = Vec::new();
@@ -55,7 +55,7 @@ pub fn record(work: &Work, dev: Option<&Output>) -> Result<Attention> {
         }
         let Reading { mut source, mut target, .. } = reading;
         if work.experiment.reads_prefixes() {
-            // One text, which attends to itself.
+            // Source and target are one text, which attends to itself.
             target.splice(0..0, source.drain(..));
         }
         sentences.push(Sentence {
@@ -71,13 +71,13 @@ fn labels(ids: &[u32], tokenizer: &Tokenizer) -> Vec<String> {
     ids.iter().map(|&id| tokenizer.label(id)).collect()
 }
 
-/// The items whose number, from 1, is among `numbers`; all if there are none.
+/// Returns the items whose number, from 1, is in `numbers`; all items if `numbers` is absent.
 fn chosen<'a, T>(items: &'a [T], numbers: Option<&[usize]>) -> Vec<(usize, &'a T)> {
     let wanted = |number: &usize| numbers.is_none_or(|numbers| numbers.contains(number));
     (1..).zip(items).filter(|(number, _)| wanted(number)).collect()
 }
 
-/// The rows of a matrix.
+/// Returns the rows of a matrix.
 pub fn numbers(matrix: &Tensor) -> Vec<Vec<f32>> {
     let width = matrix.size()[1] as usize;
     let flat: Vec<f32> =
@@ -86,7 +86,7 @@ pub fn numbers(matrix: &Tensor) -> Vec<Vec<f32>> {
     flat.chunks(width.max(1)).map(<[f32]>::to_vec).collect()
 }
 
-/// The rows of a matrix, four digits a number.
+/// Returns the rows of a matrix, rounded to four digits.
 pub fn rows(matrix: &Tensor) -> Vec<Vec<f32>> {
     numbers(matrix).into_iter().map(|row| row.into_iter().map(four_digits).collect()).collect()
 }

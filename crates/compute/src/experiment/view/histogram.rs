@@ -1,4 +1,4 @@
-//! How weights and gradients are distributed.
+//! Distributions of weights and gradients.
 
 use crate::error::Result;
 use crate::model::weights::Weights;
@@ -6,12 +6,12 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::view_log::Histogram;
 use tch::{Kind, Tensor};
 
-/// Bins of a histogram: what TensorBoard shows at once.
+/// Bins of a histogram: as many as TensorBoard shows.
 const BINS: i64 = 30;
-/// Numbers that are sorted into bins at once, so that no matrix is copied whole.
+/// Numbers that are sorted into bins at once, so that no whole matrix is copied.
 const AT_ONCE: i64 = 1 << 20;
 
-/// Records every variable, and its gradient as the optimizer saw it in the last update.
+/// Records every variable, and its gradient as the optimizer used it in the last update.
 pub fn histograms(weights: &Weights, step: u64, telemetry: &mut Telemetry) -> Result<()> {
     for (name, tensor) in weights.named() {
         let gradient = tensor.grad();
@@ -26,7 +26,7 @@ pub fn histograms(weights: &Weights, step: u64, telemetry: &mut Telemetry) -> Re
     telemetry.flush()
 }
 
-/// `None` if there is no number, or one that is not finite.
+/// Returns `None` if the tensor is empty or holds a number that is not finite.
 fn histogram(tensor: &Tensor) -> Option<Histogram> {
     if tensor.numel() == 0 {
         return None;

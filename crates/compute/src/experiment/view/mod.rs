@@ -1,7 +1,7 @@
-//! What a model shows of itself when its training is over. Nothing here can alter a result.
+//! Views of a trained model: attention, positions, embeddings. Nothing here can alter a result.
 //!
-//! It is kept in the run directory; pictures and TensorBoard's files are made from there, by the module of this name in
-//! `crates/trial`.
+//! The numbers are kept in the run directory. The module of the same name in `crates/trial` draws pictures and writes
+//! TensorBoard's files from them.
 
 mod attention_statistics;
 mod attention_view;
@@ -23,11 +23,11 @@ use crate::telemetry::Telemetry;
 use crate::telemetry::observer::Observer;
 use crate::telemetry::projector::{PROJECTOR_CONFIG, PROJECTOR_LABELS, PROJECTOR_VECTORS};
 
-/// Positions whose encodings are drawn.
+/// Number of positions whose encodings are drawn.
 const POSITIONS: i64 = 64;
 
-/// Records and shows what the scored model looks like from inside. A picture that cannot be drawn is told and left out:
-/// it must not lose a training.
+/// Records and draws the views of the scored model. A picture that cannot be drawn is reported and left out: it must
+/// not fail the trial.
 pub(super) fn show(
     work: &Work,
     step: u64,
@@ -44,11 +44,11 @@ pub(super) fn show(
         };
         telemetry.text(step, "final/samples", &samples)?;
     }
-    // What an earlier attempt showed with other settings is not this run's.
+    // Files that an earlier attempt wrote with other settings do not belong to this run.
     [ATTENTION_FILE, POSITIONS_FILE, PROJECTOR_CONFIG, PROJECTOR_VECTORS, PROJECTOR_LABELS]
         .iter()
         .try_for_each(|file| files::remove(&run_dir.join(file)))?;
-    // Word vectors attend to nothing.
+    // Word vectors have no attention.
     if run.attention_sentences > 0 && !experiment.model.is_word_vectors() {
         attention_view::record(work, dev)?.save(run_dir)?;
         if let Some(table) = model.position_table(POSITIONS) {

@@ -31,7 +31,7 @@ pub fn project(work: &Work) -> Result<()> {
     )
 }
 
-/// How often each token occurs in the training text that the matrix embeds.
+/// Counts the occurrences of each token in the training text that the matrix embeds.
 fn count(work: &Work, both_sides: bool) -> Vec<u64> {
     let mut counts = vec![0; work.data.tokenizers.source().len()];
     let store = &work.stores.train;

@@ -1,4 +1,4 @@
-//! A `Reading` is what a model reads of an example, so that one can look at its attention.
+//! The tokens that a model reads of an example, for views of its attention.
 
 use crate::config::Experiment;
 use crate::data::masking::{MaskedBlock, Masks};
@@ -13,23 +13,23 @@ use tch::Tensor;
 /// The ids that a model reads, with the special tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// The encoder reads these; a model without an encoder that translates reads them first.
+    /// Ids that the encoder reads; a translation model without an encoder reads these first.
     pub source: Vec<u32>,
-    /// The decoder reads these.
+    /// Ids that the decoder reads.
     pub target: Vec<u32>,
-    /// How many tokens of the source stand before the second of two texts, if there are two.
+    /// Number of tokens in the source before the second of two texts, if there are two.
     pub before_second: Option<usize>,
 }
 
 impl Reading {
-    /// A source and what the decoder has written of its translation.
+    /// Returns the input for a source and the tokens of its translation.
     pub fn of_translation(mut source: Vec<u32>, written: &[u32]) -> Self {
         source.push(EOS);
         Reading { source, target: [&[BOS], written].concat(), before_second: None }
     }
 
-    /// Example `number` of a set as training reads it; of a masked language model with nothing hidden, and with the second
-    /// text that follows the first.
+    /// Returns example `number` of a set as training reads it; for a masked language model with nothing hidden, and
+    /// with the second text that really follows the first.
     ///
     /// # Panics
     /// If the set has no such example.
@@ -43,7 +43,7 @@ impl Reading {
                 Reading { target, ..Reading::default() }
             }
             TaskKind::MaskedLanguageModelling if experiment.model.tells_next_sentence() => {
-                // Cut where the dev loss is measured, too. The vocabulary has to do with masks alone.
+                // The cut is the same as for the dev loss. The vocabulary (0) matters only for masks.
                 let seed = Masks::of_evaluation(0).seed();
                 let pair = TextPair::draw(store, number, Second::Following, seed, number as u32);
                 let unmasked = MaskedBlock { input: pair.ids.clone(), places: Vec::new() };
@@ -62,7 +62,7 @@ impl Reading {
         self.target.truncate(count);
     }
 
-    /// The weights with which `model` reads it. The target loses the tokens for which there is no room.
+    /// Returns the attention weights of `model` for this input. The target is truncated to the model's room.
     pub fn maps(&mut self, model: &dyn Network) -> AttentionMaps {
         self.target.truncate(model.room(self.source.len()).unwrap_or(usize::MAX));
         let row = |numbers: Vec<i64>| Tensor::from_slice(&numbers).unsqueeze(0).to_device(model.device());
@@ -81,7 +81,7 @@ pub(super) mod tests {
     use crate::train::{Direction, FirstInput};
     use tch::{Device, Kind};
 
-    /// An experiment of these settings over files of this format.
+    /// Returns an experiment with this model over files of this format.
     pub fn experiment(format: &str, model: ModelConfig) -> Experiment {
         let file = serde_json::json!({"source": "a", "target": "a", "format": format});
         let files = serde_json::json!({"train": [file.clone()], "dev": file.clone(), "test": file});
@@ -94,7 +94,7 @@ pub(super) mod tests {
         experiment
     }
 
-    /// Three blocks of running text.
+    /// Writes three blocks of running text.
     fn blocks() -> (tempfile::TempDir, Store) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dev.store");
@@ -143,7 +143,7 @@ pub(super) mod tests {
         let expected = |segments| model.attention_maps(&ids, &nothing, segments).encoder.remove(0);
         assert_eq!(maps.encoder[0], expected(Some(&segments)));
         assert_ne!(maps.encoder[0], expected(None));
-        // What is left out at the end is the end of the second text.
+        // Truncation removes the end of the second text.
         read.truncate(before + 1);
         assert_eq!(read.maps(&model).encoder[0].size(), [2, before as i64 + 1, before as i64 + 1]);
     }

@@ -1,4 +1,4 @@
-//! What decoding token by token remembers: keys and values of the tokens so far and of the source.
+//! The cache of decoding token by token: keys and values of the tokens so far and of the source.
 
 use super::MultiHeadAttention;
 use crate::model::keys_and_values::KeysAndValues;
@@ -9,19 +9,19 @@ use crate::model::position::PassPositions;
 use crate::shim::decoding::Position;
 use tch::{Device, Tensor};
 
-/// Keys and values of the tokens decoded so far, and of the encoder's output, if there is one, layer by layer.
+/// Keys and values of the tokens decoded so far, and of the encoder's output if there is an encoder, layer by layer.
 #[derive(Debug)]
 pub struct DecoderCache {
     form: Form,
     length: i64,
 }
 
-/// Two forms that compute the same.
+/// The form of the cache; both forms compute the same.
 #[derive(Debug)]
 enum Form {
-    /// Every row has its own copies: libtorch's operations, on any device.
+    /// Every row has its own copies. By libtorch's operations, on any device.
     Copied { layers: Vec<CopiedLayer>, source_mask: Option<Tensor>, device: Device },
-    /// Nothing is ever copied, rows know whose vectors they attend to: the kernels of [`decoding`](crate::shim::decoding).
+    /// Nothing is copied: rows know whose vectors they attend to. By the kernels of [`decoding`](crate::shim::decoding).
     Traced { layers: Vec<TracedLayer>, lineage: Lineage },
 }
 
@@ -33,35 +33,35 @@ struct CopiedLayer {
     source: Option<KeysAndValues>,
 }
 
-/// Projections as they come out of the matrix products, a pair of keys [N, H·K] and values [N, H·d_v] a position.
+/// Projections as the matrix products return them: for each position, keys [N, H·K] and values [N, H·d_v].
 #[derive(Debug)]
 struct TracedLayer {
-    /// Of each token so far; N are the rows that there were at that step.
+    /// For each token so far; N is the number of rows at that step.
     tokens: Vec<[Tensor; 2]>,
-    /// Of each position of the sources, of which there are none without an encoder; N are the sources.
+    /// For each position of the sources, none without an encoder; N is the number of sources.
     source: Vec<[Tensor; 2]>,
 }
 
-/// Where each row comes from.
+/// The origin of each row.
 #[derive(Debug)]
 struct Lineage {
-    /// For every token so far: which row of that step each row of now descends from.
+    /// For every token so far: the row of that step from which each current row descends.
     ancestors: Vec<Vec<i64>>,
-    /// The source of each row; without an encoder the row that it began as.
+    /// The source of each row; without an encoder, the row as which it began.
     sources: Vec<i64>,
-    /// The tokens of each row's source, 0 without an encoder.
+    /// The number of tokens in each row's source, 0 without an encoder.
     source_lengths: Vec<i64>,
 }
 
 impl DecoderCache {
-    /// Without any token, every row with copies of its own. The attention to the encoder of each layer, if there is one,
-    /// projects the encoder's output once for all steps.
+    /// Creates a cache without tokens in which every row has its own copies. The attention to the encoder of each
+    /// layer, if there is one, projects the encoder's output once for all steps.
     pub(in crate::model) fn copied<'a>(
         cross_attentions: impl Iterator<Item = Option<&'a MultiHeadAttention>>,
         rows: FirstRows,
     ) -> Self {
         let projected = |(attention, encoded): (&MultiHeadAttention, &Encoded)| {
-            // Laid out head by head, so that no step has to do it again.
+            // Contiguous head by head, so that no step has to rearrange it.
             attention.keys_and_values(&encoded.output, &PassPositions::default()).contiguous()
         };
         let layer = |attention: Option<&MultiHeadAttention>| CopiedLayer {
@@ -73,7 +73,7 @@ impl DecoderCache {
         DecoderCache { form: Form::Copied { layers, source_mask, device: rows.device }, length: 0 }
     }
 
-    /// The same for the kernels of decoding, which copy nothing.
+    /// Creates the same cache for the kernels of decoding, which copy nothing.
     pub(in crate::model) fn traced<'a>(
         cross_attentions: impl Iterator<Item = Option<&'a MultiHeadAttention>>,
         rows: FirstRows,
@@ -97,14 +97,14 @@ impl DecoderCache {
         DecoderCache { form: Form::Traced { layers, lineage }, length: 0 }
     }
 
-    /// Tokens in the cache.
+    /// Returns the number of tokens in the cache.
     pub fn length(&self) -> i64 {
         self.length
     }
 
-    /// Keeps the rows of the batch that `rows` names, in that order; a row may be named more than once.
+    /// Keeps the rows of the batch with these indices, in this order; an index may occur more than once.
     ///
-    /// `same_sources`: as many rows as before, and each has the source of the one whose place it takes.
+    /// `same_sources`: the number of rows stays the same, and each new row has the source of the row that it replaces.
     pub fn select(&mut self, rows: &[i64], same_sources: bool) {
         match &mut self.form {
             Form::Copied { layers, source_mask, device } => {
@@ -127,7 +127,7 @@ impl DecoderCache {
         }
     }
 
-    /// Makes room for the next token of each of the `rows`, whose keys and values the layers bring.
+    /// Makes room for the next token of each of the `rows`. The layers add its keys and values.
     pub(in crate::model) fn grow(&mut self, rows: i64) {
         self.length += 1;
         if let Form::Traced { lineage, .. } = &mut self.form {
@@ -135,8 +135,8 @@ impl DecoderCache {
         }
     }
 
-    /// Self-attention of layer number `layer`, whose keys and values of `x` it keeps. `mask` and `positions` are those of
-    /// a step to the tokens so far that the layer sees, this one among them.
+    /// Computes self-attention of layer number `layer`, and keeps the keys and values of `x`. `mask` and `positions`
+    /// are those of a step to the tokens that the layer sees, the current one included.
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
@@ -174,7 +174,7 @@ impl DecoderCache {
         }
     }
 
-    /// Attention to the encoder of layer number `layer`.
+    /// Computes the attention to the encoder of layer number `layer`.
     ///
     /// # Shapes
     /// [R, 1, D] → [R, 1, D].
@@ -235,7 +235,7 @@ mod tests {
                     DecoderCache::traced(decoder.cross_attentions(), first),
                     DecoderCache::copied(decoder.cross_attentions(), first),
                 ];
-                // Multiplied, moved among rows of one source, one source gone, reordered.
+                // Repeats rows, moves rows within one source, removes a source, reorders.
                 let moves: [(&[i64], bool); 5] = [
                     (&[0, 0, 1, 1, 2, 2], false),
                     (&[1, 0, 2, 2, 4, 5], true),

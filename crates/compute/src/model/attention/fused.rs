@@ -1,21 +1,20 @@
-//! Attention in one kernel of libtorch's, which keeps the weights [B, H, T, S] out of memory.
+//! Attention in one fused kernel of libtorch, which never stores the weights [B, H, T, S].
 //!
-//! The definition is the plain path of [`super`]; a test holds the two together. Which kernel runs is
-//! libtorch's choice: flash attention where the mask is absent or causal and numbers have 16 bits, the
-//! memory-efficient one else.
+//! The plain path of [`super`] is the definition; a test compares both. libtorch chooses the kernel: flash attention if
+//! the mask is absent or causal and numbers have 16 bits, otherwise the memory-efficient one.
 
 use crate::model::keys_and_values::KeysAndValues;
 use crate::model::mask::{self, Mask};
 use tch::{Device, Kind, Tensor};
 
-/// Kernels want rows of 16 bytes: so many numbers of bfloat16.
+/// Required divisor of a head's width: kernels need rows of 16 bytes, 8 numbers of bfloat16.
 const MULTIPLE: i64 = 8;
 
-/// Wider heads have no kernel for every pass backward on every card.
+/// Largest width of a head: wider heads have no backward kernel on some cards.
 const WIDEST: i64 = 128;
 
-/// Whether the kernels take these heads: on a GPU, keys and values of one width that is neither odd nor large, and
-/// no float64. On a CPU the plain path is as fast for sentences (docs/performance.md).
+/// Whether the kernels support these heads: on a GPU, not in float64, keys and values of one width that is a multiple
+/// of `MULTIPLE` up to `WIDEST`. On a CPU the plain path is as fast for sentences (docs/performance.md).
 pub fn serves(queries: &Tensor, attended: &KeysAndValues) -> bool {
     let width = |x: &Tensor| x.size()[3];
     let d_k = width(queries);
@@ -26,8 +25,8 @@ pub fn serves(queries: &Tensor, attended: &KeysAndValues) -> bool {
         && d_k <= WIDEST
 }
 
-/// softmax(scale · QKᵀ + mask) V. Weights are dropped with probability `rate`, by the numbers of `stream`; nothing
-/// is dropped without one.
+/// Computes softmax(scale · QKᵀ + mask) V. Weights are dropped with probability `rate` by the random numbers of
+/// `stream`; without a stream nothing is dropped.
 ///
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].
@@ -59,7 +58,7 @@ pub fn attend(
     )
 }
 
-/// Which kernels libtorch would take for the heads of the base model, causal and padded; for people.
+/// Describes for people which kernels libtorch chooses for the heads of the base model, causal and padded.
 pub fn kernels(kind: Kind, device: Device) -> String {
     let heads = Tensor::zeros([2, 8, 32, 64], (kind, device));
     let padding = mask::padding(&[32, 20], 32, kind, device);
@@ -82,7 +81,7 @@ mod tests {
     use crate::model::dropout::Dropout;
     use crate::model::mode::Mode;
 
-    /// 1 / √d_k of the heads here.
+    /// 1 / √d_k of the heads in these tests.
     const SCALE: f64 = 0.353_553_390_593_273_8;
 
     fn leaf(shape: [i64; 4], kind: Kind, by: f64) -> Tensor {
@@ -132,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The seed of libtorch's generator is the process's, but no test beside this one draws from it.
+    /// The seed of libtorch's generator belongs to the process, but no other test draws from this generator.
     #[test]
     fn dropout_is_a_function_of_the_stream() {
         let draw = |stream| {

@@ -1,19 +1,19 @@
-//! What a trained model attends to: the weights of one sentence pair, softmax(QKᵀ / √d_k) with the paper's score (§3.2.1, appendix).
+//! Attention weights of a model for one sentence pair, softmax(QKᵀ / √d_k) with the paper's score (§3.2.1, appendix).
 
 use tch::Tensor;
 
 /// Attention weights, layer by layer from the input up. Each row of a map sums to 1.
 #[derive(Debug, Default)]
 pub struct AttentionMaps {
-    /// The encoder's self-attention: [H, S, S] each; none of mixtures of positions.
+    /// The encoder's self-attention: [H, S, S] each; empty for layers that attend to mixtures of positions.
     pub encoder: Vec<Tensor>,
     /// The decoder's self-attention: [H, T, T] each.
     pub decoder: Vec<Tensor>,
-    /// From the decoder's positions to the encoder's: [H, T, S] each.
+    /// Attention from the decoder's positions to the encoder's: [H, T, S] each.
     pub cross: Vec<Tensor>,
 }
 
-/// Makes maps of the weights, [1, H, Q, K], that each layer of a stack has recorded of a batch of one sentence.
+/// Turns the recorded weights of each layer, [1, H, Q, K] for a batch of one sentence, into maps [H, Q, K].
 pub fn of_one_sentence(recorded: Vec<Tensor>) -> Vec<Tensor> {
     recorded.into_iter().map(|weights| weights.squeeze_dim(0)).collect()
 }
@@ -68,7 +68,7 @@ mod tests {
         }
     }
 
-    /// softmax(QKᵀ / √d_k) of the first layers, from the weights and the embedded tokens alone.
+    /// Computes softmax(QKᵀ / √d_k) of the first layers, from the weights and the embedded tokens alone.
     #[test]
     fn the_first_layers_maps_are_the_definition() {
         let model = model(Norm::Post);
@@ -123,9 +123,9 @@ mod tests {
             }
             let seen = |maps: &[Tensor]| maps[0].gt(0.0).sum(Kind::Int64).int64_value(&[]) / HEADS;
             match span {
-                // A window of three, without what would stand before the first position and after the last.
+                // A window of three, cut off before the first position and after the last.
                 Span::Local(_) => assert_eq!(seen(&maps.encoder), 9 * 3 - 2),
-                // The global block sees all nine; of the others each sees it, its window and a random one.
+                // The global block sees all nine; each other one sees the global block, its window and a random block.
                 Span::BigBird { .. } => assert_eq!(seen(&maps.encoder), 9 + 6 * 5 + 2 * 4),
                 _ => {}
             }

@@ -1,4 +1,4 @@
-//! Multi-head attention (§3.2), and its variants of section `[model.attention]`, one concept a file.
+//! Multi-head attention (§3.2), and its variants of section `[model.attention]`, one concept per file.
 
 pub mod cache;
 pub mod fused;
@@ -62,11 +62,11 @@ impl MultiHeadAttention {
         }
     }
 
-    /// The same layer, of a sequence that attends to itself, with this reach.
+    /// Returns this self-attention layer with another reach.
     ///
     /// # Panics
-    /// If positions need the scores of all pairs and the reach does not compute them:
-    /// [`conflict`](crate::config::conflict::conflict) tells.
+    /// If positions need the scores of all pairs and the reach does not compute them, which
+    /// [`conflict`](crate::config::conflict::conflict) refuses.
     pub fn reaching(self, reach: Reach) -> Self {
         assert!(
             reach.takes_masks_of_pairs() || !self.positions.need_all_pairs(),
@@ -75,12 +75,12 @@ impl MultiHeadAttention {
         MultiHeadAttention { reach, ..self }
     }
 
-    /// How far the layer sees.
+    /// Returns the reach of the layer.
     pub fn reach(&self) -> &Reach {
         &self.reach
     }
 
-    /// Keys and values of `x`, to be attended to once or, in decoding, many times.
+    /// Computes keys and values of `x`, for one attention or, in decoding, for many.
     ///
     /// # Shapes
     /// [B, S, D] → [B, H, S, K] and [B, H, S, d_v].
@@ -89,7 +89,7 @@ impl MultiHeadAttention {
         KeysAndValues { keys: self.split_heads(&keys, self.d_k), values: self.split_heads(&values, self.d_v) }
     }
 
-    /// The same before they are split into heads.
+    /// Computes the same before the split into heads.
     ///
     /// # Shapes
     /// [B, S, D] → [B, S, H·K] and [B, S, H·d_v].
@@ -102,7 +102,7 @@ impl MultiHeadAttention {
         self.positions.on_queries_and_keys(self.score.on_queries(self.projections.query(x)), positions)
     }
 
-    /// One query a row to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
+    /// Attends with one query a row to the first `lengths[r]` of `seen`, on a CPU in float32; see [`decoding`].
     ///
     /// # Shapes
     /// `x` [R, 1, D] → [R, 1, D].
@@ -117,10 +117,10 @@ impl MultiHeadAttention {
         self.projections.output(&self.attend_once(&queries, seen, lengths)).unsqueeze(1)
     }
 
-    /// Attention of `x` to itself, on a CPU in float32 and without a graph; see [`decoding`].
+    /// Computes attention of `x` to itself, on a CPU in float32 and without a graph; see [`decoding`].
     ///
     /// # Shapes
-    /// `x` [B, S, D] with the real length of each row → [B, S, D].
+    /// `x` [B, S, D] with each row's length without padding → [B, S, D].
     pub fn forward_rows(&self, x: &Tensor, positions: &PassPositions, lengths: &[i64]) -> Tensor {
         let (batch, width, _) = x.size3().expect("rows of positions");
         let each = |of: fn(usize, i64) -> i64| -> Vec<i64> {
@@ -145,8 +145,8 @@ impl MultiHeadAttention {
         decoding::attend_once(queries, seen, lengths, self.heads, (self.d_k, self.d_v), scale)
     }
 
-    /// Attention of `x` to all of `attended` that `mask` shows, whatever the layer's reach. `mask` holds what
-    /// [`PassPositions::on_mask`] adds to it.
+    /// Computes attention of `x` to all of `attended` that `mask` shows, whatever the layer's reach. `mask` includes
+    /// the addition of [`PassPositions::on_mask`].
     ///
     /// # Shapes
     /// `x` [B, T, D], `attended` of length S, `mask` for [B, H, T, S] → [B, T, D].
@@ -162,8 +162,8 @@ impl MultiHeadAttention {
         self.joined(self.to_all(&queries, attended, mask, positions, mode))
     }
 
-    /// Attention of `x` to itself, as far as the layer reaches. A mask in `visible` holds what [`PassPositions::on_mask`]
-    /// adds to it.
+    /// Computes attention of `x` to itself, as far as the layer reaches. A mask in `visible` includes the addition of
+    /// [`PassPositions::on_mask`].
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D].
@@ -188,7 +188,7 @@ impl MultiHeadAttention {
             Reach::BigBird(big_bird) => in_pattern(big_bird),
             Reach::Linformer(linformer) => {
                 let mixtures = linformer.mix(&attended, sentences);
-                // Weights of mixtures are no map of positions.
+                // Weights of mixtures are not a map of positions, so they are not recorded.
                 let unwatched = Mode::evaluation();
                 let mode = if mode.records_attention() { &unwatched } else { mode };
                 self.to_all(&queries, &mixtures, Mask::None, positions, mode)
@@ -196,7 +196,7 @@ impl MultiHeadAttention {
         })
     }
 
-    /// All that `mask` shows.
+    /// Attends to everything that `mask` shows.
     ///
     /// # Shapes
     /// `queries` [B, H, T, K] → [B, H, T, d_v].
@@ -224,7 +224,7 @@ impl MultiHeadAttention {
         }
     }
 
-    /// The pairs of a pattern that are real and of one sentence.
+    /// Attends to the pairs of a pattern, without padding and within one sentence.
     ///
     /// # Shapes
     /// `queries` [B, H, T, K] → [B, H, T, d_v].
@@ -257,8 +257,8 @@ impl MultiHeadAttention {
     }
 }
 
-/// The definition: softmax(score(Q, K) + mask) V, operation by operation, with weights that can be watched. What
-/// `on_values` makes of the weights is added.
+/// Computes the definition, softmax(score(Q, K) + mask) V, operation by operation, and records the weights if `mode`
+/// asks for it. Adds the result of `on_values` for the weights.
 ///
 /// # Shapes
 /// `queries` [B, H, T, K], not scaled → [B, H, T, d_v].

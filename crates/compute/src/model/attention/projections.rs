@@ -6,8 +6,8 @@ use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Projections};
 use tch::Tensor;
 
-/// The maps from the input to queries, keys and values of all heads, and from the heads to the output. One that a
-/// variant does not have leaves its input as it is.
+/// The maps from the input to queries, keys and values of all heads, and from the heads to the output. A map that a
+/// variant does not have is the identity.
 ///
 /// # Source
 /// Vaswani et al. 2017, §3.2.2. Kitaev et al. 2020, §2 (shared queries and keys).
@@ -17,7 +17,7 @@ pub struct ProjectionMatrices {
     key: Option<Linear>,
     value: Option<Linear>,
     output: Option<Linear>,
-    /// Whether the keys' matrix makes the queries, too.
+    /// Whether the keys' matrix also computes the queries.
     shared: bool,
 }
 

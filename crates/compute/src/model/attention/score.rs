@@ -1,4 +1,4 @@
-//! How queries are compared with keys (§3.2.1), chosen by `model.attention.score` and, for attention to the encoder,
+//! Score functions of queries and keys (§3.2.1), chosen by `model.attention.score` and, for attention to the encoder,
 //! `model.attention.cross_score`.
 
 use crate::model::Score;
@@ -7,7 +7,7 @@ use crate::model::kinds::like;
 use crate::model::weights::Scope;
 use tch::Tensor;
 
-/// The score of the heads of a layer.
+/// The score function of the heads of a layer.
 ///
 /// # Source
 /// Vaswani et al. 2017, §3.2.1, eq. 1; Luong et al. 2015, eq. 8 ("dot", "general"); Bahdanau et al. 2015, §3.1, where
@@ -37,7 +37,7 @@ impl ScoreFunction {
         }
     }
 
-    /// What stands for the queries from here on: q W where the score has a matrix, so that the score is a product.
+    /// Replaces the queries by q W if the score has a matrix, so that the score is a product.
     ///
     /// # Shapes
     /// [B, T, H·K] → [B, T, H·K].
@@ -53,7 +53,7 @@ impl ScoreFunction {
         }
     }
 
-    /// The factor of the products of queries and keys; none where the score is no product.
+    /// Returns the factor of the products of queries and keys; `None` if the score is not a product.
     pub fn scale(&self) -> Option<f64> {
         match self {
             ScoreFunction::Dot { scale } => Some(*scale),
@@ -62,13 +62,13 @@ impl ScoreFunction {
         }
     }
 
-    /// The score of every query with every key.
+    /// Computes the score of every query with every key.
     ///
     /// # Shapes
-    /// Queries [B, H, .., T, K] that [`on_queries`](Self::on_queries) has seen, keys [B, H, .., S, K] → [B, H, .., T, S].
+    /// Queries [B, H, .., T, K] after [`on_queries`](Self::on_queries), keys [B, H, .., S, K] → [B, H, .., T, S].
     pub fn of(&self, queries: &Tensor, keys: &Tensor) -> Tensor {
         match self {
-            // Scaling the queries instead of the scores touches K numbers a position, not S.
+            // Scaling the queries instead of the scores changes K numbers per position, not S.
             ScoreFunction::Dot { scale } if *scale != 1.0 => {
                 (queries * *scale).matmul(&keys.transpose(-2, -1))
             }
@@ -76,7 +76,7 @@ impl ScoreFunction {
                 queries.matmul(&keys.transpose(-2, -1))
             }
             ScoreFunction::Additive { vector } => {
-                // Split heads lie in strides, and sums of them would: the product with the vector would copy these.
+                // Split heads are strided, and so would their sums be: the product with the vector would copy these.
                 let (queries, keys) = (queries.contiguous(), keys.contiguous());
                 let hidden = (queries.unsqueeze(-2) + keys.unsqueeze(-3)).tanh(); // [B, H, .., T, S, K]
                 let (heads, d_k) = vector.size2().expect("a vector for each head");

@@ -1,4 +1,4 @@
-//! Attention of one layer of a convolutional decoder to the source ("multi-step attention").
+//! Attention of a convolutional decoder's layer to the source ("multi-step attention").
 
 use super::layer::deviation;
 use super::map::{Map, ReadyMap};
@@ -14,31 +14,31 @@ use tch::{Kind, Tensor};
 /// Gehring et al. 2017, §3.3, eq. 1 and 2.
 ///
 /// # Deviation
-/// As in the authors' program (fairseq, `models/fconv.py`), each sum of two vectors is multiplied by √0.5, and a second map
-/// stands behind the context; the paper's formulas show neither.
+/// As in the authors' program (fairseq, `models/fconv.py`), each sum of two vectors is multiplied by √0.5, and a second
+/// map follows the context; the paper's formulas show neither.
 #[derive(Debug)]
 pub struct Attention {
     query: Map,
     output: Map,
 }
 
-/// An [`Attention`] at work in one pass.
+/// An [`Attention`] with its weights ready for one pass.
 #[derive(Debug)]
 pub struct ReadyAttention {
     query: ReadyMap,
     output: ReadyMap,
 }
 
-/// What is attended to, the same for all layers.
+/// The attended source, the same for all layers.
 #[derive(Debug)]
 pub struct Source {
     /// The states z, [B, S, D].
     keys: Tensor,
     /// The states and the embedded source, z + e: [B, S, D].
     values: Tensor,
-    /// Added to the scores, [B, 1, S].
+    /// Numbers added to the scores, [B, 1, S].
     mask: Tensor,
-    /// m√(1/m) of m words, which brings a mean of m vectors back to the size of one: [B, 1, 1].
+    /// m√(1/m) for m words, which scales a mean of m vectors back to the size of one: [B, 1, 1].
     scale: Tensor,
 }
 
@@ -55,7 +55,7 @@ impl Source {
         }
     }
 
-    /// The rows that `rows` names.
+    /// Returns the rows with these indices.
     pub fn select(&self, rows: &Tensor) -> Self {
         let select = |x: &Tensor| x.index_select(0, rows);
         Source {
@@ -81,7 +81,7 @@ impl Attention {
 }
 
 impl ReadyAttention {
-    /// What a layer has made, with what it found in the source.
+    /// Returns a layer's result `y` combined with the context that it finds in the source.
     ///
     /// # Shapes
     /// `y` [B, T, C], embedded target [B, T, D] → [B, T, C].

@@ -12,39 +12,39 @@ use crate::model::parts::{DecoderPart, DecodingState, Encoded, FirstRows, Target
 use crate::model::weights::Scope;
 use tch::Tensor;
 
-/// `decoder_layers` and further layers, between two linear maps from and to the width of the embeddings. A position sees
-/// itself and what stands before it.
+/// `decoder_layers` and further layers, between two linear maps from and to the width of the embeddings. A position
+/// sees itself and the positions before it.
 ///
 /// # Source
 /// Gehring et al. 2017, §3; Kalchbrenner et al. 2016, §3.
 ///
 /// # Deviation
-/// Of ByteNet: a source has states as far as it has words, where Kalchbrenner et al. extend it to 1.2 times its length.
+/// Compared with ByteNet: a source has one state per word, where Kalchbrenner et al. extend it to 1.2 times its length.
 #[derive(Debug)]
 pub struct ConvolutionalDecoder {
     input: Map,
-    /// From the source's state at each position to the first layer; with an encoder and `attention = "none"` alone.
+    /// Map from the source's state at each position to the first layer; only with an encoder and `attention = "none"`.
     standing: Option<Map>,
     layers: Vec<Layer>,
     attentions: Vec<Attention>,
-    /// Which of the attentions each layer has.
+    /// Index in `attentions` of each layer's attention.
     attends: Vec<Option<usize>>,
     output: Map,
-    /// Of the hidden states.
+    /// Dropout of the hidden states.
     dropout: Dropout,
 }
 
-/// What the decoder sees of the source.
+/// The decoder's view of the source.
 #[derive(Debug)]
 enum Memory {
     Attended(Source),
-    /// The states, zeros where there is padding: [B, S, D].
+    /// The states, zeros at padding: [B, S, D].
     Standing(Tensor),
     /// There is no encoder.
     Nothing,
 }
 
-/// The decoder at work in one pass.
+/// The decoder with its weights ready for one pass.
 struct Ready<'a> {
     input: ReadyMap,
     standing: Option<ReadyMap>,
@@ -112,8 +112,8 @@ impl ConvolutionalDecoder {
         Memory::Standing(encoded.output.masked_fill(&padding, 0.0))
     }
 
-    /// Positions of the target, of which the first is number `first`. `with_context` puts before what the kernel of a layer
-    /// reads the positions that stand there.
+    /// Computes positions of the target, beginning with number `first`. `with_context` prepends the preceding positions
+    /// to the input of a layer's kernel.
     ///
     /// # Shapes
     /// [B, T, D] → [B, T, D].
@@ -144,7 +144,7 @@ impl ConvolutionalDecoder {
     }
 }
 
-/// Of each of `length` positions from `first` on the state of that number, zeros where there is none.
+/// Returns the states number `first` to `first + length`, zeros beyond the last one.
 ///
 /// # Shapes
 /// [B, S, D] → [B, T, D].
@@ -179,7 +179,7 @@ impl DecoderPart for ConvolutionalDecoder {
     }
 }
 
-/// Decoding with the last inputs of every kernel, as many as it reads beside the newest: [R, context, ·] each.
+/// Decoding with the last inputs of every kernel, as many as the kernel reads beside the newest: [R, context, ·] each.
 struct Decoding<'a> {
     decoder: &'a ConvolutionalDecoder,
     ready: Ready<'a>,

@@ -18,7 +18,7 @@ pub struct ConvolutionalEncoder {
     input: Map,
     layers: Vec<Layer>,
     output: Map,
-    /// What the gradients of the states are multiplied by; absent where that is 1.
+    /// Factor of the gradients of the states; absent if it is 1.
     gradient_share: Option<f64>,
 }
 
@@ -42,8 +42,8 @@ impl ConvolutionalEncoder {
         }
     }
 
-    /// The layers alone, without the maps around them. `real`, where anything is padding, is 1 at real tokens and 0 at
-    /// others.
+    /// Computes the layers alone, without the maps around them. `real`, needed if there is padding, is 1 at real tokens
+    /// and 0 at padding.
     ///
     /// # Shapes
     /// [B, S, first width], `real` [B, S, 1] → [B, S, last width].
@@ -65,7 +65,7 @@ impl ConvolutionalEncoder {
 }
 
 impl EncoderPart for ConvolutionalEncoder {
-    /// Padding is zeros before every convolution, so that neighbours of a sentence in a batch change nothing.
+    /// Padding is set to zero before every convolution, so that other sentences of the batch change nothing.
     ///
     /// # Panics
     /// If rows hold several sentences; see [`takes_packed_rows`](EncoderPart::takes_packed_rows).
@@ -88,7 +88,7 @@ impl EncoderPart for ConvolutionalEncoder {
     }
 }
 
-/// `x` to the bit; the gradients that flow back through it are multiplied by `share`.
+/// Returns `x` unchanged to the bit; the gradients that flow back through it are multiplied by `share`.
 fn with_gradient_times(share: f64, x: Tensor) -> Tensor {
     if !x.requires_grad() {
         return x;

@@ -1,5 +1,5 @@
-//! A layer of convolutions (`model.convolutional.block`). What stands before and behind a position comes from the caller, so
-//! that encoder, decoder and decoding token by token share it.
+//! A layer of convolutions (`model.convolutional.block`). The caller provides the context before and behind a position,
+//! so that encoder, decoder and decoding token by token share the layer.
 
 use super::map::{Map, ReadyMap};
 use super::{Block, HALF_ROOT, LayerShape};
@@ -19,7 +19,7 @@ pub struct Layer {
     shape: LayerShape,
     dropout: Dropout,
     inner: Inner,
-    /// Of the residual connection, where widths differ.
+    /// Map of the residual connection, if widths differ.
     residual: Option<Map>,
 }
 
@@ -37,7 +37,7 @@ enum Inner {
     },
 }
 
-/// A [`Layer`] at work in one pass.
+/// A [`Layer`] with its weights ready for one pass.
 #[derive(Debug)]
 pub struct ReadyLayer<'a> {
     layer: &'a Layer,
@@ -51,19 +51,19 @@ enum ReadyInner<'a> {
     Bottleneck { norms: &'a [Normalisation; 3], narrow: ReadyMap, kernel: ReadyMap, wide: ReadyMap },
 }
 
-/// The standard deviation of fresh weights whose `inputs` numbers have the second moment `moment`, so that what comes of
-/// them has variance 1.
+/// Returns the standard deviation of fresh weights for `inputs` numbers of second moment `moment`, so that the output
+/// has variance 1.
 pub fn deviation(inputs: i64, moment: f64) -> f64 {
     (1.0 / (inputs as f64 * moment)).sqrt()
 }
 
-/// The share of the numbers that dropout keeps.
+/// Returns the share of numbers that dropout keeps.
 pub fn retained(config: &ModelConfig) -> f64 {
     1.0 - config.dropout
 }
 
 impl Layer {
-    /// Gates are fed with four times the variance, because they let a quarter through.
+    /// Builds the layer. The input of gates gets four times the variance, because gates let a quarter through.
     pub fn build(scope: &Scope, shape: LayerShape, config: &ModelConfig) -> Self {
         let settings = &config.convolutional;
         let LayerShape { inputs, channels, .. } = shape;
@@ -80,7 +80,7 @@ impl Layer {
                 let middle = shape.narrow();
                 let [narrow, kernel, wide] = ["narrow", "kernel", "wide"].map(|name| scope.child(name));
                 let epsilon = config.layer_norm_epsilon;
-                // Half of what a norm gives is negative, and lost.
+                // Half of a norm's output is negative, and ReLU drops it.
                 let he = |inputs| deviation(inputs, 0.5);
                 let norms = [(&narrow, inputs), (&kernel, middle), (&wide, middle)]
                     .map(|(scope, width)| Normalisation::layer(&scope.child("norm"), width, epsilon));
@@ -104,17 +104,17 @@ impl Layer {
         Layer { shape, dropout: Dropout::build(&scope.child("dropout"), config.dropout), inner, residual }
     }
 
-    /// Positions beside its own that a position of the output depends on.
+    /// Returns the number of positions, beside its own, on which an output position depends.
     pub fn context(&self) -> i64 {
         self.shape.context()
     }
 
-    /// How many of them stand behind it in an encoder.
+    /// Returns how many of these positions stand behind its own in an encoder.
     pub fn behind(&self) -> i64 {
         self.shape.behind()
     }
 
-    /// Width of what the kernel reads.
+    /// Returns the width of the kernel's input.
     pub fn kernel_width(&self) -> i64 {
         match self.inner {
             Inner::Gated { .. } => self.shape.inputs,
@@ -122,7 +122,7 @@ impl Layer {
         }
     }
 
-    /// The layer in numbers like those of `x`.
+    /// Returns the layer with weights in the number format of `x`.
     pub fn ready(&self, x: &Tensor) -> ReadyLayer<'_> {
         let inner = match &self.inner {
             Inner::Gated { kernel } => ReadyInner::Gated { kernel: kernel.ready(x) },
@@ -138,8 +138,8 @@ impl Layer {
 }
 
 impl ReadyLayer<'_> {
-    /// What the layer makes of its input, before the residual connection. `with_context` puts before and behind what the
-    /// kernel reads as many positions as [`Layer::context`] says.
+    /// Computes the layer without the residual connection. `with_context` adds [`Layer::context`] positions before and
+    /// behind the kernel's input.
     ///
     /// # Shapes
     /// [B, T, I] → [B, T, C]; `with_context` [B, T, ·] → [B, T + context, ·].
@@ -157,7 +157,7 @@ impl ReadyLayer<'_> {
         }
     }
 
-    /// The residual connection around what [`transform`](Self::transform) gave.
+    /// Adds the residual connection to the output of [`transform`](Self::transform).
     ///
     /// # Shapes
     /// Input [B, T, I], output [B, T, C] → [B, T, C].

@@ -1,25 +1,25 @@
-//! Linear maps and kernels, with weight normalisation where `model.convolutional.weight_normalisation` says so.
+//! Linear maps and kernels, with weight normalisation if `model.convolutional.weight_normalisation` is set.
 
 use super::{ConvolutionalConfig, LayerShape};
 use crate::model::kinds::like;
 use crate::model::weights::{Scope, Start};
 use tch::Tensor;
 
-/// A linear map of vectors, or a kernel that multiplies neighbours.
+/// A linear map of vectors, or a kernel over neighbouring vectors.
 ///
 /// # Source
 /// Salimans and Kingma 2016, eq. 2.
 #[derive(Debug)]
 pub struct Map {
-    /// [out, in], or [out, in, taps] of a kernel: the map itself, or the directions of its rows.
+    /// The map, or the directions of its rows: [out, in], for a kernel [out, in, taps].
     weight: Tensor,
-    /// The lengths of its rows, [out]; absent without weight normalisation.
+    /// Lengths of the rows, [out]; absent without weight normalisation.
     magnitude: Option<Tensor>,
     /// [out]
     bias: Option<Tensor>,
 }
 
-/// A [`Map`] at work in one pass: its weights are computed once.
+/// A [`Map`] with its weights computed once for one pass.
 #[derive(Debug)]
 pub struct ReadyMap {
     weight: Tensor,
@@ -27,13 +27,13 @@ pub struct ReadyMap {
 }
 
 impl Map {
-    /// A linear map of so many inputs to so many outputs, whose weights are normal with this `deviation`.
+    /// Builds a linear map with `sizes` (inputs, outputs), whose weights are normal with this `deviation`.
     pub fn linear(scope: &Scope, sizes: (i64, i64), deviation: f64, config: &ConvolutionalConfig) -> Self {
         let (inputs, outputs) = sizes;
         Map::build(scope, &[outputs, inputs], deviation, config).with_bias(scope)
     }
 
-    /// The same without a bias.
+    /// Builds the same without a bias.
     pub fn without_bias(
         scope: &Scope,
         sizes: (i64, i64),
@@ -44,7 +44,7 @@ impl Map {
         Map::build(scope, &[outputs, inputs], deviation, config)
     }
 
-    /// A kernel of the taps of `shape`.
+    /// Builds a kernel with the taps of `shape`.
     pub fn kernel(
         scope: &Scope,
         sizes: (i64, i64),
@@ -67,7 +67,7 @@ impl Map {
         Map { bias: Some(scope.bias("bias", &[outputs], Start::Zeros)), ..self }
     }
 
-    /// The map in numbers like those of `x`.
+    /// Returns the map with weights in the number format of `x`.
     pub fn ready(&self, x: &Tensor) -> ReadyMap {
         let weight = match &self.magnitude {
             None => like(&self.weight, x),
@@ -88,7 +88,7 @@ impl ReadyMap {
         x.linear(&self.weight, self.bias.as_ref())
     }
 
-    /// A kernel over a sequence that has its context already.
+    /// Applies a kernel to a sequence that includes its context.
     ///
     /// # Shapes
     /// [B, T + (taps - 1) · dilation, in] → [B, T, out].
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use tch::{Device, Kind};
 
-    /// At first a map is what it would be without weight normalisation; later its rows are as long as they are told to be.
+    /// At first a map is the same as without weight normalisation; later its rows have the lengths in `magnitude`.
     #[test]
     fn rows_have_the_lengths_that_are_trained() {
         let map = |weight_normalisation| {

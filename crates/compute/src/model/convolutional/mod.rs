@@ -1,8 +1,8 @@
-//! Convolutional encoders and decoders: gated layers with multi-step attention (ConvS2S), or blocks of ByteNet whose decoder
-//! stands on the encoder.
+//! Convolutional encoders and decoders: gated layers with multi-step attention (ConvS2S), or ByteNet's blocks, where
+//! each position of the decoder reads the encoder's state at its own position.
 //!
-//! Configuration section `[model.convolutional]`, read where `model.encoder` or `model.decoder` is `convolutional`. Shape
-//! letters beside the usual ones: I and C width of what a layer reads and gives, K taps of its kernel.
+//! Configuration section `[model.convolutional]`, used if `model.encoder` or `model.decoder` is `convolutional`.
+//! Additional shape letters: I and C are the widths of a layer's input and output, K the taps of its kernel.
 
 mod attention;
 mod decoder;
@@ -14,7 +14,7 @@ pub use ablate_trial::model::convolutional::*;
 pub use decoder::ConvolutionalDecoder;
 pub use encoder::ConvolutionalEncoder;
 
-/// Sums of two vectors of one variance are multiplied by it, so that the variance stays.
+/// Factor of the sum of two vectors with equal variance, which keeps the variance.
 ///
 /// # Source
 /// Gehring et al. 2017, §3.5.

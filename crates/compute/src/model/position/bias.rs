@@ -1,18 +1,18 @@
-//! Biases on the scores of self-attention by the distance from query to key: ALiBi's fixed ones and T5's trained ones.
+//! Biases on the scores of self-attention by the distance from query to key: fixed (ALiBi) or trained (T5).
 
 pub(super) use crate::model::cost::T5_BUCKETS as BUCKETS;
 use tch::{Kind, Tensor};
 
-/// Distances from this one on share T5's last bucket.
+/// The distance from which on all distances share T5's last bucket.
 const MAX_DISTANCE: i64 = 128;
 
-/// What is added to the scores of a stack's layers.
+/// The biases on the scores of a stack's layers.
 #[derive(Debug)]
 pub(super) enum Biases {
     Alibi {
         heads: i64,
     },
-    /// Trained, which all layers share: `table` [32, H].
+    /// Trained and shared by all layers: `table` [32, H].
     T5 {
         table: Tensor,
         causal: bool,
@@ -39,7 +39,7 @@ impl Biases {
 /// Press et al. 2022, §3.
 ///
 /// # Deviation
-/// The paper has causal attention alone; an encoder is given the same penalty on both sides.
+/// The paper has only causal attention; an encoder gets the same penalty on both sides.
 fn alibi(distances: &Tensor, heads: i64, kind: Kind) -> Tensor {
     let slopes = Tensor::from_slice(&alibi_slopes(heads)).view([-1, 1, 1]).to_device(distances.device());
     (distances.abs().unsqueeze(1).to_kind(Kind::Double) * -slopes).to_kind(kind)
@@ -54,7 +54,7 @@ fn alibi(distances: &Tensor, heads: i64, kind: Kind) -> Tensor {
 /// Raffel et al. 2020, §2.1; Mesh TensorFlow's `relative_position_bucket`.
 ///
 /// # Deviation
-/// T5 does not divide scores by √d_k; here they stay divided, which is a choice of its own.
+/// T5 does not divide scores by √d_k. Here the scores are still divided, because that is a setting of its own.
 fn t5(distances: &Tensor, biases: &Tensor, causal: bool, kind: Kind) -> Tensor {
     let buckets: Vec<i64> =
         (-MAX_DISTANCE..=MAX_DISTANCE).map(|distance| t5_bucket(distance, causal)).collect();
@@ -62,14 +62,14 @@ fn t5(distances: &Tensor, biases: &Tensor, causal: bool, kind: Kind) -> Tensor {
     let places = distances.clamp(-MAX_DISTANCE, MAX_DISTANCE) + MAX_DISTANCE;
     let buckets = buckets.index_select(0, &places.flatten(0, -1)).view_as(&places);
     let table = biases.to_kind(kind);
-    // The kernels of fused attention want rows of keys without gaps.
+    // The kernels of fused attention need contiguous rows of keys.
     Tensor::embedding(&table, &buckets, -1, false, false).permute([0, 3, 1, 2]).contiguous()
 }
 
-/// T5's bucket of the distance from a query to a key, that is, the key's position less the query's.
+/// Returns T5's bucket of the distance from a query to a key, the key's position minus the query's.
 ///
-/// Causal buckets are those of the past, and the future shares bucket 0. Else half of the buckets are for each side.
-/// Half of a side's buckets hold one distance each; the others grow with its logarithm up to distance 128.
+/// Causal buckets belong to the past, and the whole future shares bucket 0. Otherwise each side has half of the
+/// buckets. Half of a side's buckets hold one distance each; the others grow with its logarithm up to distance 128.
 pub fn t5_bucket(distance: i64, causal: bool) -> i64 {
     let (first, buckets, distance) = match causal {
         true => (0, BUCKETS, (-distance).max(0)),
@@ -83,8 +83,8 @@ pub fn t5_bucket(distance: i64, causal: bool) -> i64 {
     first + (exact + (growth * (buckets - exact) as f64) as i64).min(buckets - 1)
 }
 
-/// The slope of each head: 2^(-8h/H) for h from 1 to H where H is a power of two; else those of the power of two below,
-/// and between them every other one of the next power, as in the authors' code.
+/// Returns the slope of each head: 2^(-8h/H) for h from 1 to H if H is a power of two. Otherwise the slopes of the
+/// power of two below H, followed by every other slope of the next power, as in the authors' code.
 pub fn alibi_slopes(heads: i64) -> Vec<f64> {
     let of_power = |count: i64| (1..=count).map(move |h| 2f64.powf(-8.0 * h as f64 / count as f64));
     let power = 1 << heads.ilog2();

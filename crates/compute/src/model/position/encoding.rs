@@ -6,10 +6,10 @@ use crate::model::{ModelConfig, Position, init};
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 
-/// What is added to embeddings.
+/// The vectors that are added to embeddings.
 #[derive(Debug)]
 pub enum PositionEncoding {
-    /// A fixed table, made longer when a longer sequence comes.
+    /// A fixed table, which grows when a longer sequence comes.
     Fixed { formula: fn(i64, i64, i64) -> f64, d_model: i64, table: RefCell<Option<Tensor>> },
     /// A trained table.
     Learned { table: Tensor },
@@ -43,7 +43,7 @@ impl PositionEncoding {
     /// [B, T, D] → [B, T, D].
     ///
     /// # Panics
-    /// If a learned table is shorter than a sequence; [`PositionEncoding::limit`] tells.
+    /// If a learned table is shorter than a sequence; see [`PositionEncoding::limit`].
     pub fn on_embeddings(&self, x: Tensor, places: Places) -> Tensor {
         let length = x.size()[1];
         match places {
@@ -60,7 +60,7 @@ impl PositionEncoding {
         }
     }
 
-    /// The table, of `count` rows or more, for numbers like those of `x`; none if nothing is added.
+    /// Returns the table, with at least `count` rows, in the number format of `x`; `None` if nothing is added.
     fn at_least(&self, count: i64, x: &Tensor) -> Option<Tensor> {
         match self {
             PositionEncoding::Fixed { formula, d_model, table } => {
@@ -77,7 +77,7 @@ impl PositionEncoding {
         }
     }
 
-    /// The encodings of the first `rows` positions, [P, D]; none if nothing is added.
+    /// Returns the encodings of the first `rows` positions, [P, D]; `None` if nothing is added.
     pub fn table(&self, rows: i64, kind: Kind, device: Device) -> Option<Tensor> {
         match self {
             PositionEncoding::Fixed { formula, d_model, .. } => {
@@ -88,7 +88,7 @@ impl PositionEncoding {
         }
     }
 
-    /// The longest sequence that has an encoding; absent: any.
+    /// Returns the length of the longest sequence that has an encoding; `None` if there is no limit.
     pub fn limit(&self) -> Option<i64> {
         match self {
             PositionEncoding::Learned { table } => Some(table.size()[0]),
@@ -97,7 +97,7 @@ impl PositionEncoding {
     }
 }
 
-/// The paper's formula: sin(pos / 10000^(2i/d)) in column 2i, cos of the same in column 2i + 1.
+/// Computes the paper's formula: sin(pos / 10000^(2i/d)) in column 2i, cos of the same in column 2i + 1.
 ///
 /// # Source
 /// Vaswani et al. 2017, §3.5.
@@ -106,11 +106,11 @@ fn interleaved(position: i64, column: i64, d_model: i64) -> f64 {
     if column % 2 == 0 { angle.sin() } else { angle.cos() }
 }
 
-/// The released code's table: sines in the first half, cosines in the second, wavelengths
-/// growing with exponent i / (d/2 - 1).
+/// Computes the released code's table: sines in the first half, cosines in the second, with wavelengths that grow with
+/// exponent i / (d/2 - 1).
 ///
 /// # Deviation
-/// From the paper's formula, not only in column order: the wavelengths differ as well.
+/// Differs from the paper's formula not only in the order of columns: the wavelengths differ as well.
 fn halves(position: i64, column: i64, d_model: i64) -> f64 {
     let half = d_model / 2;
     let exponent = (column % half) as f64 / (half - 1).max(1) as f64;
@@ -118,7 +118,7 @@ fn halves(position: i64, column: i64, d_model: i64) -> f64 {
     if column < half { angle.sin() } else { angle.cos() }
 }
 
-/// [rows, D], computed in f64 and rounded once.
+/// Returns a table [rows, D], computed in float64 and rounded once.
 fn fixed_table(
     formula: fn(i64, i64, i64) -> f64,
     rows: i64,

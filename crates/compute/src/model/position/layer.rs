@@ -1,4 +1,4 @@
-//! What positions do inside of one attention layer: turned queries and keys, and vectors for distances.
+//! Positions inside one attention layer: rotated queries and keys, and vectors for distances.
 
 use super::PassPositions;
 use crate::model::init::{self, Attends};
@@ -16,8 +16,8 @@ pub struct AttentionPositions {
 /// A trained vector for each distance from -k to k, shared by all heads of a layer.
 ///
 /// # Source
-/// Shaw et al. 2018, §3.1 and §3.2; own vectors in each layer as in their big model, and as in tensor2tensor's
-/// `dot_product_attention_relative`, from which their first values are.
+/// Shaw et al. 2018, §3.1 and §3.2. Each layer has its own vectors, as in their big model. Initial values as in
+/// tensor2tensor's `dot_product_attention_relative`.
 #[derive(Debug)]
 struct RelativeVectors {
     /// Added to keys: [2k + 1, K].
@@ -42,13 +42,13 @@ impl AttentionPositions {
         AttentionPositions { relative }
     }
 
-    /// The second hook: turns queries, or keys, by their position.
+    /// The second hook: rotates queries, or keys, by their position.
     ///
     /// # Shapes
     /// [B, T, H·K] → [B, T, H·K].
     ///
     /// # Source
-    /// Su et al. 2021, eq. 34: numbers 2i and 2i + 1 of a head are a plane, turned by position · 10000^(-2i/K).
+    /// Su et al. 2021, eq. 34: numbers 2i and 2i + 1 of a head are a plane, rotated by position · 10000^(-2i/K).
     pub fn on_queries_and_keys(&self, x: Tensor, positions: &PassPositions) -> Tensor {
         let Some([cosine, sine]) = &positions.turns else { return x };
         let (batch, length, width) = x.size3().expect("rows of positions");
@@ -63,8 +63,8 @@ impl AttentionPositions {
         self.relative.is_some()
     }
 
-    /// The third hook, as far as it depends on the queries: what is added to the scores, which are products times
-    /// `scale`; none if nothing is.
+    /// The third hook, the part that depends on the queries: returns the numbers to add to the scores, which are
+    /// products times `scale`; `None` if there are none.
     ///
     /// The products of a query with all 2k + 1 vectors are computed once and looked up for each key.
     ///
@@ -78,9 +78,9 @@ impl AttentionPositions {
         Some(products.gather(-1, &vectors.expand([batch, heads, length, keys], false), false))
     }
 
-    /// The fourth hook: what is added to the values that `weights` mix; none if nothing is.
+    /// The fourth hook: returns the vectors to add to the values that `weights` mix; `None` if there are none.
     ///
-    /// The weights of all keys at one distance are added up before they meet its vector.
+    /// The weights of all keys at one distance are summed before they are multiplied by its vector.
     ///
     /// # Shapes
     /// Weights [B, H, T, S] → [B, H, T, d_v].
@@ -105,7 +105,7 @@ mod tests {
         (Tensor::arange(count, (Kind::Double, Device::Cpu)) * by).sin().view(shape)
     }
 
-    /// The product of a turned query and a turned key depends on how far apart they stand, and on nothing else of them.
+    /// The product of a rotated query and a rotated key depends on positions only through their distance.
     #[test]
     fn turned_products_depend_on_the_distance_alone() {
         let config = ModelConfig { position: Position::Rotary, heads: 2, d_model: 12, ..Default::default() };
@@ -123,14 +123,14 @@ mod tests {
         };
         assert!((product(3, 1) - product(10, 8)).abs() < 1e-12);
         assert!((product(3, 1) - product(3, 2)).abs() > 1e-3);
-        // At the first position nothing is turned, and the first plane turns by a radian a position.
+        // At the first position nothing is rotated, and the first plane rotates by one radian per position.
         assert_eq!(turned(row(0.7), 0), row(0.7));
         let [x, y] = [0, 1].map(|i| row(0.7).double_value(&[0, 0, i]));
         let seen = turned(row(0.7), 1).double_value(&[0, 0, 0]);
         assert!((seen - (x * 1f64.cos() - y * 1f64.sin())).abs() < 1e-15);
     }
 
-    /// Equations 3 and 4 as they stand, a vector for every pair of a query and a key.
+    /// Equations 3 and 4 literally, with a vector for every pair of a query and a key.
     #[test]
     fn relative_scores_and_values_are_the_definition() {
         let (heads, d_k, d_v, length) = (2, 3, 5, 6);
@@ -165,7 +165,7 @@ mod tests {
             let gap = (mixed - values.get(0).get(head).get(i)).abs().max().double_value(&[]);
             assert!(gap < 1e-14, "head {head}, query {i}: {gap:e}");
         }
-        // The last query by itself, as in decoding step by step.
+        // The last query alone, as in decoding step by step.
         let last = stack.pass((Places::From(length - 1), 1), all, &queries);
         let alone = layer.on_scores(&queries.narrow(2, length - 1, 1), scale, &last).unwrap();
         assert!((alone - scores.narrow(2, length - 1, 1)).abs().max().double_value(&[]) < 1e-14);

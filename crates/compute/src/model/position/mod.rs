@@ -1,13 +1,13 @@
-//! How word order enters (§3.5), chosen by `model.position`: hooks, which every sequence meets and of which a variant uses
+//! Position information (§3.5), chosen by `model.position`: every sequence passes these hooks, of which a variant uses
 //! one or two.
 //!
 //! - on the embeddings: [`PositionEncoding::on_embeddings`];
 //! - on the queries and keys of self-attention: [`AttentionPositions::on_queries_and_keys`];
-//! - on its scores: [`PassPositions::on_mask`] for what is the same in all layers ([`PassPositions::on_pairs`] where these
-//!   compute blocks of pairs), [`AttentionPositions::on_scores`] for what depends on the queries;
+//! - on its scores: [`PassPositions::on_mask`] for the part that is the same in all layers ([`PassPositions::on_pairs`] if
+//!   these compute blocks of pairs), [`AttentionPositions::on_scores`] for the part that depends on the queries;
 //! - on its mixed values: [`AttentionPositions::on_values`].
 //!
-//! What depends on the positions alone is computed once a pass and stack, in [`StackPositions::pass`].
+//! The part that depends only on the positions is computed once per pass and stack, in [`StackPositions::pass`].
 
 mod bias;
 mod encoding;
@@ -21,17 +21,17 @@ pub use pass::{PassPositions, Stack, StackPositions};
 
 use tch::{Device, Kind, Tensor};
 
-/// Where the tokens of a sequence stand.
+/// Positions of the tokens of a sequence.
 #[derive(Debug, Clone, Copy)]
 pub enum Places<'a> {
-    /// At `first`, `first + 1`, … in every row.
+    /// Positions `first`, `first + 1`, … in every row.
     From(i64),
-    /// Counted anew within each sentence of rows that hold several: the numbers of the sentences [B, T], 0 for padding.
+    /// Positions counted within each sentence, in rows of several: the numbers of the sentences [B, T], 0 for padding.
     Within(&'a Tensor),
 }
 
 impl Places<'_> {
-    /// The position of each of `length` tokens: [1, T], or [B, T] where sentences are counted.
+    /// Returns the position of each of `length` tokens: [1, T], or [B, T] if counted within sentences.
     fn numbers(self, length: i64, device: Device) -> Tensor {
         match self {
             Places::From(first) => {
@@ -42,7 +42,7 @@ impl Places<'_> {
     }
 }
 
-/// How far each position is from the beginning of its sentence; padding has 0 everywhere.
+/// Returns the distance of each position from the beginning of its sentence; 0 for padding.
 ///
 /// # Shapes
 /// Numbers of the sentences [B, T] → [B, T].

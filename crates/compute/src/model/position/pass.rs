@@ -1,4 +1,4 @@
-//! What positions mean to all self-attention layers of a stack, computed once a pass.
+//! Positions for all self-attention layers of a stack, computed once per pass.
 
 use super::Places;
 use super::bias::{self, Biases};
@@ -7,12 +7,12 @@ use crate::model::weights::Scope;
 use crate::model::{ModelConfig, Position, init};
 use tch::{Kind, Tensor};
 
-/// Which stack the positions are of.
+/// The stack to which positions belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stack {
-    /// Every token sees those on both sides.
+    /// Every token sees the tokens on both sides.
     Encoder,
-    /// A token sees itself and those before it.
+    /// A token sees itself and the tokens before it.
     Decoder,
 }
 
@@ -21,21 +21,21 @@ pub enum Stack {
 pub struct StackPositions {
     kind: Position,
     d_k: i64,
-    /// Of all layers; none if scores get none.
+    /// Biases of all layers; absent if scores get none.
     biases: Option<Biases>,
 }
 
-/// Positions in one pass through a stack. Between two sequences, as in attention to the encoder, positions have no common
-/// axis: there the default, which does nothing, stands for them.
+/// Positions in one pass through a stack. The positions of two different sequences, as in attention to the encoder, are
+/// not related: for these the default is used, which does nothing.
 #[derive(Debug, Default)]
 pub struct PassPositions<'a> {
-    /// Cosine and sine of the angles by which a token's queries and keys are turned: [1 or B, T, 1, K / 2] each.
+    /// Cosine and sine of the angles by which a token's queries and keys are rotated: [1 or B, T, 1, K / 2] each.
     pub(super) turns: Option<[Tensor; 2]>,
-    /// For pairs that a layer computes in blocks.
+    /// Biases for pairs that a layer computes in blocks.
     biases: Option<&'a Biases>,
-    /// Added to the scores of every layer, [1 or B, H, T, S].
+    /// Numbers added to the scores of every layer, [1 or B, H, T, S].
     bias: Option<Tensor>,
-    /// Which of the vectors for distances belongs to a query and a key, [1 or B, 1, T, S].
+    /// Index of the distance vector for each query and key, [1 or B, 1, T, S].
     pub(super) vectors: Option<Tensor>,
 }
 
@@ -58,8 +58,8 @@ impl StackPositions {
         StackPositions { kind: config.position, d_k: config.d_k(), biases }
     }
 
-    /// For queries, and new keys, at `queries` and all keys at `keys`: their places and their number. Numbers are made for
-    /// a stack that computes as `like` does.
+    /// Computes positions for queries and new keys at `queries` and all keys at `keys` (places and number), in the
+    /// number format and on the device of `like`.
     pub fn pass(&self, queries: (Places, i64), keys: (Places, i64), like: &Tensor) -> PassPositions<'_> {
         let numbers = |(places, length): (Places, i64)| places.numbers(length, like.device());
         let distances = || numbers(keys).unsqueeze(1) - numbers(queries).unsqueeze(2); // [1 or B, T, S]
@@ -74,7 +74,7 @@ impl StackPositions {
         }
     }
 
-    /// For a sequence at `places` whose layers compute the pairs that they see in blocks: nothing is made for all pairs.
+    /// Computes positions for a sequence at `places` whose layers compute pairs in blocks: nothing is made for all pairs.
     pub fn pass_in_blocks(&self, places: (Places, i64), like: &Tensor) -> PassPositions<'_> {
         let (kind, device) = (like.kind(), like.device());
         let turns = (self.kind == Position::Rotary).then(|| {
@@ -85,8 +85,8 @@ impl StackPositions {
         PassPositions { turns, biases: self.biases.as_ref(), ..Default::default() }
     }
 
-    /// For a sequence that attends to itself: its positions, and the mask in `visible` with what they add to it; no mask if
-    /// they add nothing or layers compute in blocks.
+    /// Computes positions for a sequence that attends to itself, and the mask in `visible` plus their addition; no mask
+    /// if they add nothing or if layers compute in blocks.
     pub fn pass_to_itself(
         &self,
         all: (Places, i64),
@@ -105,7 +105,7 @@ impl StackPositions {
 }
 
 impl PassPositions<'_> {
-    /// The third hook, as far as all layers share it: what is added to the scores beside `mask`; none if nothing is.
+    /// The third hook, the part that all layers share: returns the sum of `mask` and biases; `None` if there are no biases.
     ///
     /// # Shapes
     /// → [B, H, T, S], or 1 for B or H.
@@ -113,8 +113,8 @@ impl PassPositions<'_> {
         self.bias.as_ref().map(|bias| mask.with(bias.shallow_clone()))
     }
 
-    /// The same for pairs of one sentence whose positions in the row are given as numbers, in a layer that computes as
-    /// `like` does.
+    /// Returns the biases for pairs of one sentence, given by their positions in the row, in the number format of
+    /// `like`.
     ///
     /// # Shapes
     /// Positions of queries [N, T] and of keys [N, S] → [N, H, T, S].
@@ -123,7 +123,7 @@ impl PassPositions<'_> {
     }
 }
 
-/// 10000^(-2i/d_k) for each plane i: [K / 2].
+/// Returns 10000^(-2i/d_k) for each plane i: [K / 2].
 fn frequencies(d_k: i64) -> Tensor {
     let values: Vec<f64> = (0..d_k / 2).map(|i| 10_000f64.powf(-2.0 * i as f64 / d_k as f64)).collect();
     Tensor::from_slice(&values)

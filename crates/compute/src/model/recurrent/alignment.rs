@@ -10,7 +10,7 @@ use tch::Tensor;
 /// A function that compares a state of the decoder with the states of the source.
 #[derive(Debug)]
 pub enum Scores {
-    /// v · tanh(W s + U h + b). The bias belongs to U, whose products are computed once a sentence.
+    /// v · tanh(W s + U h + b). The bias belongs to U, whose products are computed once per sentence.
     Additive { state: Linear, source: Linear, vector: Linear },
     /// s · h
     Dot,
@@ -22,7 +22,7 @@ pub enum Scores {
 #[derive(Debug)]
 pub struct Source<'a> {
     scores: &'a Scores,
-    /// The vectors that queries are compared with: [B, S, A], or [B, S, E] of dot products.
+    /// The vectors with which queries are compared: [B, S, A], or [B, S, E] for dot products.
     keys: Tensor,
     /// The states, [B, S, E].
     states: Tensor,
@@ -31,7 +31,7 @@ pub struct Source<'a> {
 }
 
 impl Scores {
-    /// `None` if the configuration chooses no attention.
+    /// Builds the score function; `None` if the configuration chooses no attention.
     pub fn build(scope: &Scope, config: &ModelConfig) -> Option<Self> {
         let (hidden, states) = (config.recurrent.hidden, config.encoder_width());
         let width = config.recurrent.attention_width();
@@ -61,7 +61,7 @@ impl Scores {
 }
 
 impl Source<'_> {
-    /// Returns the context of each state of the decoder, and the weights with which it was made.
+    /// Returns the context of each state of the decoder, and the attention weights.
     ///
     /// # Shapes
     /// `queries` [B, T, N] → context [B, T, E], weights [B, T, S].
@@ -77,12 +77,12 @@ impl Source<'_> {
         (weights.matmul(&self.states), weights)
     }
 
-    /// Width of the states: E.
+    /// Returns the width of the states: E.
     pub fn width(&self) -> i64 {
         self.states.size()[2]
     }
 
-    /// Returns the rows that `rows` names.
+    /// Returns the rows with these indices.
     pub fn select(&self, rows: &Tensor) -> Self {
         let select = |x: &Tensor| x.index_select(0, rows);
         let [keys, states, mask] = [&self.keys, &self.states, &self.mask].map(select);

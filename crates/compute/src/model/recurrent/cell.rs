@@ -1,4 +1,4 @@
-//! One layer of LSTM or GRU cells in one direction, by libtorch's own kernels: whole sequences at once, or a step.
+//! One layer of LSTM or GRU cells in one direction, by libtorch's own kernels: for whole sequences or one step.
 
 use super::state::State;
 use super::{Cell, RecurrentConfig};
@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Weights of a layer of cells in one direction.
 ///
-/// The gates stand in libtorch's order: input, forget, candidate, output of an LSTM; reset, update, candidate of a GRU.
+/// The gates are in libtorch's order: input, forget, candidate, output of an LSTM; reset, update, candidate of a GRU.
 #[derive(Debug)]
 pub struct CellLayer {
     cell: Cell,
@@ -25,7 +25,7 @@ pub struct CellLayer {
 /// The result of a layer for whole sequences.
 #[derive(Debug)]
 pub struct Run {
-    /// [B, T, N], or [B, T, 2 N] of both directions.
+    /// [B, T, N], or [B, T, 2 N] for both directions.
     pub output: Tensor,
     /// The state behind the last word of each sequence, both directions side by side.
     pub last: State,
@@ -56,7 +56,7 @@ impl CellLayer {
         }
     }
 
-    /// Weights and biases as libtorch's functions take them, in the kind of `x`.
+    /// Returns weights and biases in the order of libtorch's functions, in the kind of `x`.
     pub fn parameters(&self, x: &Tensor) -> [Tensor; 4] {
         let state_bias = match &self.state_bias {
             Some(bias) => like(bias, x),
@@ -65,7 +65,7 @@ impl CellLayer {
         [like(&self.input_weight, x), like(&self.state_weight, x), like(&self.input_bias, x), state_bias]
     }
 
-    /// One step.
+    /// Computes one step.
     ///
     /// # Shapes
     /// `x` [B, I], state [B, N].
@@ -85,8 +85,8 @@ impl CellLayer {
         }
     }
 
-    /// Computes all positions from the first to the last. Padding is included; it stands behind all real words, which
-    /// cannot see it.
+    /// Computes all positions from the first to the last, padding included: it follows the real words, which cannot see
+    /// it.
     ///
     /// # Shapes
     /// `x` [B, T, I], state [B, N] → [B, T, N].
@@ -113,7 +113,7 @@ impl ReadingLayer {
     /// Reads sequences. No result depends on padding.
     ///
     /// # Shapes
-    /// `x` [B, S, I] → [B, S, N] or [B, S, 2 N]; zeros where there is padding.
+    /// `x` [B, S, I] → [B, S, N] or [B, S, 2 N], zeros at padding.
     pub fn read(&self, x: &Tensor, lengths: &Lengths) -> Run {
         let layers = std::iter::once(&self.forward).chain(&self.backward);
         let parameters: Vec<Tensor> = layers.flat_map(|layer| layer.parameters(x)).collect();
@@ -166,25 +166,25 @@ fn run(x: &Tensor, start: &State, parameters: &[Tensor], both: bool) -> Run {
     Run { output, last: State { hidden, memory }.unstacked() }
 }
 
-/// Tells whether a pass over `x` may be followed by one backward. On a GPU only cells that are told to train keep what that
-/// needs; others save the memory. There is no dropout inside of a layer, so that on a CPU both compute the same.
+/// Returns whether a backward pass may follow a pass over `x`. On a GPU, only cells that are told to train keep the
+/// tensors for it, which take memory. On a CPU both compute the same, because a layer has no dropout inside.
 fn records_gradients(x: &Tensor, parameters: &[Tensor]) -> bool {
-    // A weight wants a gradient even where none is recorded, but what is computed from it there does not.
+    // A weight requires a gradient even where no graph is recorded, but a result computed from it there does not.
     let number = Tensor::ones([], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let recorded = (&number + &number).requires_grad();
     recorded && parameters.iter().chain([x]).any(Tensor::requires_grad)
 }
 
-/// Real lengths of a batch's sequences, ready for packing.
+/// Lengths of a batch's sequences without padding, ready for packing.
 #[derive(Debug)]
 pub struct Lengths {
-    /// Absent if all sequences are as long as the batch is wide, so that nothing is padding.
+    /// Absent if all sequences are as long as the batch is wide: there is no padding.
     sorted: Option<Sorted>,
 }
 
 #[derive(Debug)]
 struct Sorted {
-    /// From the longest to the shortest, on the CPU.
+    /// Lengths from the longest to the shortest, on the CPU.
     lengths: Tensor,
     /// The row at each place of this order.
     order: Tensor,
@@ -218,7 +218,7 @@ impl Lengths {
 mod tests {
     use super::*;
 
-    /// Without it, cuDNN refuses the pass backward: "cudnn RNN backward can only be called in training mode".
+    /// Otherwise cuDNN refuses the backward pass: "cudnn RNN backward can only be called in training mode".
     #[test]
     fn cells_are_told_to_train_where_gradients_are_recorded_and_nowhere_else() {
         let scope = Scope::seeded(1, Kind::Float, Device::Cpu);

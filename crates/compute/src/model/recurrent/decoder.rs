@@ -1,5 +1,5 @@
-//! The recurrent decoder (`model.decoder = "recurrent"`): whole sequences layer by layer where nothing of a step feeds the
-//! next one, else step by step.
+//! The recurrent decoder (`model.decoder = "recurrent"`): whole sequences layer by layer if no result of a step feeds
+//! the next one, otherwise step by step.
 
 use super::alignment::{Scores, Source};
 use super::cell::CellLayer;
@@ -22,21 +22,21 @@ use tch::Tensor;
 pub struct RecurrentDecoder {
     config: RecurrentConfig,
     layers: Vec<CellLayer>,
-    /// The dropout on the input of each layer but the first.
+    /// Dropout on the input of each layer except the first.
     dropouts: Vec<SequenceDropout>,
     scores: Option<Scores>,
     /// The map of the attentional readout.
     readout: Option<Linear>,
-    /// The map from the source to the first states of all layers, which stand one behind the other.
+    /// The map from the source to the first states of all layers, concatenated.
     bridge: Option<Linear>,
-    /// Width of the hidden states: W.
+    /// W, the width of the hidden states.
     width: i64,
 }
 
-/// The source as every step reads it.
+/// The form in which every step reads the source.
 #[derive(Debug)]
 enum Memory<'a> {
-    /// States that are attended to.
+    /// States for attention.
     Attended(Source<'a>),
     /// One vector for each source, [B, E]; without an encoder an empty one, [B, 0].
     Summary(Tensor),
@@ -47,18 +47,18 @@ enum Memory<'a> {
 struct Carried {
     /// The state of each layer.
     states: Vec<State>,
-    /// The input of the first layer beside the next token, [B, ·]. It is absent if there is none, or if the next step
+    /// Additional input of the first layer beside the next token, [B, ·]; absent if there is none, or if the next step
     /// computes it.
     fed: Option<Tensor>,
 }
 
-/// The results of a step beside its states.
+/// The results of a step other than its states.
 struct Step {
     /// The output of the last layer, [B, N].
     hidden: Tensor,
-    /// [B, E]; absent if nothing reads it.
+    /// The context, [B, E]; absent if nothing reads it.
     context: Option<Tensor>,
-    /// [B, W]; absent if the next step does not read it.
+    /// The readout, [B, W]; absent if the next step does not read it.
     readout: Option<Tensor>,
     /// Weights of attention, [B, 1, S].
     weights: Option<Tensor>,
@@ -103,7 +103,7 @@ impl RecurrentDecoder {
         }
     }
 
-    /// Returns the first states of all layers; without an encoder they are zeros.
+    /// Returns the first states of all layers; zeros without an encoder.
     fn first_states(&self, rows: FirstRows) -> Vec<State> {
         let zeros = || {
             let (shape, kind) = ([rows.count, self.config.hidden], wide_kind(rows.kind));
@@ -128,7 +128,7 @@ impl RecurrentDecoder {
         }
     }
 
-    /// Returns the input of the first layer beside the first token.
+    /// Returns the additional input of the first layer at the first token.
     fn first_fed(&self, states: &[State], memory: &Memory) -> Option<Tensor> {
         let like = &states[0].hidden;
         let zeros = |width: i64| Tensor::zeros([like.size()[0], width], (like.kind(), like.device()));
@@ -159,7 +159,7 @@ impl RecurrentDecoder {
     /// Computes one step of all layers.
     ///
     /// # Shapes
-    /// Embedded token [B, D]; `masks` of dropout for the inputs of the layers but the first, [B, N] each.
+    /// Embedded token [B, D]; dropout masks for the inputs of the layers except the first, [B, N] each.
     fn step(
         &self,
         x: &Tensor,
@@ -202,7 +202,7 @@ impl RecurrentDecoder {
         Step { hidden: input, context, readout, weights }
     }
 
-    /// Returns the hidden states that the softmax gets.
+    /// Returns the hidden states before the softmax.
     ///
     /// # Shapes
     /// Embedded token [.., D], context [.., E], state [.., N] → [.., W].
@@ -245,7 +245,7 @@ impl RecurrentDecoder {
         if !readouts.is_empty() {
             return Tensor::stack(&readouts, 1);
         }
-        // No step reads the readouts, so those of all positions are computed at once.
+        // No step reads the readouts, so they are computed for all positions at once.
         let context = (!contexts.is_empty()).then(|| Tensor::stack(&contexts, 1));
         self.read_out(x, context.as_ref(), &Tensor::stack(&hidden, 1))
     }

@@ -6,7 +6,7 @@ use crate::model::mode::Mode;
 use crate::model::weights::Scope;
 use tch::Tensor;
 
-/// Dropout whose masks a sentence may share.
+/// Dropout whose masks may be shared by a whole sentence.
 #[derive(Debug)]
 pub struct SequenceDropout {
     dropout: Dropout,

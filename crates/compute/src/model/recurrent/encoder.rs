@@ -11,7 +11,7 @@ use crate::model::parts::{Encoded, EncoderPart, SourceRows};
 use crate::model::weights::Scope;
 use tch::Tensor;
 
-/// `encoder_layers` layers; sentences of different lengths are packed, so that padding is neither read nor computed.
+/// `encoder_layers` layers. Sentences of different lengths are packed, so that padding is neither read nor computed.
 ///
 /// # Source
 /// Bahdanau et al. 2015, A.2.1; Wu et al. 2016, §3.1 and 3.2 (residual connections, one layer in both directions).
@@ -23,7 +23,7 @@ pub struct RecurrentEncoder {
 #[derive(Debug)]
 struct Layer {
     reading: ReadingLayer,
-    /// The dropout on its input; that of the first layer is the embedded source's.
+    /// Dropout on the layer's input; absent in the first layer, where the embedded source has its own.
     dropout: Option<SequenceDropout>,
     adds_input: bool,
 }
@@ -73,8 +73,8 @@ impl EncoderPart for RecurrentEncoder {
 }
 
 impl Encoded {
-    /// Returns the whole source in one vector for each sentence: the last state of the last layer, or the mean of the states
-    /// of an encoder that is not recurrent, in a kind that sums can be made in.
+    /// Returns one vector for each sentence: the last state of the last layer or, for an encoder that is not recurrent,
+    /// the mean of the states, in a kind for sums.
     ///
     /// # Shapes
     /// → [B, E].
@@ -86,7 +86,7 @@ impl Encoded {
                 let (batch, length) = (states.size()[0], states.size()[1]);
                 let real = self.mask.view([batch, length, 1]).eq(0.0).to_kind(states.kind());
                 let count = real.sum_dim_intlist(1, false, None);
-                // A state of padding may be any number, and counts 0 times.
+                // States at padding may be any numbers; they are multiplied by 0.
                 (states * real).sum_dim_intlist(1, false, None) / count
             }
         }

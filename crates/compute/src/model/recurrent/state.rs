@@ -1,4 +1,4 @@
-//! The state of a layer of cells, which it remembers from one step to the next.
+//! The state of a layer of cells between two steps.
 
 use super::Cell;
 use tch::{Device, Kind, Tensor};
@@ -13,7 +13,7 @@ pub struct State {
 }
 
 impl State {
-    /// The state before the first word: vectors of zeros of this shape.
+    /// Returns the state before the first word: vectors of zeros of this shape.
     pub fn zeros(cell: Cell, shape: &[i64], kind: Kind, device: Device) -> Self {
         let zeros = || Tensor::zeros(shape, (kind, device));
         State { hidden: zeros(), memory: (cell == Cell::Lstm).then(zeros) }
@@ -24,7 +24,7 @@ impl State {
         State { hidden: work(&self.hidden), memory: self.memory.as_ref().map(work) }
     }
 
-    /// Joins the states of the directions side by side.
+    /// Concatenates the states of the directions.
     ///
     /// # Shapes
     /// [directions, B, N] → [B, directions · N].

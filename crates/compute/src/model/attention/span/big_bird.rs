@@ -9,29 +9,29 @@ use crate::seed::{Purpose, derive, mix, place};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
-/// A sentence is cut into blocks. The tokens of a block see those of the blocks beside it, of the first `global` blocks
-/// of the sentence, and of `random` others; the tokens of the global blocks see everything.
+/// A sentence is cut into blocks. The tokens of a block see the neighbouring blocks, the first `global` blocks of the
+/// sentence, and `random` others; the tokens of the global blocks see everything.
 ///
 /// # Source
 /// Zaheer et al. 2020 (BigBird), §2 and appendix D, the internal construction (ITC).
 ///
 /// # Deviation
-/// The released code takes the first and the last block for global ones; here they are the first ones, because where the
-/// last one stands depends on the padding. Its random blocks are those of a layer; here they are a function of the
-/// trial's seed, the path of the layer and the number of blocks of the sentence, in training and in use alike. Dropout
-/// of attention takes the same random numbers for the global queries as for the others, so that their masks are not
+/// The released code takes the first and the last block as global; here they are the first ones, because the place of
+/// the last one depends on the padding. Its random blocks are fixed for a layer; here they are a function of the
+/// trial's seed, the path of the layer and the number of blocks in the sentence, in training and in use alike. Dropout
+/// of attention draws the same random numbers for the global queries as for the others, so that their masks are not
 /// independent.
 #[derive(Debug)]
 pub struct BigBird {
     block: i64,
     random: i64,
     global: i64,
-    /// The stream of the random blocks.
+    /// The random stream of the random blocks.
     stream: u64,
 }
 
-/// Which blocks the blocks of queries see: indices and whether they count, [B, N, slots] both, for the N blocks of a row
-/// that are not global.
+/// The blocks that each block of queries sees: indices and whether they count, [B, N, slots] both, for the N blocks of
+/// a row that are not global.
 struct Slots {
     blocks: Tensor,
     count: Tensor,
@@ -43,7 +43,7 @@ impl BigBird {
         BigBird { block, random, global, stream }
     }
 
-    /// Blocks that a block which is not global sees at most.
+    /// Returns the greatest number of blocks that a block which is not global sees.
     fn slots(&self) -> i64 {
         big_bird_slots(self.random, self.global)
     }
@@ -52,9 +52,9 @@ impl BigBird {
         (length + self.block - 1) / self.block
     }
 
-    /// The random blocks of block `own` in a sentence of `blocks`, without repetition: all others where there are too few.
+    /// Draws the random blocks of block `own` in a sentence of `blocks`: distinct ones, or all others if too few.
     fn random_blocks(&self, own: i64, blocks: i64) -> Vec<i64> {
-        // What is neither global nor in the window: from `global` to before it, and from behind it.
+        // Blocks neither global nor in the window: from `global` to before the window, and from behind the window.
         let left = (own - 1 - self.global).max(0);
         let behind = (own + 2).max(self.global);
         let others = left + (blocks - behind).max(0);
@@ -69,7 +69,7 @@ impl BigBird {
         chosen.into_iter().map(block).collect()
     }
 
-    /// The slots of rows of `lengths` tokens in a batch of `blocks` blocks.
+    /// Returns the slots of rows of `lengths` tokens in a batch of `blocks` blocks.
     fn seen(&self, lengths: &[i64], blocks: i64, device: Device) -> Slots {
         let (global, slots) = (self.global.min(blocks), self.slots() as usize);
         let mut of_row: HashMap<i64, Vec<i64>> = HashMap::new();
@@ -94,7 +94,7 @@ impl BigBird {
     }
 }
 
-/// The tokens of each row, fetched from the device.
+/// Returns the number of tokens in each row, fetched from the device.
 fn lengths(sentences: &Tensor) -> Vec<i64> {
     let lengths = sentences.not_equal(0).sum_dim_intlist(1, false, Kind::Int64);
     lengths.to_device(Device::Cpu).try_into().expect("a row of integers")
@@ -124,7 +124,7 @@ impl Pattern for BigBird {
             .logical_and(&itself.logical_not())
     }
 
-    /// Global queries with all keys; of the others a block of queries with copies of the blocks that it sees.
+    /// Attends with global queries to all keys, and with each other block of queries to copies of the blocks that it sees.
     fn attend_in_blocks(
         &self,
         mixing: &Mixing,
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// `config::idle_settings` of the crate `trial` refuses settings with which all sentences are as short.
+    /// `config::idle_settings` in `crates/trial` refuses settings with which all sentences are that short.
     #[test]
     fn in_sentences_of_few_blocks_nothing_is_hidden() {
         let hidden = |random, global, length: i64| {
@@ -244,7 +244,7 @@ mod tests {
         assert!(first.windows(2).all(|pair| pair[0] != pair[1]), "{first:?}");
     }
 
-    /// Every block is drawn about as often as any other.
+    /// Every block is drawn about as often as any other block.
     #[test]
     fn random_blocks_are_drawn_evenly() {
         let mut counts = [0; 20];

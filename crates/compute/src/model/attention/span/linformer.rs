@@ -8,13 +8,13 @@ use crate::model::weights::Scope;
 use tch::Tensor;
 
 /// Keys E K and values F V with trained matrices E and F [k, P], of which a sentence of n tokens uses the first n
-/// columns. Padding adds nothing to a mixture, so a sentence has the same ones in every batch.
+/// columns. Padding adds nothing to a mixture, so a sentence has the same mixtures in every batch.
 ///
 /// # Source
 /// Wang et al. 2020 (Linformer), eq. 7, where the heads of a layer share E and F ("headwise sharing", §4).
 ///
 /// # Deviation
-/// The paper's sentences have one length; here P is `model.learned_positions` and shorter sentences leave out columns.
+/// The paper's sentences have one length; here P is `model.learned_positions`, and shorter sentences use fewer columns.
 #[derive(Debug)]
 pub struct Linformer {
     keys: Tensor,
@@ -22,7 +22,7 @@ pub struct Linformer {
 }
 
 impl Linformer {
-    /// `count` mixtures: k.
+    /// Builds the matrices of `count` mixtures (k).
     pub fn build(scope: &Scope, config: &ModelConfig, count: i64) -> Self {
         let scope = scope.child("mixture");
         let longest = config.learned_positions;
@@ -31,13 +31,13 @@ impl Linformer {
         Linformer { keys: matrix("key"), values: matrix("value") }
     }
 
-    /// P: the tokens of the longest sentence.
+    /// Returns P, the length of the longest sentence.
     pub fn longest(&self) -> i64 {
         self.keys.size()[1]
     }
 
     /// # Shapes
-    /// Keys and values of length S with the numbers of the sentences of their rows [B or 1, S] → of length k.
+    /// Keys and values of length S, and the number of each position's sentence [B or 1, S] → keys and values of length k.
     ///
     /// # Panics
     /// If S is above [`longest`](Self::longest).

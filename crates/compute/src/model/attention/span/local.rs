@@ -9,37 +9,37 @@ use tch::Tensor;
 ///
 /// # Source
 /// Vaswani et al. 2017, §4 and Table 1: restricted self-attention, "a neighborhood of size r […] centered around the
-/// respective output position". The decoder's, which may not look ahead, ends at the position itself.
+/// respective output position". In the decoder, which may not look ahead, it ends at the position itself.
 #[derive(Debug)]
 pub struct Local {
-    /// Positions that are seen before a position, and after it.
+    /// Number of visible positions before a position; `after`: behind it.
     before: i64,
     after: i64,
 }
 
 impl Local {
-    /// An encoder's neighbourhood.
+    /// Returns an encoder's neighbourhood.
     pub fn around(width: i64) -> Self {
         let [before, after] = local_sides(width);
         Local { before, after }
     }
 
-    /// A decoder's neighbourhood.
+    /// Returns a decoder's neighbourhood.
     pub fn before(width: i64) -> Self {
         Local { before: width - 1, after: 0 }
     }
 
-    /// r: the positions of a neighbourhood.
+    /// Returns r, the number of positions in a neighbourhood.
     pub fn width(&self) -> i64 {
         self.before + 1 + self.after
     }
 
-    /// Keys that a block of r queries sees together.
+    /// Returns the number of keys that the r queries of a block see together.
     fn window(&self) -> i64 {
         local_window(self.width())
     }
 
-    /// Whether a key is out of reach, by how far it stands behind its query.
+    /// Returns whether a key is out of reach, given the key's offset behind its query.
     fn is_far(&self, offsets: &Tensor) -> Tensor {
         offsets.lt(-self.before).logical_or(&offsets.gt(self.after))
     }
@@ -57,7 +57,7 @@ impl Pattern for Local {
         hidden.logical_and(&offsets.not_equal(0))
     }
 
-    /// Blocks of r queries, each with the 2r - 1 keys that any of them sees.
+    /// Attends in blocks of r queries, each with the 2r - 1 keys that any of its queries sees.
     fn attend_in_blocks(
         &self,
         mixing: &Mixing,
@@ -82,7 +82,7 @@ impl Pattern for Local {
         let first = (numbers(blocks, device) * block).unsqueeze(1);
         let query_places = (&first + numbers(block, device)).unsqueeze(0); // [1, N, block]
         let key_places = (first + numbers(window, device) - self.before).unsqueeze(0); // [1, N, window]
-        // The same in all blocks: [block, window].
+        // The offsets are the same in all blocks: [block, window].
         let offsets = key_places.select(1, 0) - query_places.select(1, 0).transpose(0, 1);
         let hidden = of_other_sentences(&own, &seen).logical_or(&self.is_far(&offsets));
         let hidden = hidden.logical_and(&offsets.not_equal(0));

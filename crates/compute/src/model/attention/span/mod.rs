@@ -1,9 +1,8 @@
-//! How far a sequence that attends to itself sees, chosen by `model.attention.span` and, for the decoder,
-//! `model.attention.decoder_span`.
+//! The span of self-attention, chosen by `model.attention.span` and, for the decoder, `model.attention.decoder_span`.
 //!
-//! [`Local`] and [`BigBird`] are patterns of visible pairs. The definition of a pattern is a mask over all pairs, which
-//! short sequences and the recording of maps use; a longer sequence is computed in blocks, whose time and memory grow
-//! with its length and not with the square. [`Linformer`] attends to a fixed number of mixtures of positions instead.
+//! [`Local`] and [`BigBird`] are patterns of visible pairs. A pattern is defined by a mask over all pairs, which short
+//! sequences and the recording of maps use. A longer sequence is computed in blocks, whose time and memory grow with
+//! its length, not with the square. [`Linformer`] attends to a fixed number of mixtures of positions instead.
 
 mod big_bird;
 mod linformer;
@@ -18,7 +17,7 @@ pub use pattern::{Mixing, Pattern, mask_of};
 use crate::model::weights::Scope;
 use crate::model::{CausalSpan, ModelConfig, Span};
 
-/// What the self-attention of a layer sees.
+/// The positions that a layer's self-attention sees.
 #[derive(Debug)]
 pub enum Reach {
     /// Everything that the mask shows.
@@ -29,7 +28,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// That of an encoder layer at `scope`.
+    /// Builds the reach of an encoder layer at `scope`.
     pub fn of_encoder(scope: &Scope, config: &ModelConfig) -> Self {
         match config.attention.span {
             Span::Full => Reach::Full,
@@ -41,7 +40,7 @@ impl Reach {
         }
     }
 
-    /// That of a decoder layer, which sees nothing after itself.
+    /// Returns the reach of a decoder layer, which sees no later position.
     pub fn of_decoder(config: &ModelConfig) -> Self {
         match config.attention.decoder_span() {
             CausalSpan::Full => Reach::Full,
@@ -49,13 +48,13 @@ impl Reach {
         }
     }
 
-    /// Whether the layer takes a mask of pairs of positions. One that does not computes what it sees from the numbers of
-    /// the sentences alone; see [`Visible`](crate::model::mask::Visible).
+    /// Whether the layer takes a mask of pairs of positions. Other layers compute what they see from the numbers of the
+    /// sentences alone; see [`Visible`](crate::model::mask::Visible).
     pub fn takes_masks_of_pairs(&self) -> bool {
         matches!(self, Reach::Full)
     }
 
-    /// How many of the last of `length` positions a decoder's cache has to keep.
+    /// Returns how many of the last of `length` positions a decoder's cache must keep.
     pub fn kept(&self, length: i64) -> i64 {
         match self {
             Reach::Local(local) => local.width().min(length),
@@ -63,7 +62,7 @@ impl Reach {
         }
     }
 
-    /// The longest sequence that the layer takes; none: any.
+    /// Returns the length of the longest sequence that the layer takes; `None` if there is no limit.
     pub fn limit(&self) -> Option<i64> {
         match self {
             Reach::Linformer(linformer) => Some(linformer.longest()),
@@ -92,7 +91,7 @@ mod tests {
         (Tensor::arange(count, (Kind::Double, Device::Cpu)) * by).sin().view(size).set_requires_grad(true)
     }
 
-    /// Output at real positions and the gradients of queries, keys and values, as one row.
+    /// Computes the output at positions without padding and the gradients of queries, keys and values, as one row.
     fn results(sentences: &Tensor, attend: impl Fn(&Tensor, &KeysAndValues) -> Tensor) -> Tensor {
         let (rows, length) = sentences.size2().unwrap();
         let queries = leaf(&[rows, HEADS, length, 3], 0.7);

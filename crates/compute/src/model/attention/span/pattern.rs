@@ -1,4 +1,4 @@
-//! Patterns of visible pairs: their definition as a mask, and what computes their blocks.
+//! Patterns of visible pairs: their definition as a mask, and the computation of their blocks.
 
 use crate::model::attention::score::ScoreFunction;
 use crate::model::dropout::Dropout;
@@ -8,7 +8,7 @@ use crate::model::mode::Mode;
 use crate::model::position::PassPositions;
 use tch::{Device, Kind, Tensor};
 
-/// What a layer makes of scores, whichever pairs they belong to.
+/// The parts of a layer that turn scores into outputs, for any set of pairs.
 pub struct Mixing<'a> {
     pub score: &'a ScoreFunction,
     pub positions: &'a PassPositions<'a>,
@@ -17,7 +17,7 @@ pub struct Mixing<'a> {
 }
 
 impl Mixing<'_> {
-    /// The weighted means of the values, with weights that nobody watches.
+    /// Computes the weighted means of the values. The weights are not recorded.
     ///
     /// # Shapes
     /// Queries [.., T, K], keys [.., S, K], values [.., S, d_v], numbers to add to the scores → [.., T, d_v].
@@ -26,7 +26,7 @@ impl Mixing<'_> {
         self.dropout.forward(weights, self.mode).matmul(values)
     }
 
-    /// What hides the pairs of `hidden`, and what positions add to the scores of the others.
+    /// Returns the numbers to add to scores: minus infinity for pairs in `hidden`, the positions' biases for others.
     ///
     /// # Shapes
     /// `hidden` [B or 1, N, T, S], positions of queries [B or 1, N, T] and keys [B or 1, N, S] → [B or 1, 1 or H, N, T, S].
@@ -38,7 +38,7 @@ impl Mixing<'_> {
     }
 }
 
-/// A mask and, where there is one, a bias.
+/// Returns the sum of a mask and a bias, if there is one.
 pub(super) fn plus(mask: Tensor, bias: Option<Tensor>) -> Tensor {
     match bias {
         Some(bias) => mask + bias,
@@ -46,7 +46,7 @@ pub(super) fn plus(mask: Tensor, bias: Option<Tensor>) -> Tensor {
     }
 }
 
-/// Keys of other sentences. A query that is padding is of none, as padding keys are.
+/// Marks keys of other sentences than the query's. Padding counts as a sentence of its own.
 ///
 /// # Shapes
 /// Sentences of queries [.., T] and keys [.., S] → [.., T, S].
@@ -54,24 +54,24 @@ pub(super) fn of_other_sentences(queries: &Tensor, keys: &Tensor) -> Tensor {
     queries.unsqueeze(-1).ne_tensor(&keys.unsqueeze(-2))
 }
 
-/// The numbers from 0 to `count` - 1.
+/// Returns the numbers from 0 to `count` - 1.
 pub(super) fn numbers(count: i64, device: Device) -> Tensor {
     Tensor::arange(count, (Kind::Int64, device))
 }
 
 /// A pattern of visible pairs.
 pub trait Pattern {
-    /// Whether the blocks of a sequence of this length would hold as many scores as all its pairs.
+    /// Whether blocks for a sequence of this length would hold as many scores as all its pairs.
     fn is_short(&self, length: i64) -> bool;
 
-    /// The definition: which pairs of positions are hidden. Every position sees itself, so that a softmax over nothing
-    /// never comes up, not even for padding.
+    /// Returns the definition: true for hidden pairs of positions. Every position sees itself, so that no softmax is
+    /// over nothing, not even for padding.
     ///
     /// # Shapes
     /// Numbers of the sentences [B or 1, T] → [B or 1, T, T].
     fn hidden(&self, sentences: &Tensor) -> Tensor;
 
-    /// The same attention in blocks.
+    /// Computes the same attention in blocks.
     ///
     /// # Shapes
     /// `queries` [B, H, T, K] → [B, H, T, d_v].
@@ -84,7 +84,7 @@ pub trait Pattern {
     ) -> Tensor;
 }
 
-/// The mask of a pattern's definition, with what positions add to the scores of a layer that computes as `like` does.
+/// Returns the mask of a pattern's definition plus the addition of positions to the scores, in the number format of `like`.
 ///
 /// # Shapes
 /// Numbers of the sentences [B or 1, T] → [B or 1, 1 or H, T, T].
