@@ -140,9 +140,7 @@ fn cuda(choice: DeviceChoice) -> Option<Finding> {
     }
     Some(match device::load_cuda() {
         Ok(()) => Finding::good("CUDA", format!("usable, {} card(s) visible", tch::Cuda::device_count())),
-        Err(reason) => {
-            Finding::missing("CUDA", reason, "repair this, then run ablate doctor --device cuda")
-        }
+        Err(reason) => Finding::missing("CUDA", reason, "repair this, then run ablate doctor --device cuda"),
     })
 }
 
