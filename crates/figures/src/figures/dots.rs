@@ -1,4 +1,4 @@
-//! One value a row, with its spread: the names at the left, or above where they are long; the values from left to right.
+//! Plots of one value per row, with its spread: names at the left, or above if they are long; values from left to right.
 
 use super::font;
 use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, over_lines, remark, width};
@@ -7,29 +7,29 @@ use super::paint::Paint;
 use super::scale::{Scale, plain};
 use super::svg::{Anchor, Svg, line, rectangle, text};
 
-/// What a plot of dots shows.
+/// Content of a plot of dots.
 #[derive(Debug, Clone)]
 pub struct Dots {
     pub title: String,
-    /// What the values are.
+    /// Label of the values.
     pub x: String,
     pub rows: Vec<Dot>,
     /// Index of the row that the others are compared with.
     pub base: Option<usize>,
-    /// Says what the [`others`](Dot::other) of the rows are, in a key below the picture.
+    /// Text of the key below the picture, which explains the [`other`](Dot::other) values of the rows.
     pub other: Option<String>,
 }
 
-/// A row.
+/// A row of a plot of dots.
 #[derive(Debug, Clone)]
 pub struct Dot {
     pub name: String,
-    /// A line stands above the row.
+    /// Whether a line stands above the row.
     pub rule: bool,
-    /// Absent: nothing is drawn but the name.
+    /// The mean; if absent, only the name and the words are drawn.
     pub mean: Option<f64>,
     pub spread: Option<f64>,
-    /// What the mean is of.
+    /// The values that the mean is of.
     pub values: Vec<f64>,
     /// A value from elsewhere to set beside the mean, with a mark of its own.
     pub other: Option<f64>,

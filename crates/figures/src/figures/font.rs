@@ -6,7 +6,7 @@ use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
 use std::sync::{Arc, LazyLock};
 
-/// The family's name, and what takes its place for signs that it does not have.
+/// Name of the font family, and the fallback for characters that it does not have.
 pub const FAMILY: &str = "Noto Sans, sans-serif";
 
 /// The two weights.
@@ -21,10 +21,10 @@ const BOLD: &[u8] = include_bytes!("font/NotoSans-Bold.ttf");
 const REGULAR_WEB: &[u8] = include_bytes!("font/NotoSans-Regular.woff2");
 const BOLD_WEB: &[u8] = include_bytes!("font/NotoSans-Bold.woff2");
 
-/// Width of a text on one line, without kerning.
+/// Returns the width of a text on one line, without kerning.
 ///
 /// # Units
-/// Those of `size`, the height of the font.
+/// The result is in the unit of `size`, the height of the font.
 pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let bytes = match weight {
         Weight::Regular => REGULAR,
@@ -34,13 +34,13 @@ pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let (characters, metrics) = (font.charmap(), font.glyph_metrics(Size::new(1.0), LocationRef::default()));
     let advance = |character: char| {
         let glyph = characters.map(character).and_then(|glyph| metrics.advance_width(glyph));
-        // Other fonts draw what this one lacks, most of it in squares.
+        // Other fonts draw the characters that this one lacks, most of which are as wide as high.
         glyph.map_or(1.0, f64::from)
     };
     size * text.chars().map(advance).sum::<f64>()
 }
 
-/// A text shortened in its middle to a width, with `…` for what is left out.
+/// Shortens a text in its middle to a width, with `…` for the part that is left out.
 pub fn shortened(text: &str, size: f64, most: f64) -> String {
     let characters: Vec<char> = text.chars().collect();
     let mut kept = characters.len();
@@ -54,7 +54,7 @@ pub fn shortened(text: &str, size: f64, most: f64) -> String {
     shown
 }
 
-/// A text in lines of a width, broken between words; a word that is wider alone is shortened.
+/// Breaks a text between words into lines of a width; a single word that is wider is shortened.
 pub fn wrapped(text: &str, size: f64, weight: Weight, most: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -67,7 +67,7 @@ pub fn wrapped(text: &str, size: f64, weight: Weight, most: f64) -> Vec<String> 
     lines
 }
 
-/// Rules that bring the font into a style sheet; for `weights` only.
+/// Returns the rules that bring `weights` of the font into a style sheet.
 pub fn style_sheet(weights: &[Weight]) -> String {
     let rule = |weight: &Weight| {
         let (number, bytes) = match weight {
@@ -82,7 +82,7 @@ pub fn style_sheet(weights: &[Weight]) -> String {
     weights.iter().map(rule).collect()
 }
 
-/// The font for drawing; the machine's fonts are not looked at, so that pictures are the same everywhere.
+/// Returns the fonts for drawing, without the machine's fonts, so that pictures are the same everywhere.
 pub(super) fn database() -> Arc<fontdb::Database> {
     static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
         let mut fonts = fontdb::Database::new();
