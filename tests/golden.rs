@@ -1,4 +1,4 @@
-//! What the program computes, pinned to the digit: no change of results lands unnoticed.
+//! Results of the program, pinned to the digit: no change of results lands unnoticed.
 //!
 //! `tests/fixtures/golden/*.json` hold the values of one `RESULT_VERSION`. A change that means to alter results raises
 //! `RESULT_VERSION` and writes the files anew; one that adds cases adds theirs to the files:
@@ -50,7 +50,7 @@ use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
 
-/// Holds `computed`, by case, to what the file `section` has for it; see the head of this file.
+/// Compares `computed`, by case, with the values in the file `section`; see the head of this file.
 fn hold(section: &str, tolerance: f64, computed: Map<String, Value>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/golden/{section}.json"));
     let write = std::env::var_os("ABLATE_GOLDEN").is_some_and(|word| word == "write");
@@ -130,7 +130,7 @@ fn differences_are_found_wherever_they_are() {
     assert_eq!(found(json!([0.0]), json!([1e-30])), 1);
 }
 
-/// A multiplicative generator of this file alone: numbers below a bound.
+/// A multiplicative generator used only in this file: numbers below a bound.
 fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(2) + 1;
     move |below| {
@@ -211,8 +211,8 @@ fn masks_of_dropout() {
     hold("dropout_masks", 0.0, cases);
 }
 
-/// A small model with every kind of dropout, what differs from it, and each choice of `[model]` that none of these
-/// makes.
+/// Returns a small model with every kind of dropout, models that differ from it, and each choice of `[model]` that none
+/// of these makes.
 fn models() -> Vec<(String, ModelConfig)> {
     let base = ModelConfig {
         layers: 2,
@@ -265,7 +265,7 @@ fn build(config: &ModelConfig, seed: u64, kind: Kind) -> Box<dyn Network> {
     model::build(config, VOCABULARY, seed, kind, Device::Cpu)
 }
 
-/// Writes the losses down.
+/// Collects the losses of a training.
 struct Losses(Vec<f64>);
 
 impl Monitor for Losses {
@@ -291,8 +291,8 @@ impl Monitor for Losses {
     }
 }
 
-/// Trains for eight updates, over the end of the first epoch. Gives the smoothed and the plain loss of each update and
-/// at last the loss of another text.
+/// Trains for eight updates, over the end of the first epoch. Returns the smoothed and the plain loss of each update and,
+/// last, the loss of another text.
 fn losses(config: &ModelConfig, training: &TrainingConfig) -> (Box<dyn Network>, Vec<f64>) {
     // Second texts are cut from blocks of one length.
     let of = |count, seed| match config.tells_next_sentence() {
@@ -402,7 +402,7 @@ fn first_values_of_weights() {
     hold("weights", 1e-12, cases);
 }
 
-/// By a model's first weights, which are the same on every processor, but larger: what it says then depends on the
+/// The model has its first weights, which are the same on every processor, but enlarged: then its output depends on the
 /// source, and the best token is far enough from the next for any rounding.
 #[test]
 fn translations_in_float32() {
@@ -445,14 +445,14 @@ fn translations_in_float32() {
 /// The committed results that were made with each version, the newest last.
 const RECORDS: [(u32, &str); 1] = [(3, "results/demo")];
 
-/// What the golden values pin is what made the committed records: they have the identities that this version gives their
-/// settings, and the first updates of one of them come out again as in its committed curve.
+/// The golden values pin the code that made the committed records: their settings have the same identities in this
+/// version, and the first updates of one of them give its committed curve again.
 #[test]
 fn the_committed_records_of_this_version_agree() {
     let (version, folder) = RECORDS[RECORDS.len() - 1];
     assert_eq!(version, RESULT_VERSION, "name the committed records that were made with this version");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    // Reading holds each identity to the settings that its record states, and passes over those of other versions.
+    // Reading checks each identity against the settings of its record, and passes over those of other versions.
     let records = CommittedRecords::read(std::slice::from_ref(&folder)).unwrap();
     let text = std::fs::read_to_string(folder.join("records.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -480,7 +480,7 @@ fn the_committed_records_of_this_version_agree() {
     assert!(recorded.len() >= 6, "{recorded:?}");
     for ((place, before), (other, after)) in recorded.iter().zip(&again) {
         assert_eq!(place, other);
-        // Processors round differently, and a hundred updates enlarge it.
+        // Processors round differently, and a hundred updates enlarge the difference.
         assert!(
             (before - after).abs() < 2e-3 * before.abs(),
             "{place}: {before} is recorded, {after} comes out"
