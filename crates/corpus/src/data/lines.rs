@@ -105,7 +105,7 @@ impl LineReader {
     /// Reads the whole text at once, for formats that do not consist of lines.
     ///
     /// # Errors
-    /// Those of [`LineReader::advance`], and a user error with the line for text that is not UTF-8.
+    /// The errors of [`LineReader::advance`], and a user error with the line for text that is not UTF-8.
     pub fn read_whole(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         self.input.read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;

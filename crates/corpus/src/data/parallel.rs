@@ -111,7 +111,7 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
 /// Counts the pieces, cut by `cut`, of the lines that `read` passes to its argument.
 ///
 /// # Errors
-/// Only those of `read`.
+/// Only errors of `read`.
 pub fn count_pieces(
     threads: usize,
     cut: Cut,
@@ -182,7 +182,7 @@ impl Encoded {
 /// Encodes the pairs of lines that `read` passes to its argument by `cut`; `sink` gets their ids in the same order.
 ///
 /// # Errors
-/// Only those of `read` and `sink`.
+/// Only errors of `read`.and `sink`.
 pub fn encode_pairs(
     tokenizers: &Tokenizers,
     cut: Segmentation,

@@ -44,7 +44,7 @@ pub fn confidence_of_mean(
 /// on the same drawn sentences.
 ///
 /// # Errors
-/// Those of [`confidence_of_mean`].
+/// The errors of [`confidence_of_mean`].
 pub fn confidence_of_difference(
     metric: &dyn Metric,
     baseline: &[Counts],
@@ -66,7 +66,7 @@ pub fn confidence_of_difference(
 /// change sides. Two-sided; p = (trials with a difference as large + 1) / (trials + 1).
 ///
 /// # Errors
-/// Those of [`confidence_of_mean`], and a user error where the systems differ in their number of corpora.
+/// The errors of [`confidence_of_mean`], and a user error where the systems differ in their number of corpora.
 pub fn randomization_of_means(
     metric: &dyn Metric,
     baseline: &[Counts],

@@ -102,7 +102,7 @@ pub fn paired_bootstrap(
 /// Systems with equal scores in every trial get the smallest p-value possible, as in sacreBLEU.
 ///
 /// # Errors
-/// Those of [`paired_bootstrap`].
+/// The errors of [`paired_bootstrap`].
 pub fn paired_randomization(
     metric: &dyn Metric,
     baseline: &Counts,
@@ -118,7 +118,7 @@ pub fn paired_randomization(
 /// with probability ½, one for each trial.
 ///
 /// # Errors
-/// Those of [`paired_bootstrap`].
+/// The errors of [`paired_bootstrap`].
 pub(super) fn randomized(
     score: Score,
     baseline: &Counts,
