@@ -182,7 +182,7 @@ impl Encoded {
 /// Encodes the pairs of lines that `read` passes to its argument by `cut`; `sink` gets their ids in the same order.
 ///
 /// # Errors
-/// Only errors of `read`.and `sink`.
+/// Only errors of `read` and `sink`.
 pub fn encode_pairs(
     tokenizers: &Tokenizers,
     cut: Segmentation,
