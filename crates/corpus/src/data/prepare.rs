@@ -488,7 +488,7 @@ mod tests {
             config.recipe.name = name.into();
             assert!(message(open(&config, Path::new("unused"))).contains("recipe name"));
         }
-        // What validation accepts names a directory.
+        // Every name that validation accepts can name a directory.
         config.recipe.name = "a=b+c,d".into();
         assert!(directory(&config, Path::new("unused")).is_ok());
     }
