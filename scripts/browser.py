@@ -22,12 +22,12 @@ import urllib.request
 from check_tensorboard import Server, find_runs, package, rows_of_sweeps
 from programs import free_port
 
-START_SECONDS = 20  # How long chromedriver may take to answer.
-PATIENCE_SECONDS = 180  # How long a page may take to show what it has.
+START_SECONDS = 20  # Time within which chromedriver must answer.
+PATIENCE_SECONDS = 180  # Time within which a page must show its content.
 WINDOW = (1500, 1000)
 LARGEST_SCREENSHOT = 300_000
 
-# TensorBoard's pages nest shadow trees and frames: both are looked into.
+# TensorBoard's pages nest shadow trees and frames: both are searched.
 JAVASCRIPT = """
 const found = [];
 const visit = (node) => {
@@ -71,7 +71,7 @@ class Browser:
         try:
             session = self.begin_session(wanted)
         except BaseException:
-            # Nobody calls __exit__ of what was not entered.
+            # __exit__ is not called if __enter__ fails.
             self.end()
             raise
         self.version = session["capabilities"]["browserVersion"]
@@ -120,7 +120,7 @@ class Browser:
         return self.send("POST", f"{self.path}/execute/sync", {"script": JAVASCRIPT + script, "args": arguments})
 
     def show_as(self, width, dark):
-        """The width of the window, and whether pages are dark."""
+        """Sets the width of the window, and whether pages are dark."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         size = {"width": width, "height": WINDOW[1], "deviceScaleFactor": 1, "mobile": False}
         for command, parameters in [
@@ -134,13 +134,13 @@ class Browser:
 
 
 class Pages:
-    """Looks at one page after another and keeps what is wrong."""
+    """Checks one page after another and collects the faults."""
 
     def __init__(self, browser, server, screenshots):
         self.browser, self.server, self.screenshots, self.wrong = browser, server, screenshots, []
 
     def see(self, name, words, charts=0, images=None, query="", click=(), page=None):
-        """Opens a page, clicks on the words `click`, and waits until `words`, so many charts and pictures that
+        """Opens a page, clicks on the words `click`, and waits until `words`, `charts` charts and pictures that
         `images` accepts are on it."""
         self.browser.open(f"{self.server.url}/?darkMode=false{query}#{page or name}")
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -159,7 +159,7 @@ class Pages:
         self.wrong += missing
 
     def missing(self, words, charts, images, clicks):
-        """What is not on the page at this moment. A click that succeeds leaves `clicks`."""
+        """Returns what is not on the page at this moment. Removes a click that succeeds from `clicks`."""
         try:
             if clicks and self.browser.run(CLICK, clicks[0]):
                 return [f"what a click on {clicks.pop(0)} shows"]
@@ -176,7 +176,7 @@ class Pages:
         return missing
 
 
-# What the report's script has made of the table: rows shown, the first column with results before and after a click on
+# State of the table after the report's script: rows shown, the first column with results before and after a click on
 # its heading, rows left by a filter, and columns of the two rows side by side.
 REPORT = """
 const table = document.querySelector('table.results');
@@ -203,8 +203,8 @@ return said;
 
 
 def see_report(browser, page, screenshots):
-    """Opens a report on a desk's screen and on a telephone's, light and dark, and uses its table. Returns what is
-    wrong."""
+    """Opens a report on a desktop screen and on a phone's, light and dark, and uses its table. Returns the
+    faults."""
     wrong = []
     for width in (1280, 400):
         for dark in (False, True):
@@ -226,7 +226,7 @@ def see_report(browser, page, screenshots):
 
 
 def readable(count):
-    """At least `count` pictures that are shown as large as they were drawn."""
+    """Returns a check for at least `count` pictures that are shown as large as they were drawn."""
 
     def complaint(pictures):
         fitting = [width for width, height, shown in pictures if width >= 200 and height >= 200 and shown >= 0.95 * width]
@@ -256,7 +256,7 @@ def main():
                 pass
             time.sleep(1)
         pages = Pages(browser, server, arguments.screenshots)
-        # A sweep of one seed has none.
+        # A sweep of one seed has no means.
         means = [f"{row}/mean" for row in rows if (arguments.sweep / row / "mean").exists()]
         curves = "&smoothing=0&tagFilter=%5E" + "(dev%2Fperplexity%7Ctrain%2Floss)%24"
         pages.see("scalars", [*runs, *means, "dev/perplexity"], charts=2, page="timeseries", query=curves)

@@ -38,19 +38,19 @@ from torch.nn import functional as F
 from torch_transformer import EOS, PAD
 
 CTRANSLATE2 = package("ctranslate2")
-# Of the beam search of a run, and the most tokens of a translation by the packages.
+# Beam of the search of a run, and the largest number of tokens of a translation by the packages.
 BEAM = 4
 LONGEST = 100
 
 # Absolute gap of a whole translation's log-probability over the length penalty, in float32 on both sides.
 SCORE_TOLERANCE = 1e-4
-# Shares of lines. Of the 2 × beam candidates of a step, ablate finishes every one that ends, the packages only
+# Largest shares of lines. Of the 2 × beam candidates of a step, ablate finishes every one that ends, the packages only
 # those among the first `beam`: ablate's search finds what theirs finds or better, up to the rounding of a choice.
 # With `decoding.early_stopping` all three follow one rule.
 DIFFERENT_LINES = 0.01
 WORSE_LINES = 0.002
 
-# Settings of each variant, and what a MarianMTModel has no place for, if anything.
+# Settings of each variant, and the setting that a MarianMTModel cannot express, if there is one.
 VARIANTS = {
     "paper": ({}, None),
     "halves": ({"position": "sinusoidal_halves"}, None),
@@ -84,7 +84,7 @@ def random_pairs(vocabulary):
 
 
 def check_ctranslate2(checks, variant, folder, pairs, batch, expected, real):
-    """Log-probabilities of the tokens of the targets, ends of sentences among them."""
+    """Compares log-probabilities of the tokens of the targets, ends of sentences among them."""
     with open(os.path.join(folder, "shared_vocabulary.json"), encoding="utf-8") as file:
         tokens = json.load(file)
     translator = ctranslate2.Translator(folder, device="cpu", compute_type="float32", intra_threads=1)
@@ -225,7 +225,7 @@ def check_trained(checks, arguments, folder):
     out = {format: os.path.join(folder, "trained", format) for format in ["safetensors", "marian", "ctranslate2"]}
     programs = {format: ablate.export(arguments.run, format, out[format]) for format in out}
     sample = f"{lines[0]}\n"
-    # What the printed programs do is what the printed settings are: the run's penalty in the packages' form.
+    # The printed programs use the printed settings: the run's penalty in the packages' form.
     form = ["--set", "decoding.length_penalty_form=power"]
     wanted = ablate.call("translate", arguments.run, *form, input=sample)
     for format, peer in [("marian", HUGGING_FACE), ("ctranslate2", CTRANSLATE2)]:

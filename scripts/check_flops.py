@@ -58,7 +58,7 @@ CASES = [
     ("base", {"layers": 6, "d_model": 512, "d_ff": 2048, "heads": 8}, 37000, 8, 30, 32, 229),
 ]
 
-# The same of torch_recurrent.MODEL: its parity cases by name, and a model of usual sizes.
+# The same for torch_recurrent.MODEL: its parity cases by name, and a model of usual sizes.
 OF_PARITY = ["recurrent", "recurrent_lstm", "recurrent_luong", "recurrent_dot", "recurrent_bahdanau", "recurrent_before_readout",
              "recurrent_last_state", "recurrent_summary", "recurrent_residual", "recurrent_encoder", "recurrent_decoder",
              "recurrent_decoder_mean", "recurrent_alone_fed"]
@@ -66,7 +66,7 @@ RECURRENT_CASES = [(name, torch_recurrent.CASES[name], 31, 3, 7, 5, 11) for name
 BRITZ = torch_recurrent.both(hidden=512, softmax_bias=True, tying="none") | {"d_model": 512}
 RECURRENT_CASES.append(("recurrent, 512 wide", BRITZ, 37000, 8, 30, 32, 229))
 
-# The same of torch_convolutional.MODEL.
+# The same for torch_convolutional.MODEL.
 CONVOLUTIONAL_CASES = [
     (name, changes, 31, 3, 7, 5, 11) for name, changes in torch_convolutional.CASES.items()
 ]
@@ -89,7 +89,7 @@ MASKED_CASES = [
 
 
 def count(name, build, model, vocabulary, pairs, source, target, scored):
-    """Operations of the pass forward, those of attention among them, and of the pass backward."""
+    """Returns the operations of the forward pass, those of attention in it, and those of the backward pass."""
     # A sequence that is too short for blocks of a span is computed with a mask over all pairs.
     model = build({**model, "in_blocks": "short" not in name}, vocabulary)
     sources = torch.randint(3, vocabulary, (pairs, source))
@@ -120,7 +120,7 @@ def main():
     parser.add_argument("--json", action="store_true", help="print the comparison as checks.py says")
     parser.add_argument("--write", action="store_true", help="write tests/fixtures/flops.json")
     arguments = parser.parse_args()
-    # oneDNN computes a whole LSTM layer as one operation, of which FlopCounterMode knows no count.
+    # oneDNN computes a whole LSTM layer as one operation, for which FlopCounterMode has no count.
     torch.backends.mkldnn.enabled = False
     cases = []
     of_kinds = [

@@ -28,7 +28,7 @@ from make_corpus_fixtures import perturbed
 from make_moses_fixtures import FILES, LANGUAGES, SACREMOSES, hostile_lines, lines_of
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Lines that one process of ours and theirs handles at a time.
+# Number of lines that one process of either program handles at a time.
 CHUNK = 20_000
 HOSTILE_LINES = 5_000
 # Path, language, seed of the perturbation.
@@ -42,7 +42,7 @@ TOLERANCE = 1e-9
 
 
 def theirs(language):
-    """What sacremoses does, by the words of our command line."""
+    """Returns the functions of sacremoses by the words of our command line."""
     normalizer = MosesPunctNormalizer(lang=language)
     tokenizer = MosesTokenizer(lang=language)
     detokenizer = MosesDetokenizer(lang=language)
@@ -59,7 +59,7 @@ def theirs(language):
 
 
 def ours(ablate, words, language, lines):
-    """The lines that `ablate moses` makes of these."""
+    """Returns the lines that `ablate moses` makes of `lines`."""
     text = "".join(line + "\n" for line in lines).encode()
     for step in [["tokenize"], ["detokenize"]] if words[0] == "tokenize then detokenize" else [words]:
         command = [ablate, "moses", *step, "--language", language]
@@ -68,7 +68,7 @@ def ours(ablate, words, language, lines):
 
 
 def compare(ablate, language, lines):
-    """By step: (lines compared, lines that differ, the first of them)."""
+    """Returns, by step, (lines compared, lines that differ, the first of them)."""
     found = {}
     for words, expected in theirs(language).items():
         made = ours(ablate, words, language, lines)

@@ -25,7 +25,7 @@ from checks import Checks, package
 from stores import read_store
 from torch_transformer import MODEL, PAD, Transformer, collate, cross_entropy
 
-# Relative; ablate computes in float32.
+# Largest relative gap; ablate computes in float32.
 TOLERANCE = 3e-6
 # Tokens whose two best predictions may change places in float32.
 CLOSE_CALLS = 2
@@ -54,7 +54,7 @@ def load_model(run, settings, seed, vocabulary):
 
 @torch.no_grad()
 def score(model, batches):
-    """Nats, tokens and tokens predicted right."""
+    """Returns nats, tokens, and tokens predicted right."""
     nats, tokens, right = 0.0, 0, 0
     for batch in batches:
         source, shifted, target = collate(batch)

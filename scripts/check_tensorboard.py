@@ -38,7 +38,7 @@ import urllib.request
 from checks import Checks, detail, package
 from programs import free_port
 
-PATIENCE_SECONDS = 180  # How long a TensorBoard may take to start and to show everything.
+PATIENCE_SECONDS = 180  # Time within which a TensorBoard must start and show everything.
 
 
 def single(value):
@@ -83,7 +83,7 @@ def views(run_dir):
 
 
 def pictures_to_show(run_dir):
-    """How many pictures a run has to show: one for each layer of each kind of attention, and two of its positions."""
+    """Returns the number of pictures of a run: one for each layer of each kind of attention, and two of its positions."""
     path = run_dir / "attention.json"
     sentences = json.loads(path.read_text())["sentences"] if path.exists() else []
     drawn = sum(len({(map["kind"], map["layer"]) for map in sentence["maps"]}) for sentence in sentences)
@@ -91,7 +91,7 @@ def pictures_to_show(run_dir):
 
 
 def size_of_png(png):
-    """Width and height."""
+    """Returns width and height of a PNG file, or zeros for other bytes."""
     return struct.unpack(">II", png[16:24]) if png[:8] == b"\x89PNG\r\n\x1a\n" else (0, 0)
 
 
@@ -203,7 +203,7 @@ class Server:
         folder = pathlib.Path(self.log_dir).resolve()
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", "/".join(folder.parts[-2:])]
         command += ["--host", "127.0.0.1", "--port", str(port), "--load_fast", "true" if self.fast else "false"]
-        # 0 is no way to ask for all points: the scalars page takes it for a wish to see none.
+        # 0 does not ask for all points: the scalars page shows none then.
         command += ["--samples_per_plugin", "scalars=1000000,text=1000000", "--reload_interval", "1"]
         self.process = subprocess.Popen(command, cwd=folder.parent.parent, stdout=self.log, stderr=subprocess.STDOUT)
         return self
@@ -219,11 +219,11 @@ class Server:
         self.log.close()
 
     def ask(self, path, parameters=None, body=None):
-        """The decoded JSON that TensorBoard answers."""
+        """Returns the decoded JSON of TensorBoard's answer."""
         return json.loads(self.bytes(path, parameters, body))
 
     def bytes(self, path, parameters=None, body=None):
-        """What TensorBoard answers."""
+        """Returns TensorBoard's answer."""
         query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
@@ -237,7 +237,7 @@ class Server:
 
 
 def served_differences(server, runs, groups):
-    """How what the web interface shows now differs from what was recorded."""
+    """Describes the differences between the web interface at this moment and the recorded values."""
     said = []
     tags = server.ask("plugin/scalars/tags")
     for name, run_dir in runs.items():
@@ -253,7 +253,7 @@ def served_differences(server, runs, groups):
 
 
 def served_views(server, run):
-    """Texts, histograms and pictures of a run as the web interface has them."""
+    """Returns texts, histograms and pictures of a run as the web interface has them."""
     texts = {
         tag: [event["step"] for event in server.ask("plugin/text/text", {"run": run, "tag": tag})]
         for tag in server.ask("plugin/text/tags").get(run, [])
@@ -300,7 +300,7 @@ def rows_of_sweeps(runs):
 
 
 def custom_scalars_differences(server, runs):
-    """Whether the charts show what follows from metrics.csv."""
+    """Describes the differences between the charts and what follows from metrics.csv."""
     rows = rows_of_sweeps(runs)
     if not rows:
         return []
@@ -388,14 +388,14 @@ def hparams_differences(server, runs, groups):
 
 
 def state(run_dir):
-    """How a run ended, from its directory."""
+    """Returns the state in which a run ended, from its directory."""
     if (run_dir / "record.json").exists():
         return "STATUS_SUCCESS"
     return "STATUS_FAILURE" if (run_dir / "failure.json").exists() else "STATUS_UNKNOWN"
 
 
 def score_differences(runs, row):
-    """Whether the scores of a row of the HParams page are the means of its seeds."""
+    """Describes the differences between the scores of a row of the HParams page and the means of its seeds."""
     said = []
     for metric in row.get("metricValues", []):
         tag = metric["name"]["tag"]
@@ -407,7 +407,7 @@ def score_differences(runs, row):
 
 
 def wait_until_equal(server, runs, groups):
-    """The differences that remain when TensorBoard has had time to load."""
+    """Returns the differences that remain after TensorBoard has had time to load."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:

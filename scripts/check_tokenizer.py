@@ -25,7 +25,7 @@ SPECIALS = ["<pad>", "<s>", "</s>"]
 
 
 def check_stores(checks, tokenizer, directory):
-    """The dev and test sets that lie beside tokenizer.json."""
+    """Checks the dev and test sets that lie beside tokenizer.json."""
     for split in ["dev", "test"]:
         store = os.path.join(directory, f"{split}.store")
         if not os.path.exists(store):
@@ -40,7 +40,7 @@ def check_stores(checks, tokenizer, directory):
 
 
 def check_ids(tokenizer, lines, ours):
-    """Number of lines whose ids differ from ours, or that do not come back exactly."""
+    """Returns the number of lines whose ids differ from ours, or that are not restored exactly."""
     wrong = 0
     for number, (line, expected) in enumerate(zip(lines, ours)):
         ids = tokenizer.encode(line, add_special_tokens=False).ids
@@ -53,7 +53,7 @@ def check_ids(tokenizer, lines, ours):
 
 
 def check_specials(tokenizer):
-    """Number of mistakes with the special tokens once they are declared, as `to_json` documents."""
+    """Returns the number of mistakes with the special tokens once they are declared, as `to_json` documents."""
     wrong = sum(tokenizer.token_to_id(token) != id for id, token in enumerate(SPECIALS))
     size = tokenizer.get_vocab_size()
     declared = Tokenizer.from_str(tokenizer.to_str())
@@ -69,7 +69,7 @@ def without_repetitions(merges):
 
 
 def check_merges(checks, path, tokenizer, lines):
-    """The merges against those that subword-nmt learns on the same pieces."""
+    """Compares the merges with those that subword-nmt learns on the same pieces."""
     with open(path, encoding="utf-8") as file:
         ours = [tuple(merge) for merge in json.load(file)["model"]["merges"]]
     pieces = io.StringIO()
@@ -82,7 +82,7 @@ def check_merges(checks, path, tokenizer, lines):
     theirs = [tuple(line.split(" ")) for line in codes.getvalue().splitlines()[1:]]
     repeated = len(theirs) - len(without_repetitions(theirs))
     theirs = without_repetitions(theirs)
-    # With repetitions among theirs, as many of ours are beyond the number that they were asked for.
+    # Ours has a further merge for each repetition among theirs, whose number of merges counts repetitions.
     different = sum(a != b for a, b in zip(ours, theirs)) + abs(len(ours) - len(theirs) - repeated)
     size = f"{len(theirs)} merges ({repeated} repeated), {len(ours)} of ours"
     checks.add("merges learned", package("subword-nmt"), size, different)

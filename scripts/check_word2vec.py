@@ -30,9 +30,9 @@ from stores import read_store
 
 TOPICS, WORDS_OF_TOPIC, SHARED = 12, 20, 30
 NEAREST = 10
-# By how much the share of ablate may be lower than gensim's.
+# Largest amount by which ablate's share may be lower than gensim's.
 SHORTFALL = 0.03
-# How much of gensim's agreement with itself the agreement with gensim may be lower than.
+# Largest amount by which ablate's agreement with gensim may be lower than gensim's agreement with itself.
 DISAGREEMENT = 0.05
 SETTINGS = {"vector_size": 50, "window": 5, "negative": 5, "sample": 1e-3, "epochs": 20}
 RATES = {"skip_gram": 0.025, "cbow": 0.05}
@@ -96,7 +96,7 @@ def made_up(lines, seed):
 
 
 def trained(program, folder, model, tokens):
-    """The vectors that ablate trains on the text of the folder, as gensim loads them."""
+    """Trains ablate's vectors on the text of the folder; returns them as gensim loads them."""
     batch = min(4 * BLOCK, tokens)
     steps = max(1, round(SETTINGS["epochs"] * tokens / batch))
     values = {name: SETTINGS[name] for name in ("window", "negative", "sample")}
@@ -111,7 +111,7 @@ def trained(program, folder, model, tokens):
 
 
 def of_gensim(blocks, model, seed=1):
-    """gensim's vectors of blocks of words, word by word in one thread."""
+    """Trains gensim's vectors on blocks of words, word by word in one thread."""
     found = Word2Vec(
         blocks,
         sg=int(model == "skip_gram"),
@@ -147,7 +147,7 @@ def tokens_of(program, folder):
 
 
 def plain(token):
-    """A token of `tokenizer.json` as the export spells it: a word without its marks, what is no text as it is."""
+    """A token of `tokenizer.json` as the export spells it: a word without its marks, another token unchanged."""
     word = token.removesuffix("</w>").removeprefix("Ġ")
     return word if token.endswith("</w>") and word.isascii() else token
 

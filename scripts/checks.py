@@ -1,7 +1,7 @@
-"""What the scripts `check_*.py` have in common: their results, in words or as JSON.
+"""Helpers of the scripts `check_*.py`: their results, in words or as JSON.
 
 With --json a script prints {"checks": [{"what", "peer", "size", "tolerance", "gap", "ok"}]} and nothing else on
-standard output: what is compared, package and version that it is held to, how much is compared, largest gap
+standard output: the compared quantity, package and version of the peer, amount of data, largest gap
 allowed, largest gap seen. `scripts/parity` makes docs/parity.md of them. Details go to standard error.
 """
 
@@ -16,7 +16,7 @@ def package(*names):
 
 
 def detail(*words):
-    """A line for who looks for the cause of a gap."""
+    """Prints a line that helps to find the cause of a gap."""
     print(*words, file=sys.stderr)
 
 
@@ -30,7 +30,7 @@ class Checks:
         self.done.append({"what": what, "peer": peer, "size": size, "tolerance": tolerance, "gap": gap, "ok": ok})
 
     def finish(self, as_json):
-        """Prints the results; gives the exit status."""
+        """Prints the results; returns the exit status."""
         if as_json:
             print(json.dumps({"checks": self.done}, indent=1))
         else:

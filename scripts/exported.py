@@ -1,4 +1,4 @@
-"""What the checks of exports share: runs of `ablate`, the reference that has their weights, and the comparison of
+"""Helpers of the checks of exports: runs of `ablate`, the reference that has their weights, and the comparison of
 logits with a model of Hugging Face transformers. Used by `check_export.py` and `exported_language_models.py`.
 """
 
@@ -70,7 +70,7 @@ class Ablate:
         return output([self.binary, *words, *self.places], quiet=True, **options)
 
     def export(self, run, format, out):
-        """The program in Python that `ablate export` prints."""
+        """Exports a run; returns the Python program that `ablate export` prints."""
         command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         if done.returncode != 0:
@@ -78,14 +78,14 @@ class Ablate:
         return done.stderr.split("\n\n", 1)[1]
 
     def refusal(self, run, format, out):
-        """What is printed where a model does not fit, "" where it does or something was written."""
+        """Returns the error for a model that does not fit; "" if the model fits or something was written."""
         command = [self.binary, "export", run, "--format", format, "--out", out, *self.places]
         done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         return done.stderr if done.returncode == 2 and not os.path.exists(out) else ""
 
 
 def train(ablate, experiment, variant, settings):
-    """The directory of a run of an experiment with these settings of its model."""
+    """Trains an experiment with these settings of its model; returns the directory of the run."""
     name = variant.replace(" ", "-").replace("'", "").replace(":", "").replace(",", "")
     sets = [f"model.{key}={toml(value)}" for key, value in settings.items()]
     ablate.call("train", experiment, "--name", name, *(word for set in sets for word in ("--set", set)))
@@ -126,8 +126,8 @@ def reference(folder, build, defaults):
 
 
 def check_logits(checks, variant, architecture, folder, given, expected, real, second=None):
-    """Logits of a model of transformers that is loaded from `folder`, at the positions where `real`, and what a
-    BertForPreTraining tells of second texts."""
+    """Compares logits of a model of transformers loaded from `folder`, at the positions where `real`, and the
+    predictions of a BertForPreTraining about second texts."""
     model, report = architecture.from_pretrained(folder, output_loading_info=True)
     strange = sum(len(found) for found in report.values())
     checks.add(f"{variant}: keys missing or unexpected", HUGGING_FACE, f"{len(model.state_dict())} tensors", strange)

@@ -1,9 +1,9 @@
-"""Holds what `ablate export` writes of language models to Hugging Face transformers: `--format openai-gpt` to
-OpenAIGPTLMHeadModel, `--format bert` to BertForMaskedLM. A part of `check_export.py`.
+"""Compares exports of language models by `ablate export` with Hugging Face transformers: `--format openai-gpt` with
+OpenAIGPTLMHeadModel, `--format bert` with BertForMaskedLM. A part of `check_export.py`.
 
 Small models of every variant are trained on running text. Logits are compared with `torch_transformer.py` and
-`torch_masked.py`, which `tests/parity` holds to ablate, on ablate's own exported weights. The first model of each kind is
-also compared with numbers and texts of ablate itself: tokens of a text, the loss of the dev set, what it writes; and a
+`torch_masked.py`, which `tests/parity` compares with ablate, on ablate's own exported weights. The first model of each kind is
+also compared with numbers and texts of ablate itself: tokens of a text, the loss of the dev set, generated text; and a
 model without an encoder that translates with ablate's prompts and translations.
 """
 
@@ -23,7 +23,7 @@ from stores import read_store
 from torch.nn.utils.rnn import pad_sequence
 from torch_transformer import BOS, EOS, PAD
 
-# Relative, in float64 on both sides.
+# Largest relative gap, in float64 on both sides.
 LOSS_TOLERANCE = 1e-12
 
 BLOCK = 16
@@ -174,7 +174,7 @@ def check_kind(checks, ablate, folder, format, missing, variants):
 
 
 def gpt_logits(checks, name, plain, out):
-    """Compares logits; the reference."""
+    """Compares logits; returns the reference."""
     model, vocabulary = reference(plain, torch_transformer.Transformer, torch_transformer.MODEL)
     texts = random_texts(vocabulary)
     inputs = torch.cat([torch.full_like(texts[:, :1], BOS), texts[:, :-1]], 1)
@@ -187,7 +187,7 @@ def gpt_logits(checks, name, plain, out):
 
 
 def bert_logits(checks, name, plain, out):
-    """Compares logits at all positions of texts some of whose tokens are hidden; the reference."""
+    """Compares logits at all positions of texts some of whose tokens are hidden; returns the reference."""
     model, vocabulary = reference(plain, torch_masked.Masked, torch_masked.MODEL)
     texts = random_texts(vocabulary)
     real = texts != PAD
@@ -211,7 +211,7 @@ def bert_logits(checks, name, plain, out):
 
 
 def check_pairs(checks, name, out):
-    """The tokens around two texts, and their types."""
+    """Checks the tokens around two texts, and their types."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     first, second = "The cat saw", "the mouse."
     found = tokenizer(first, second)
@@ -225,7 +225,7 @@ def check_pairs(checks, name, out):
 
 
 def prepared(folder):
-    """The text and the blocks of the dev set, as ids."""
+    """Returns the text of the dev set, and its blocks as ids."""
     with open(os.path.join(folder, "dev.txt"), encoding="utf-8", newline="") as file:
         text = file.read()
     [store] = glob.glob(os.path.join(folder, "data", "running-*", "dev.store"))
@@ -233,7 +233,7 @@ def prepared(folder):
 
 
 def check_tokenizer(checks, name, folder, out):
-    """AutoTokenizer gives the ids of the prepared text, line by line, and the text again."""
+    """Checks that AutoTokenizer gives the ids of the prepared text, line by line, and restores the text."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     text, blocks = prepared(folder)
     ids = [id for block in blocks for id in block]
@@ -275,7 +275,7 @@ def check_gpt_itself(checks, name, ablate, folder, trained, out, program, _):
 
 
 def check_translating(checks, ablate, folder):
-    """A model without an encoder that translates: its prompts, and greedy search as far as ablate's limit."""
+    """Checks a model without an encoder that translates: its prompts, and greedy search up to ablate's limit."""
     name, experiment = "openai-gpt, translating", os.path.join(folder, "translating.toml")
     with open(experiment, "w", encoding="utf-8") as file:
         file.write(TRANSLATING)

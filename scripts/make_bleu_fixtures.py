@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/bleu.json: texts and what the real sacreBLEU says of them.
+"""Writes tests/fixtures/bleu.json: texts and the real sacreBLEU's scores of them.
 
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_bleu_fixtures.py
 
-tests/texts/bleu.rs holds crates/score/src/score to it. All texts are written here or generated from a
+tests/texts/bleu.rs compares crates/score/src/score with it. All texts are written here or generated from a
 fixed seed. The file is the same on every run; check with git diff.
 """
 
@@ -196,7 +196,7 @@ def metric(tokenizer, lowercase, smoothing, effective_order):
 
 
 def described(setting):
-    """A setting and what sacreBLEU calls it against one reference."""
+    """Returns a setting and its signatures in sacreBLEU with one reference."""
     scorer = metric(*setting)
     scorer.corpus_score(["a"], [["a"]])
     return {
@@ -222,7 +222,7 @@ def result(number, setting, hypotheses, references):
 
 
 def require_sacrebleu():
-    """Ends the script where another sacreBLEU is installed than the one that the golden files are of."""
+    """Exits if the installed sacreBLEU is not the version that made the golden files."""
     if sacrebleu.__version__ != SACREBLEU:
         sys.exit(f"sacreBLEU {sacrebleu.__version__} is installed; the fixtures are those of {SACREBLEU}")
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/bpe.json: what subword-nmt learns from generated text, and the ids that Hugging Face
+"""Writes tests/fixtures/bpe.json: merges that subword-nmt learns from generated text, and the ids that Hugging Face
 `tokenizers` gives to hostile lines with these merges.
 
     python3 -m venv .venv && .venv/bin/pip install tokenizers==0.23.3 subword-nmt==0.3.8
     .venv/bin/python scripts/make_bpe_fixtures.py
 
-tests/texts/tokenizer.rs holds crates/corpus/src/data to it. The tokenizer is put together here from docs/architecture.md, Data,
-without `ablate`. The file is the same on every run; check with git diff.
+tests/texts/tokenizer.rs compares crates/corpus/src/data with it. The tokenizer is put together here from
+docs/architecture.md, Data, without `ablate`. The file is the same on every run; check with git diff.
 """
 
 import importlib.metadata

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/evalb.json: pairs of random trees over the same words and what PYEVALB counts of each.
+"""Writes tests/fixtures/evalb.json: pairs of random trees over the same words and PYEVALB's counts of each.
 
     python3 -m venv .venv && .venv/bin/pip install PYEVALB==0.1.3
     .venv/bin/python scripts/make_evalb_fixtures.py
 
-tests/texts/evalb.rs holds crates/score/src/score/evalb.rs to it. PYEVALB counts as EVALB does but for what COLLINS.prm asks for:
+tests/texts/evalb.rs compares crates/score/src/score/evalb.rs with it. PYEVALB counts as EVALB does without COLLINS.prm:
 it deletes neither punctuation nor traces nor TOP, strips no functions, and counts equal brackets over the same words once.
 The trees have none of these; where the two differ, the unit tests of evalb.rs have cases that were computed by hand.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/importance.json: which settings matter most according to Optuna's PED-ANOVA evaluator.
+"""Writes tests/fixtures/importance.json: the importance of settings according to Optuna's PED-ANOVA evaluator.
 
     python3 -m venv .venv && .venv/bin/pip install optuna==5.0.0
     .venv/bin/python scripts/make_importance_fixtures.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/parity/layers/*.json: what Python torch computes for each layer by itself, in float64.
+"""Writes tests/fixtures/parity/layers/*.json: Python torch's results for each layer by itself, in float64.
 
     pip install torch==2.11.0 numpy transformers==5.23.0
     python3 scripts/make_layer_fixtures.py
@@ -188,7 +188,7 @@ def rotary_attention(lengths):
 
 
 def outside_positions():
-    """What transformers computes of distances: T5's buckets, and BLOOM's ALiBi, whose numbers are float32."""
+    """Functions of distances in transformers: T5's buckets, and BLOOM's ALiBi, whose numbers are float32."""
     from transformers.models.bloom.modeling_bloom import build_alibi_tensor
     from transformers.models.t5.modeling_t5 import T5Attention
 
@@ -226,7 +226,7 @@ def layer_norm(epsilon):
 
 
 def residual(norm):
-    """Around the sub-layer tanh, which has no weights."""
+    """A residual connection around the sub-layer tanh, which has no weights."""
     case = Case("residual", "nn.LayerNorm", {"norm": norm})
     d_model = case.model["d_model"]
     module = nn.LayerNorm(d_model, eps=case.model["layer_norm_epsilon"])
@@ -262,7 +262,7 @@ def embedding(changes=None):
 
 
 def cross_entropy(layer, smoothing):
-    """Against the target distribution, written out: KL divergence from it plus its entropy."""
+    """Cross-entropy against the target distribution, written out: KL divergence from it plus its entropy."""
     peer = "nn.functional.kl_div"
     # Two rows of the matrix are beyond the vocabulary: no target names them, the softmax counts them.
     targets, rows = [3, 8, 2, 5, 3, 0, 7], VOCABULARY + 2

@@ -26,7 +26,7 @@ SACREMOSES = "0.2.0"
 OUTPUT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fixtures" / "moses.json"
 LANGUAGES = ["de", "en", "fr", "ja", "ru", "zh"]
 FIXTURE_LINES = 150
-# Characters in the longest lines, in the fixture and where sacremoses is at hand.
+# Numbers of characters in the longest lines, in the fixture and where sacremoses is installed.
 FIXTURE_LENGTH, LENGTH = 120, 3000
 # Path, language, column of a table or None.
 FILES = [
@@ -70,12 +70,12 @@ PIECES = [
     "e\u0301", "\u0301", "\u0327", "\u20e3", "\ufe0f", "😀", "👩‍👩‍👧", "🇩🇪", "🏳️‍🌈", "≤", "→", "©", "°", "№", "§", "◌", "\ue000",
     "\ufffd", "\U0010ffff", "ა", "Ა", "ⴀ", "𝒜", "ᏸ", "ꭰ", "𞤢", "፟", "ͣ", "〇", "〡", "꜀", "⿰", "·", "₿", "₽", "¤",
 ]
-# Joined by these, more or less often blanks.
+# Separators that join the pieces; blanks are more or less frequent among them.
 GLUES = [["", " "], ["", "", "", " "], [" "], [""]]
 
 
 def hostile_lines(language, count, length=LENGTH):
-    """Lines of what the rules look for, of words that keep their full stop, and of any characters."""
+    """Generates lines of the signs that the rules look for, of words that keep their full stop, and of any characters."""
     rng = random.Random(f"moses {language}")
     prefixes = list(NonbreakingPrefixes().words(language))
     prefixes = [word.rpartition(" ")[0] or word for word in prefixes]
@@ -111,7 +111,7 @@ def lines_of(path, column):
 
 
 def steps(language):
-    """By name: what is done to a line."""
+    """Returns the steps of processing a line, by name."""
     normalizer = MosesPunctNormalizer(lang=language)
     tokenizer = MosesTokenizer(lang=language)
     detokenizer = MosesDetokenizer(lang=language)
@@ -125,7 +125,7 @@ def steps(language):
 
 
 def digests(directory):
-    """What the texts become on the paper's way to a score, and what text that becomes again."""
+    """Yields digests of the tokens that the paper's scores are computed on, and of the text detokenised from them."""
     for path, language, column in FILES:
         done = steps(language)
         lines = lines_of(directory / path, column)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/parity/model/*.json: what Python torch computes for each variant of the model, in float64.
+"""Writes tests/fixtures/parity/model/*.json: Python torch's results for each variant of the model, in float64.
 
     pip install torch==2.11.0 numpy transformers==5.23.0
     python3 scripts/make_parity_fixtures.py [CASE…]
@@ -93,14 +93,14 @@ def make(changes, build=Transformer, settings=MODEL):
     with torch.no_grad():
         for path, parameter in [*model.paths(), *model.buffer_paths()]:
             parameter.copy_(start(path, parameter.shape))
-    # What a masked language model reads and finds is its own.
+    # A masked language model has its own inputs and targets.
     pairs, to_batch = getattr(model, "pairs", PAIRS), getattr(model, "collate", collate)
     source, shifted, target = to_batch(pairs)
     tokens = int((target != PAD).sum())
     outputs = {"logits": summary(model(source, shifted)[target != PAD])}
     if model.reads:
         outputs["encoder"] = summary(model.encode(source)[0][source != PAD])
-    # What a masked language model tells of second texts, none of other models.
+    # Predictions of a masked language model about second texts; other models have none.
     next_scores = getattr(model, "next_scores", lambda _: None)
     if (scores := next_scores(source)) is not None:
         outputs["next_sentence"] = summary(scores)

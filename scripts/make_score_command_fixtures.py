@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/score_commands.json: what sacreBLEU's command line prints, by its arguments.
+"""Writes tests/fixtures/score_commands.json: the output of sacreBLEU's command line, by its arguments.
 
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_score_command_fixtures.py

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/scores.json: what the real sacreBLEU says, in chrF and TER, of the texts
+"""Writes tests/fixtures/scores.json: the real sacreBLEU's chrF and TER of the texts
 of bleu.json, and its tests of significance on two further systems.
 
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0
     .venv/bin/python scripts/make_bleu_fixtures.py
     .venv/bin/python scripts/make_score_fixtures.py
 
-tests/texts/score_metrics.rs and tests/texts/score_significance.rs hold crates/score/src/score to it. The file is the
+tests/texts/score_metrics.rs and tests/texts/score_significance.rs compare crates/score/src/score with it. The file is the
 same on every run; check with git diff.
 """
 
@@ -55,7 +55,7 @@ def scored(kind, arguments, cases):
     return {
         "name": score.name,
         "config": {RENAMED.get(key, key): value for key, value in arguments.items()},
-        # Of the last case, which has one reference.
+        # The signature of the last case, which has one reference.
         "signature": str(scorer.get_signature()),
         "short_signature": scorer.get_signature().format(short=True),
         "results": results,

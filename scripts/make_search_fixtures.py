@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/search.json: what Optuna's TPESampler makes of the same draws, and how well it searches.
+"""Writes tests/fixtures/search.json: results of Optuna's TPESampler on the same draws, and the quality of its searches.
 
     python3 -m venv .venv && .venv/bin/pip install optuna==5.0.0
     .venv/bin/python scripts/make_search_fixtures.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/wmt_xml.json: what the real sacreBLEU reads of WMT's XML since 2021.
+"""Writes tests/fixtures/wmt_xml.json: the sentences that the real sacreBLEU reads from WMT's XML since 2021.
 
     python3 -m venv .venv && .venv/bin/pip install sacrebleu==2.6.0 lxml==6.1.3
     .venv/bin/python scripts/make_wmt_xml_fixtures.py

@@ -9,7 +9,7 @@ logistic function, u_o the output vector of the predicted word and u_n those of 
 the word in the middle (skip-gram) or the mean of those of the context (CBOW). A noise word that is the predicted word is
 left out, as in the released code. The gradients are written out by hand: no program differentiates here.
 
-tests/runs/word_vectors.rs holds the model, the loss and its gradients to them, and computes the same weights from their places.
+tests/runs/word_vectors.rs compares the model, the loss and its gradients with them; both compute the weights from their places.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What the scripts of this folder and of `bench/` have in common that run other programs."""
+"""Helpers of the scripts in this folder and in `bench/` that run other programs."""
 
 import json
 import socket
@@ -7,7 +7,7 @@ import sys
 
 
 def output(command, quiet=False, **options):
-    """Standard output of a program that must succeed. What it says on standard error is shown; if `quiet`, only if it fails."""
+    """Runs a program that must succeed; returns its standard output. Standard error is shown; if `quiet`, only on failure."""
     command = [str(word) for word in command]
     if quiet:
         options["stderr"] = subprocess.PIPE
@@ -22,14 +22,14 @@ def output(command, quiet=False, **options):
 
 
 def free_port():
-    """A port of this machine on which nobody listens."""
+    """Returns a port of this machine on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def toml(value):
-    """A value as TOML writes it."""
+    """Returns a value as TOML writes it."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + " }"
     return json.dumps(value)

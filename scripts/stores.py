@@ -5,7 +5,7 @@ import struct
 
 
 def read_store(path):
-    """Token ids of the source and the target sides of a store."""
+    """Returns the token ids of the source and the target sides of a store."""
     source, target, shards = read_shard(path)
     stem = os.fspath(path).removesuffix(".store")
     for number in range(1, shards):
@@ -16,7 +16,7 @@ def read_store(path):
 
 
 def read_shard(path):
-    """The two sides in one file of a store, and how many files the store has."""
+    """Returns the two sides in one file of a store, and the number of files of the store."""
     with open(path, "rb") as file:
         content = file.read()
     version, width, pairs, source_ids, target_ids = struct.unpack_from("<IIQQQ", content, 8)

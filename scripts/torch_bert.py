@@ -115,7 +115,7 @@ class Bert(nn.Module):
         return found.prediction_logits if self.tells else found.logits
 
     def next_scores(self, read):
-        """Ids [B, S] → [B, 2]; None of a model without them."""
+        """Ids [B, S] → scores [B, 2]; None for a model without them."""
         return self.run(read).seq_relationship_logits if self.tells else None
 
     def paths(self):

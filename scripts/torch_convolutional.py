@@ -45,7 +45,7 @@ def half(part, other="self_attention", **settings):
     return {part: "convolutional", rest: other, "position": "sinusoidal"} | settings
 
 
-# What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
+# Differences from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
     "convolutional": both(),
     "convolutional_plain": both(weight_normalisation=False, scale_encoder_gradients=False, tying="none", softmax_bias=True),
@@ -132,7 +132,7 @@ class Kernel(Weighted):
 
 
 class Normed(nn.Module):
-    """A map of what layer normalisation and ReLU give."""
+    """A map of the output of layer normalisation and ReLU."""
 
     def __init__(self, width, epsilon, mapped):
         super().__init__()
@@ -251,7 +251,7 @@ class Model(torch_recurrent.Model):
             self.decoder = Decoder(model)
 
     def asking(self):
-        """How many layers of the decoder attend to the source."""
+        """Returns the number of layers of the decoder that attend to the source."""
         kind = self.model["decoder"]
         if kind == "convolutional":
             return len(self.decoder.attending)

@@ -28,7 +28,7 @@ class Gpt(nn.Module):
             n_embd=d_model,
             n_layer=model["layers"],
             n_head=model["heads"],
-            # What this model calls "gelu" is the approximation by tanh.
+            # "gelu" in this model is the approximation by tanh.
             afn={"relu": "relu", "gelu_tanh": "gelu"}[model["activation"]],
             resid_pdrop=0.0,
             embd_pdrop=0.0,

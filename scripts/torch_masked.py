@@ -23,7 +23,7 @@ BERT = {"peer": "bert", "position": "learned", "softmax_bias": True, "embedding_
 PLAIN = {"embedding_norm": False, "head": "none", "segments": 0, "next_sentence": False}
 NEXT = MASKED | {"next_sentence": True}
 
-# What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
+# Differences from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
     "bert": BERT | {"activation": "gelu", "layers": 2},
     "bert_untied": BERT | {"activation": "gelu_tanh", "tying": "none", "heads": 4},
@@ -50,12 +50,12 @@ PAIRS = [
 ]
 
 
-# Of the second texts: how many tokens are read before each, and 0 where it follows the first, else 1.
+# Second texts: the number of tokens read before each, and 0 if it follows the first text, else 1.
 SECOND = [(2, 0), (1, 1), (3, 1), (1, 0), (4, 1)]
 
 
 def second_texts(read):
-    """Ids [B, S], rows of PAIRS → 1 where their second texts stand [B, S], and what is to be told of these [B]."""
+    """Ids [B, S], rows of PAIRS → 1 at the places of their second texts [B, S], and the labels of these [B]."""
     of = {tuple(row): second for (row, _), second in zip(PAIRS, SECOND)}
     found = [of[tuple(row[row != PAD].tolist())] for row in read]
     places = torch.arange(read.shape[1])
@@ -113,7 +113,7 @@ class Masked(torch_recurrent.Model):
         if masked["next_sentence"]:
             maps = {"pooler": nn.Linear(width, d_model), "scores": nn.Linear(d_model, 2)}
             self.next_sentence = nn.ModuleDict(maps)
-            # Of rows that are not PAIRS, who has them says where the second texts stand.
+            # For rows that are not PAIRS, the caller replaces this by the places of their second texts.
             self.segments = lambda ids: second_texts(ids)[0]
         self.embedding = nn.ModuleDict({"source": nn.Embedding(rows, d_model)})
         if model["tying"] == "none":
@@ -143,7 +143,7 @@ class Masked(torch_recurrent.Model):
         return self.logits(self.transform(self.encode(read)[0]))
 
     def next_scores(self, read):
-        """Ids [B, S] → the scores of "the second text follows" and "it does not" [B, 2]; None of a model without them."""
+        """Ids [B, S] → the scores of "the second text follows" and "it does not" [B, 2]; None for a model without them."""
         if not hasattr(self, "next_sentence"):
             return None
         return self.tell(self.encode(read)[0])

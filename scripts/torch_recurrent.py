@@ -56,7 +56,7 @@ def alone(**changes):
     return both(**{"attention": "none", "input_feeding": "none"} | changes) | {"encoder": "none"}
 
 
-# What differs from MODEL in each golden file that `make_parity_fixtures.py` writes.
+# Differences from MODEL in each golden file that `make_parity_fixtures.py` writes.
 CASES = {
     "softmax_bias": {"softmax_bias": True},
     "recurrent": both(),
@@ -165,7 +165,7 @@ class Scores(nn.Module):
             self.source = nn.Linear(states, hidden, bias=False)
 
     def keys(self, h):
-        """What is compared of the states of the source [B, S, E], once a sentence."""
+        """Keys of the states of the source [B, S, E], computed once per sentence."""
         return h if self.kind == "dot" else self.source(h)
 
     def forward(self, s, keys):
@@ -284,7 +284,7 @@ class Model(Transformer):
         self.model, self.last = model, None
 
     def encode(self, source):
-        """As the Transformer's; keeps what a recurrent decoder takes of the source beside its states."""
+        """Does the same as the Transformer's; keeps what a recurrent decoder reads of the source beside its states."""
         if self.model["encoder"] == "self_attention":
             encoded, mask = super().encode(source)
             real = mask[:, 0, 0, :, None]

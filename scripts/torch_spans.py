@@ -1,4 +1,4 @@
-"""How far self-attention sees (`model.attention.span`): masks over all pairs, which are the definition, and the same
+"""Spans of self-attention (`model.attention.span`): masks over all pairs, which are the definition, and the same
 attention in blocks, whose operations `check_flops.py` counts.
 
 The random blocks of BigBird are those of `ablate`: a function of the seed, the path of the layer and the number of
@@ -23,7 +23,7 @@ def mix(value):
 
 
 def blake3_first_64_bits(text):
-    """Of a text of at most 64 bytes: one block, the root."""
+    """Returns the first 64 bits of BLAKE3 of a text of at most 64 bytes: one block, the root."""
     data = text.encode()
     assert len(data) <= 64
     iv = [0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19]
@@ -77,7 +77,7 @@ def seen_blocks(span, of_layer, own, blocks):
 
 
 def visible(span, length, real, causal, of_layer):
-    """[B, 1, T, T]: which pairs a span shows. `real` [B, T]. Everything sees itself."""
+    """[B, 1, T, T]: the pairs that a span shows. `real` [B, T]. Every position sees itself."""
     place = torch.arange(length)
     offset = place[None, :] - place[:, None]
     if "local" in span:

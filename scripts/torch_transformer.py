@@ -1,6 +1,6 @@
 """The Transformer of Vaswani et al. 2017 and its variants in Python torch, out of torch's own modules.
 
-A reference for `make_parity_fixtures.py` and `check_perplexity.py`, and a rival for `bench/train_speed.py`. Written from the
+A reference for `make_parity_fixtures.py` and `check_perplexity.py`, and a peer in `bench/train_speed.py`. Written from the
 paper's formulas; `MODEL` lists the settings, which mean what `docs/` and `crates/trial/src/model/mod.rs` say.
 Names of parameters are those of `ablate` (`Transformer.paths`).
 """
@@ -52,7 +52,7 @@ ATTENTION = {
     "decoder_span": None,
 }
 
-# What differs from MODEL, and from TRAINING of `make_parity_fixtures.py`, in each golden file that it writes.
+# Differences from MODEL, and from TRAINING of `make_parity_fixtures.py`, in each golden file that it writes.
 CASES = {
     "base": {"layers": 2},
     "one_head": {"heads": 1},
@@ -297,7 +297,7 @@ def t5_buckets(distance, causal, buckets=32, furthest=128):
 
 
 class Score(nn.Module):
-    """What a query and a key of a head have to do with each other, other than their scaled product."""
+    """A score of a query and a key of a head other than their scaled product."""
 
     def __init__(self, kind, heads, d_k):
         super().__init__()
@@ -388,7 +388,7 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def project(self, x, memory):
-        """What queries, keys and values are made of, split into heads."""
+        """Returns queries, keys and values, which are then split into heads."""
         if self.projections == "none":
             return x, memory, memory
         if self.projections == "values_only":
@@ -532,7 +532,7 @@ class Stack(nn.Module):
 
 
 class Transformer(nn.Module):
-    # Of packages other than torch that compute.
+    # Versions of packages other than torch that compute.
     versions = {}
 
     def __init__(self, model, vocabulary, longest=1024):
@@ -565,7 +565,7 @@ class Transformer(nn.Module):
         return self.encoder(self.embed("source", source, self.source_position), mask=mask), mask
 
     def decode(self, target, encoded=None, mask=None):
-        """Ids shifted right [B, T], and what the encoder has made of the source, if there is one → [B, T, D]."""
+        """Ids shifted right [B, T], and the encoder's output and mask, if there is an encoder → [B, T, D]."""
         x = self.embed("target", target, self.target_position)
         for module in self.decoder.batch_norms():
             module.real = target != PAD

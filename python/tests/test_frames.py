@@ -10,7 +10,7 @@ import pytest
 
 import ablate
 
-# What the records of results/demo say.
+# Contents of the records of results/demo.
 ROWS = ["base", "base", "no-positions", "no-positions", "one-layer", "one-layer"]
 
 
@@ -54,7 +54,7 @@ def test_rows_of_two_sweeps_stay_apart_though_they_have_one_label(demo: Path) ->
             both.loc[sweep, ["seeds", "test/bleu", "test/bleu sd"]],
             ablate.table(demo.parent / sweep, ["test/bleu"])[["seeds", "test/bleu", "test/bleu sd"]],
         )
-    # One of two sweeps is one.
+    # A frame that keeps one of two sweeps has one sweep.
     assert ablate.table(trials[trials["sweep"] == "demo"]).index.name == "row"
 
 

@@ -9,7 +9,7 @@ from programs import output  # noqa: E402
 
 FOLDER = Path(__file__).resolve().parent / "architectures"
 ROOT = FOLDER.parent.parent.parent
-# Those that read running text.
+# Architectures that read running text.
 OF_TEXT = ["language-model", "masked-lm"]
 TRANSLATING = [
     "transformer",
@@ -21,7 +21,7 @@ TRANSLATING = [
     "bytenet",
 ]
 NAMES = TRANSLATING + OF_TEXT
-# Sentences of the running text.
+# Number of sentences of the running text.
 LINES = 20_000
 
 
@@ -30,7 +30,7 @@ def experiment(name):
 
 
 def chosen(names):
-    """The architectures that `--architectures` names, in our order; ends if there is no such one."""
+    """Returns the architectures that `--architectures` names, in our order; exits if one does not exist."""
     unknown = [name for name in names if name not in [*NAMES, "all"]]
     if unknown:
         sys.exit(f"no architecture {unknown[0]!r}; there are {', '.join(NAMES)}, and all")
@@ -46,7 +46,7 @@ def built(name):
 
 
 def prepare(ablate, data, name):
-    """Prepares the corpus of an architecture in `data`, which must not lie in the checkout; gives its directory."""
+    """Prepares the corpus of an architecture in `data`, which must not lie in the checkout; returns its directory."""
     if Path(data).resolve().is_relative_to(ROOT):
         sys.exit(f"--data {data} lies in the checkout; choose another directory")
     with tempfile.TemporaryDirectory(prefix="bench-text") as folder:
@@ -58,7 +58,7 @@ def prepare(ablate, data, name):
 
 
 def write_text(ablate, folder):
-    """train.txt and dev.txt: English sides of the generated corpus."""
+    """Writes train.txt and dev.txt: English sides of the generated corpus."""
     made = folder / "data"
     generated = "data.recipe.corpus.generated"
     sizes = [f"{generated}.train=100", f"{generated}.test={LINES}"]

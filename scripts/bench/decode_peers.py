@@ -18,7 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 PAD, BOS, EOS = 0, 1, 2
-# Both other toolkits have four special tokens, of which <unk> is none of ours.
+# Both other toolkits have four special tokens; we have no <unk>.
 SPECIALS = 4
 
 
@@ -41,7 +41,7 @@ def weights_of(folder):
 
 
 def batches(sources, tokens):
-    """Indices of sentences, the longest first, in batches of at most so many padded tokens."""
+    """Returns indices of sentences, the longest first, in batches of at most `tokens` padded tokens."""
     order = sorted(range(len(sources)), key=lambda index: -len(sources[index]))
     found = [[]]
     for index in order:
@@ -52,7 +52,7 @@ def batches(sources, tokens):
 
 
 def rows(matrix, order):
-    """Our rows in the order of the other's vocabulary: `order` names ours, None is a row of zeros."""
+    """Returns our rows in the order of the other program's vocabulary: `order` has our ids, and None for zeros."""
     import torch
 
     made = torch.zeros(len(order), *matrix.shape[1:])
@@ -63,7 +63,7 @@ def rows(matrix, order):
 
 
 def load(model, state):
-    """Every parameter by name; none may be missing."""
+    """Loads every parameter by name; none may be missing."""
     missing, unexpected = model.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.endswith(("version", "_float_tensor"))]
     if missing or unexpected:
@@ -142,7 +142,7 @@ def joeynmt(arguments, work):
         "trg_embed.lut.weight": shared,
         "decoder.output_layer.weight": shared,
         "decoder.attention.key_layer.weight": weights["decoder.attention.source.weight"],
-        # Ours reads the context before the state.
+        # Our readout reads the context before the state.
         "decoder.att_vector_layer.weight": torch.cat([readout[:, -hidden:], readout[:, :-hidden]], 1),
         "decoder.att_vector_layer.bias": weights["decoder.readout.bias"],
     }
@@ -198,7 +198,7 @@ def fairseq(arguments, work):
     order = [BOS, PAD, EOS, None, *range(EOS + 1, size)]
     assert len(dictionary) == len(order) and (dictionary.bos(), dictionary.pad(), dictionary.eos()) == (0, 1, 2)
     layers = lambda count: ((settings["channels"], settings["kernel"]),) * count  # noqa: E731
-    # Positions count from the one behind padding's.
+    # Positions are counted from the one behind that of padding.
     positions = model["learned_positions"] + dictionary.pad() + 1
     encoder = FConvEncoder(dictionary, width, max_positions=positions, convolutions=layers(settings["encoder_layers"]))
     decoder = FConvDecoder(
@@ -226,7 +226,7 @@ def fairseq(arguments, work):
                     normalised(f"decoder.attention.{layer}.{theirs}_projection", f"decoder.{layer}.attention.{ours}")
     softmax = rows(weights["embedding.softmax.weight"], order)
     state["decoder.fc3.weight_v"], state["decoder.fc3.weight_g"] = softmax, softmax.norm(dim=1, keepdim=True)
-    # A direction of length 0 has none.
+    # A row of length 0 has no direction.
     state["decoder.fc3.weight_v"][dictionary.unk()] = 1.0
     state["decoder.fc3.bias"] = rows(weights["embedding.softmax.bias"], order)
     state["decoder.fc3.bias"][dictionary.unk()] = -1e4
@@ -291,7 +291,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--length-penalty", type=float, required=True)
     arguments = parser.parse_args()
-    # What a package prints must not stand between our lines.
+    # Output of a package must not mix with our lines.
     answers, sys.stdout = sys.stdout, sys.stderr
     if arguments.peer != "ctranslate2":
         import torch

@@ -49,7 +49,7 @@ NAMES = {"ctranslate2": "CTranslate2", "joeynmt": "JoeyNMT", "fairseq": "fairseq
 
 
 def trained(arguments):
-    """The run of `--architecture` and its corpus; trained where it is not there yet."""
+    """Returns the run of `--architecture` and its corpus; trains the run if it does not exist."""
     name, steps = arguments.architecture, arguments.steps
     corpus = architectures.prepare(arguments.ablate, arguments.data, name)
     results = arguments.data.resolve() / f"runs-{steps}"
@@ -62,7 +62,7 @@ def trained(arguments):
 
 
 def give(arguments, folder, lines):
-    """Writes what the other program needs."""
+    """Writes the input of the other program."""
     import tokenizers
 
     tokenizer = tokenizers.Tokenizer.from_file(str(arguments.corpus / "tokenizer.json"))
@@ -81,7 +81,7 @@ def give(arguments, folder, lines):
 
 
 def setting(arguments, folder, lines, given, beam, threads):
-    """All rounds of one beam and number of threads."""
+    """Runs all rounds of one beam and number of threads."""
     tokenizer, lengths = given
     changes = [f"decoding.beam={beam}", f"run.threads={threads}", "run.device=cpu"]
     changes += [f"decoding.length_penalty_form={PENALTIES[arguments.peer]}"]
@@ -115,7 +115,7 @@ def setting(arguments, folder, lines, given, beam, threads):
 
 
 def compare_lines(found, tokenizer, own, ids, lengths, extra):
-    """Counts the tokens of the other's lines, those that equal ours, and those that are longer than ours may be."""
+    """Counts the other program's tokens, its lines that equal ours, and its lines that are longer than ours may be."""
     end = tokenizer.token_to_id("</s>")
     texts = [tokenizer.decode([token for token in line if token != end]) for line in ids]
     ended = [len(line) + (end not in line) for line in ids]

@@ -76,14 +76,14 @@ class Gpt(nn.Module):
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * LAYERS) if last else 0.02)
 
     def forward(self, ids, targets):
-        """Ids [B, T] and what follows each → mean loss in nats."""
+        """Ids [B, T] and the id that follows each → mean loss in nats."""
         x = self.tokens(ids) + self.positions(torch.arange(ids.size(1)))
         scores = F.linear(self.norm(self.layers(x)), self.tokens.weight)
         return F.cross_entropy(scores.flatten(0, 1), targets.flatten())
 
 
 def rate(update):
-    """Of an update, counted from 0."""
+    """Learning rate of an update, counted from 0."""
     if update < WARMUP:
         return PEAK * (update + 1) / (WARMUP + 1)
     share = min(1.0, (update - WARMUP) / (UPDATES - WARMUP))
@@ -122,7 +122,7 @@ class Torch:
         return loss.item()
 
     def block(self):
-        """Target tokens a second, by the median of the updates."""
+        """Runs a block; returns target tokens per second, by the median of the updates."""
         seconds = []
         for number in range(self.arguments.warmup + self.arguments.updates):
             begun = time.perf_counter()

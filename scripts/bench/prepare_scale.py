@@ -39,7 +39,7 @@ target_language = "de"
 
 
 def measured(command):
-    """What a command took: clock, processors, memory; and what it printed."""
+    """Runs a command; returns its time by the clock and of the processors, its memory, and its output."""
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     output, errors = process.communicate()
@@ -51,7 +51,7 @@ def measured(command):
 
 
 def run_ablate(arguments, source, work):
-    """`ablate prepare` of the files in `source`."""
+    """Runs `ablate prepare` on the files in `source`."""
     recipe, experiment, data = work / "scale.toml", work / "experiment.toml", work / "data"
     sides = {split: f'{{ source = "{split}.en", target = "{split}.de" }}' for split in ["train", "dev", "test"]}
     splits = "\n".join(f"{split} = {f'[{pair}]' if split == 'train' else pair}" for split, pair in sides.items())
@@ -116,7 +116,7 @@ def tokenizers(source):
 
 
 def encoded(source, lengths):
-    """Tokens of each line, encoded in blocks."""
+    """Yields the number of tokens of each line; lines are encoded in blocks."""
     for language in ["en", "de"]:
         text = lines(source, language)
         while block := list(itertools.islice(text, 50_000)):
@@ -132,7 +132,7 @@ def run_peer(name, source):
 
 
 def fraction(source, pairs, folder):
-    """The files of `source` with the first `pairs` training pairs."""
+    """Writes the files of `source` with only the first `pairs` training pairs."""
     folder.mkdir()
     for language in ["en", "de"]:
         with open(folder / f"train.{language}", "w", encoding="utf-8") as file:

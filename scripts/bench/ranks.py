@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from programs import free_port  # noqa: E402
 
 WARM_UP = 10
-# The exit code of a run that was stopped in order.
+# Exit code of a run that saved its state when it was stopped.
 STOPPED = 75
 
 
@@ -36,7 +36,7 @@ def rows(file, tag):
 
 
 def train(arguments, ranks):
-    """Milliseconds an update and the last training loss of one run."""
+    """Trains one run; returns its milliseconds per update and its last training loss."""
     sets = [f"run.threads={2 // ranks}", "run.device=cpu", f"run.log_interval_steps={WARM_UP}", *arguments.set]
     with tempfile.TemporaryDirectory(prefix="ranks") as folder:
         command = [arguments.ablate, "train", arguments.experiment, "--name", "timed"]

@@ -22,11 +22,11 @@ import pathlib
 
 import numpy as np
 
-# Pairs that are drawn at a time.
+# Number of pairs that are drawn at a time.
 BLOCK = 25_000
 # Filled before the processes are forked.
 VOCABULARIES = {}
-# Words of each language, exponent of their Zipf law, syllables that a word may end in, and what syllables are made of.
+# Of each language: words, exponent of their Zipf law, syllables that a word may end in, and the parts of syllables.
 LANGUAGES = {
     "en": (1_200_000, 1.2, 80, "b c d f g h j k l m n p r s t v w th st tr ch sh pr".split(), "a e i o u ea ou io".split(), " n r s t l d nd st ck".split(" ")),
     "de": (2_000_000, 1.15, 250, "b d f g h k l m n p r s t w z sch st pf br str".split(), "a e i o u ei ie ä ö ü au".split(), " n r s t l ch nd st ng".split(" ")),
@@ -68,7 +68,7 @@ def lengths(rng, count):
 
 
 def lines(rng, vocabulary, exponent, counts):
-    """A sentence of so many words for each of `counts`."""
+    """Draws a sentence for each of `counts`, which are numbers of words."""
     ranks = drawn(rng, len(vocabulary), exponent, int(counts.sum()))
     kinds = rng.random(len(ranks))
     numbers = np.exp(rng.random(len(ranks)) * 9).astype(np.int64)

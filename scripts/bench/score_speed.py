@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 
-# Decimals that are compared.
+# Number of decimals that are compared.
 WIDTH = 10
 
 
@@ -49,7 +49,7 @@ def texts(lines):
 
 
 def timed(command):
-    """Seconds by the clock, seconds of the processor, and standard output of a command."""
+    """Runs a command; returns seconds by the clock, seconds of the processor, and standard output."""
     def used():
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         return usage.ru_utime + usage.ru_stime

@@ -42,7 +42,7 @@ seeds = [{seeds}]
 
 
 def own_seconds(driver):
-    """Waits for a process; its processor seconds without those of its children, to within the last look."""
+    """Waits for a process; returns its processor seconds without those of its children, when it was last polled."""
     own = 0.0
     while driver.poll() is None:
         try:

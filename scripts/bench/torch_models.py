@@ -1,10 +1,10 @@
 """The models that `ablate bench --export` writes for, as a user of Python torch writes them.
 
 Definitions are those of the parity fixtures (`../torch_transformer.py`, `../torch_recurrent.py`,
-`../torch_convolutional.py`, `../torch_masked.py`). Where these go step by step or number by number although torch has a
-module for the whole, as they are references, the faster form stands here: a recurrent decoder runs nn.LSTM or nn.GRU over
-whole sequences where no step reads what the one before gave, else a cell a step; weight normalisation is torch's own
-function; and a masked language model projects the tokens that are to be found alone, as fairseq's RoBERTa does.
+`../torch_convolutional.py`, `../torch_masked.py`). Those are references, and go step by step or number by number even if
+torch has a module for the whole. Here is the faster form: a recurrent decoder runs nn.LSTM or nn.GRU over
+whole sequences if no step reads the result of the one before, else a cell per step; weight normalisation is torch's own
+function; and a masked language model projects only the tokens that are to be found, as fairseq's RoBERTa does.
 """
 
 import functools
@@ -35,7 +35,7 @@ class Decoder(torch_recurrent.Decoder):
     """The recurrent decoder by modules for whole sequences, or by cells."""
 
     def is_stepwise(self):
-        """Whether a step reads what the step before gave beside its states."""
+        """Whether a step reads results of the step before other than its states."""
         recurrent = self.recurrent
         fed, readout = recurrent["input_feeding"], recurrent["readout"]
         attends = recurrent["attention"] != "none" and (fed == "context" or readout != "state")
@@ -48,7 +48,7 @@ class Decoder(torch_recurrent.Decoder):
         return run(x, encoded, mask, summary, states)
 
     def read_out(self, x, context, hidden):
-        """Of one position or of all."""
+        """Computes the readout of one position or of all."""
         kind = self.recurrent["readout"]
         if kind == "attentional":
             return torch.tanh(self.readout(torch.cat([context, hidden], -1)))
@@ -108,7 +108,7 @@ class Decoder(torch_recurrent.Decoder):
 
 
 def cell(layer, x, state):
-    """What nn.LSTMCell or nn.GRUCell with the weights of `layer` gives."""
+    """Computes a step as nn.LSTMCell or nn.GRUCell with the weights of `layer` does."""
     weights = (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
     return torch.lstm_cell(x, state, *weights) if isinstance(layer, nn.LSTM) else torch.gru_cell(x, state, *weights)
 
@@ -128,13 +128,13 @@ class Convolutional(torch_convolutional.Model):
 
 
 def normalised(module):
-    """As torch.nn.utils.parametrizations.weight_norm has it."""
+    """Computes the weight as torch.nn.utils.parametrizations.weight_norm does."""
     lengths = module.magnitude.view(-1, *[1] * (module.weight.dim() - 1))
     return torch._weight_norm(module.weight, lengths, 0)
 
 
 class Masked(torch_masked.Masked):
-    """Its `forward` gives the logits of the tokens to be found alone, [N, V]."""
+    """A masked model whose `forward` returns the logits of only the tokens to be found, [N, V]."""
 
     def forward(self, read, found):
         norm = getattr(self.transform, "norm", None)
@@ -144,7 +144,7 @@ class Masked(torch_masked.Masked):
 
 
 def build(settings, vocabulary):
-    """The model of an exported `[model]`; of two classes that can be it, the one that does less beside."""
+    """Builds the model of an exported `[model]`; of two classes that fit, the one with less overhead."""
     parts = {settings["encoder"], settings["decoder"]}
     if settings["decoder"] == "none":
         return Masked(settings, vocabulary)

@@ -25,7 +25,7 @@ import torch._dynamo
 
 from torch_models import PAD, build, cross_entropy, stated
 
-# Graphs of one function before torch.compile would go on without compiling, in silence; its own limit is 8.
+# Graphs of one function after which torch.compile silently goes on without compiling; its own limit is 8.
 RECOMPILE_LIMIT = 64
 
 
@@ -47,7 +47,7 @@ def read_weights(path):
 
 
 def micro_batch_of(rows, masked):
-    """What the model takes, and what is to be predicted: two tensors and one."""
+    """Returns the inputs of the model, two tensors, and the tokens to predict, one tensor."""
     source, given, target = (torch.tensor(rows[side]) for side in ("source", "input", "target"))
     # A masked language model is told which tokens are to be found, and projects these alone.
     return (source, target, target[target != PAD]) if masked else (source, given, target)
@@ -92,12 +92,12 @@ class Peer:
         self.done, self.compiled = 0, None
 
     def micro_batch(self, source, given, target):
-        """Sum of the smoothed loss of a micro-batch."""
+        """Returns the sum of the smoothed loss of a micro-batch."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.narrow):
             return cross_entropy(self.model(source, given), target, self.training["label_smoothing"])
 
     def loss(self):
-        """Of the first update, smoothed, nats per target token, without dropout, in float32."""
+        """Smoothed loss of the first update in nats per target token, without dropout, in float32."""
         self.model.eval()
         smoothing = self.training["label_smoothing"]
         with torch.no_grad():
@@ -105,7 +105,7 @@ class Peer:
         return nats / self.tokens[0]
 
     def warm_up(self, variant):
-        """Whatever a shape makes torch.compile compile is compiled before the clock starts."""
+        """Lets torch.compile compile for every shape before the clock starts."""
         if variant != "compiled" or self.compiled is not None:
             return
         torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
@@ -116,7 +116,7 @@ class Peer:
                 self.compiled(*micro).backward()
 
     def block(self, variant, skip):
-        """All updates; milliseconds and target tokens of those behind the first `skip`."""
+        """Makes all updates; returns milliseconds and target tokens of those behind the first `skip`."""
         self.warm_up(variant)
         work = self.compiled if variant == "compiled" else self.micro_batch
         self.model.train()

@@ -29,7 +29,7 @@ from pathlib import Path
 
 
 def keep_freed_memory():
-    """What `keep_freed_memory` in crates/compute/src/device.rs asks of glibc."""
+    """Makes the settings of glibc that `keep_freed_memory` in crates/compute/src/device.rs makes."""
     m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3
     for option, value in ((m_mmap_threshold, 1 << 30), (m_trim_threshold, -1), (m_top_pad, 64 << 20)):
         if ctypes.CDLL(None).mallopt(option, value) != 1:
@@ -44,10 +44,10 @@ def torch_peer(arguments, settings):
     from torch_peer import Peer
 
     class Alternating(Peer):
-        """What `torch_peer.py` does, a block each time that it is asked to."""
+        """The peer of `torch_peer.py`, which runs a block each time that it is asked to."""
 
         def __init__(self):
-            # As it comes, Adam chooses among its implementations itself.
+            # By default, Adam chooses among its implementations itself.
             super().__init__(arguments.folder, fused=True if "fused" in settings else None)
             self.variant = "compiled" if "compile" in settings else "eager"
             self.warm_up(self.variant)
@@ -62,7 +62,7 @@ def torch_peer(arguments, settings):
             graphs = self.graphs()
             found = super().block(self.variant, arguments.warmup)
             found["recompilations"] = self.graphs() - graphs
-            # What is not in use goes back to the system, so that peers that wait leave room.
+            # Unused memory goes back to the system, so that waiting peers leave room.
             gc.collect()
             ctypes.CDLL(None).malloc_trim(0)
             return found
@@ -153,8 +153,8 @@ def joeynmt_files(folder, arguments):
 
 
 class Log(logging.Handler):
-    """Reads JoeyNMT's own log of its training: one line a block. Its clock stands while it logs, so that is
-    where it waits for its turn. The first block is its warm-up."""
+    """Reads JoeyNMT's own log of its training: one line a block. JoeyNMT's clock stops while it logs, so the peer
+    waits for its turn there. The first block is its warm-up."""
 
     def __init__(self, answer, updates):
         super().__init__()
@@ -193,7 +193,7 @@ def joeynmt(arguments, answer):
 
 
 def packages(program):
-    """What a peer imports, with versions."""
+    """Returns the packages that a peer imports, with versions."""
     names = {"joeynmt": ["torch", "joeynmt"]}.get(program, ["torch"])
     for name in names:
         # JoeyNMT's modules need more than the package that holds them.
@@ -211,7 +211,7 @@ def main():
     parser.add_argument("--updates", type=int, default=1)
     arguments = parser.parse_args()
     program, *settings = arguments.peer.split("+")
-    # Answers go to what was standard output; whatever a package prints goes elsewhere.
+    # Answers go to the original standard output; output of packages goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
 

@@ -66,7 +66,7 @@ PEERS = [
     "joeynmt+allocator",
     "ablate+bfloat16",
 ]
-# Of an architecture.
+# Default peers of an architecture.
 PLAIN_PEERS = PEERS[:3]
 # The settings that each program can have.
 SETTINGS = {
@@ -85,8 +85,8 @@ WORDS = {
 }
 # JoeyNMT does not name importlib_metadata, which it imports.
 INSTALL = {"joeynmt": "torch==2.11.0 joeynmt==2.3.0 importlib_metadata"}
-# Updates of JoeyNMT's text: more than an epoch of Multi30k in batches of 8,000 tokens, so all of its pairs. Of a larger
-# corpus, or of smaller batches, they are a part.
+# Number of updates whose pairs are JoeyNMT's text: more than an epoch of Multi30k in batches of 8,000 tokens, so all of
+# its pairs. With a larger corpus or smaller batches they are a part of the pairs.
 EPOCH = 60
 
 
@@ -98,7 +98,7 @@ def run(command, **options):
 
 
 def call(command):
-    """The JSON that a program prints."""
+    """Returns the JSON that a program prints."""
     return json.loads(output(command))
 
 
@@ -111,7 +111,7 @@ def python_of(arguments, peer):
 
 
 def versions(arguments):
-    """The packages of all peers by program; ends with what to install if one is missing."""
+    """Returns the packages of all peers by program; if one is missing, exits and says what to install."""
     found = {}
     for program in sorted({program_of(peer) for peer in arguments.peers} - {"ablate"} | {"peak"}):
         python = python_of(arguments, program)
@@ -136,7 +136,7 @@ class Ablate:
         self.effort = ["--warmup", arguments.warmup, "--updates", arguments.updates]
 
     def refused(self):
-        """Why there is no such precision, after a trial with one update."""
+        """Returns why this precision is refused, after a trial with one update; None if it is not."""
         result = run([*self.command, "--warmup", 0, "--updates", 1], capture_output=True)
         return None if result.returncode == 0 else result.stderr.strip().splitlines()[0]
 
@@ -220,7 +220,7 @@ def peak(arguments, folder):
 
 
 class Work:
-    """What everybody computes: `experiment.json`, the first loss, target tokens of each timed update, and the
+    """The computation of all programs: `experiment.json`, the first loss, target tokens of each timed update, and the
     operations of their matrix products for each of them."""
 
     def __init__(self, arguments, folder):
@@ -266,14 +266,14 @@ def describe(name):
 
 
 def rate_of(block):
-    """Median of the updates' target tokens a second, as `ablate bench` has it, or the rate that a program states."""
+    """Median of the updates' target tokens per second, as in `ablate bench`, or the rate that a program states."""
     if "rate" in block:
         return block["rate"]
     return statistics.median(1e3 * n / ms for n, ms in zip(block["target_tokens"], block["milliseconds"]))
 
 
 def start(arguments, folder, work, peers):
-    """Fills `peers` with all programs, ready; ends if one does not compute what ablate does."""
+    """Fills `peers` with all programs, ready; exits if one computes something else than ablate."""
     peers["ablate"] = Ablate(arguments, "float32")
     for name in arguments.peers:
         if name == "ablate+bfloat16":
@@ -294,7 +294,7 @@ def start(arguments, folder, work, peers):
 def alternate(peers, rounds):
     blocks = {name: [] for name in peers}
     for number in range(rounds):
-        # Every other round runs backwards, so that a machine that drifts favours nobody.
+        # Every other round runs backwards, so that a machine that drifts favours no program.
         for name in list(peers)[:: 1 if number % 2 == 0 else -1]:
             blocks[name].append(peers[name].block())
             print(f"  block {number + 1}, {name}: {rate_of(blocks[name][-1]):,.0f} tokens/s", file=sys.stderr)
@@ -308,7 +308,7 @@ def summarise(name, blocks, flops_per_token, best):
     return {
         "median_ms": statistics.median(ms for block in blocks[name] for ms in block["milliseconds"]),
         "tokens_per_second": rate,
-        # Of JoeyNMT's own batches nothing is counted.
+        # The operations of JoeyNMT's own batches are not counted.
         "peak_share": None if program_of(name) == "joeynmt" else rate * flops_per_token / best,
         "ratio": statistics.median(ratios),
         "ratios": ratios,

@@ -1,4 +1,4 @@
-//! `--devices`: the driver spreads trials over cards. A script in the place of `nvidia-smi` says which there are.
+//! `--devices`: the driver spreads trials over cards. A script in the place of `nvidia-smi` lists the cards.
 
 use crate::common::{Outcome, Workshop};
 use std::os::unix::fs::PermissionsExt;
@@ -39,7 +39,7 @@ fn run(workshop: &Workshop, words: &[&str], visible: Option<&str>) -> Outcome {
 
 const TWO: &str = "0, GPU-a, 81559, 80000\\n1, GPU-b, 81559, 80000\\n";
 
-/// The trials fail here: the cards are not. Which one each was given stands in its log.
+/// The trials fail, because the cards do not exist. The log of each trial names the card that it was given.
 #[test]
 fn trials_are_spread_over_the_cards_and_each_sees_its_own_as_the_first() {
     let workshop = workshop(TWO);

@@ -1,4 +1,4 @@
-//! Several processes that train one trial: the numbers of one process, and one end for all of them.
+//! Training of one trial by several processes: the numbers of one process, and one end for all of them.
 
 use crate::common::runs::{RUN, assert_same_run, last_step, signal, wait_beside};
 use crate::common::{Outcome, Workshop, long};
@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// All ranks must have ended by then, whatever happened to one of them. Generous: the machine may be busy.
+/// Time by which all ranks must have ended, whatever happened to one of them. Generous: the machine may be busy.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Relative gap of losses and perplexities between one process and several over 40 updates, of which only the order of
@@ -15,16 +15,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 const TOLERANCE_FLOAT32: f64 = 1e-5;
 const TOLERANCE_FLOAT64: f64 = 1e-12;
 
-/// Processes that train together, in the order of their ranks; whatever is left of them dies with this value.
+/// Processes that train together, in the order of their ranks; those still running are killed when this is dropped.
 struct Ranks(Vec<Child>);
 
 impl Ranks {
-    /// `size` ranks with the same settings.
+    /// Starts `size` ranks with the same settings.
     fn start(workshop: &Workshop, size: usize, sets: &[&str]) -> Ranks {
         Ranks::start_each(workshop, &vec![sets; size])
     }
 
-    /// A rank for each of these settings.
+    /// Starts a rank for each of these settings.
     fn start_each(workshop: &Workshop, sets: &[&[&str]]) -> Ranks {
         let port = free_port().to_string();
         let start = |(rank, own): (usize, &&[&str])| {
@@ -36,7 +36,7 @@ impl Ranks {
         Ranks(sets.iter().enumerate().map(start).collect())
     }
 
-    /// Waits until rank 0 has told of this step.
+    /// Waits until rank 0 has reported this step.
     fn reach(&mut self, workshop: &Workshop, step: u64) {
         let run = workshop.path(RUN);
         let what = format!("rank 0 reaches step {step}");
@@ -48,7 +48,7 @@ impl Ranks {
         signal(self.0[rank].id() as i32, with);
     }
 
-    /// What each of them left, once it ended by itself.
+    /// Waits until all have ended by themselves, and returns their outcomes.
     fn wait(mut self) -> Vec<Outcome> {
         let begun = Instant::now();
         for (rank, process) in self.0.iter_mut().enumerate() {
@@ -76,7 +76,7 @@ impl Drop for Ranks {
     }
 }
 
-/// `ablate train` of the workshop's experiment, not started yet. Nobody looks at what a run shows.
+/// `ablate train` of the workshop's experiment, not started yet. It shows nothing of the run.
 fn train(workshop: &Workshop, sets: &[&str]) -> Command {
     let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
     let mut command = workshop.command(&[&["train", "quiet.toml", "--name", "tiny"], &sets[..]].concat());
@@ -118,10 +118,10 @@ fn assert_same_bytes(whole: &Workshop, resumed: &Workshop) {
     assert_same_run(&whole.path(RUN), &resumed.path(RUN), &[state], "going on");
 }
 
-/// Settings of a training that is shorter than others and scored at its end alone.
+/// Settings of a training that is shorter than others and scored only at its end.
 const SHORT: [&str; 2] = ["training.steps=20", "training.dev_bleu_interval_steps=0"];
 
-/// Settings of a training of which the first rank writes all that runs show, while the others wait.
+/// Settings of a training in which rank 0 writes everything that runs show, while the others wait.
 const SHOWN: [&str; 4] = [
     "run.sample_sentences=4",
     "run.attention_sentences=1",
@@ -174,11 +174,11 @@ fn several_ranks_have_the_loss_curve_of_one_process() {
         Outcome(alone.wait_with_output().unwrap()).expect(0);
         assert_same_curves(&one, &several, steps, tolerance);
         assert!(outcomes[0].out().contains("BLEU") && outcomes[1].out().is_empty());
-        // How many trained it is no part of what it is, but of how fast it was.
+        // The number of processes is not part of the trial's identity, only of its speed.
         let identity = |workshop: &Workshop| workshop.record(RUN)["identity"].take();
         assert!(identity(&one).is_string() && identity(&one) == identity(&several));
         assert_eq!(several.attempts(RUN)[0]["effort"]["processes"], size);
-        // Nothing is trained twice, by none of them.
+        // No process trains anything twice.
         if number == 0 {
             for outcome in Ranks::start(&several, size, &sets).expect(0) {
                 let told = outcome.err();
@@ -233,7 +233,7 @@ fn a_killed_rank_ends_all_and_all_go_on_from_the_last_checkpoint() {
         assert!(left.err().contains("they go on from the training state of step"), "{}", left.err());
         let files = std::fs::read_dir(resumed.path(RUN).join("checkpoints")).unwrap();
         let torn = files.filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|e| e == "tmp"));
-        // What rank 0 was writing when it was killed has no name yet that anything reads.
+        // Files that rank 0 was writing when it was killed have temporary names, which nothing reads.
         assert!(victim == 0 || torn.count() == 0);
     }
     let outcomes = Ranks::start(&resumed, 2, &[]).expect(0);
@@ -310,11 +310,11 @@ fn ranks_that_differ_or_diverge_end_alike() {
     for outcome in Ranks::start_each(&workshop, &[&[], &["model.d_ff=8"]]).expect(2) {
         outcome.says("the ranks differ in their configuration");
     }
-    // The directory was not taken by settings that nobody agreed on.
+    // The failed start has not claimed the directory for its settings.
     for outcome in Ranks::start(&workshop, 2, &["training.learning_rate_scale=1e30"]).expect(3) {
         outcome.says("training diverged at step");
     }
-    // What rank 0 alone finds out, the others hear.
+    // The other ranks are told what only rank 0 finds out.
     let told = ["holds a run with other settings or data", "rank 1 of 2 ends because rank 0 did"];
     for (outcome, told) in Ranks::start(&workshop, 2, &[]).expect(2).into_iter().zip(told) {
         outcome.says(told);

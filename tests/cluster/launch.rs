@@ -1,4 +1,4 @@
-//! `--launcher slurm` beside a cluster of pretence. `scripts/test-slurm` does the same beside a real one.
+//! `--launcher slurm` with a simulated cluster. `scripts/test-slurm` does the same with a real one.
 
 use crate::common::runs::{signal, wait};
 use crate::common::{Outcome, Workshop};
@@ -17,7 +17,7 @@ label = "base"
 "#;
 const RUN: &str = "results/small/base/seed-1";
 
-/// A cluster whose sweep takes long enough to be caught at work.
+/// A cluster whose sweep takes long enough to be interrupted at work.
 fn slow() -> Cluster {
     Cluster::new(&SWEEP.replace("= 30", "= 120"))
 }
@@ -41,7 +41,7 @@ fn a_sweep_is_one_array_and_ends_as_a_local_one() {
         "{submitted:?}"
     );
     assert_eq!(cluster.events("submitted").len(), 6);
-    // What a job is told and by whom is for people: nothing of it is in the run's results.
+    // The log names the job and its machine for people; the results of the run contain neither.
     let text = cluster.workshop.text(format!("{RUN}/log.txt"));
     assert!(text.starts_with("job 11_0 on "), "{text}");
     let failure = cluster.workshop.text("results/small/explodes/seed-1/failure.json");
@@ -94,7 +94,7 @@ fn a_signal_of_a_person_to_a_job_saves_its_state() {
     let cluster = slow();
     let driver = cluster.start(&[]);
     cluster.wait_for_step(RUN, 10);
-    // `scancel --signal=INT --batch`: to the keeper alone.
+    // `scancel --signal=INT --batch` sends the signal to the keeper alone.
     signal(cluster.keeper("11_0"), libc::SIGINT);
     Outcome(driver.wait_with_output().unwrap()).expect(0).says("had to stop; it goes on");
     let attempts = cluster.workshop.first_steps(RUN);
@@ -189,7 +189,7 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
 
 #[test]
 fn status_tells_which_job_a_trial_has() {
-    // The first one is held while the second one waits.
+    // The first trial is held while the second one waits.
     let sweep =
         SWEEP.replace("[1]", "[1, 2]").replace("0.05", "0.05\nmax_running = 1").replace("= 30", "= 4");
     let cluster = Cluster::new(&sweep);
@@ -244,7 +244,7 @@ fn a_trial_that_fails_while_nobody_watches_is_told_by_the_next_driver() {
     cluster.sweep(&["--detach"]).expect(0);
     wait("the job ends", || !cluster.trace("end").is_empty());
     cluster.sweep(&[]).expect(1).says("base seed 1: diverged");
-    // Told, it is history.
+    // A failure that was reported is not reported again.
     cluster.sweep(&["--only", "failed"]).expect(1);
     assert_eq!(cluster.trace("sbatch").len(), 2);
 }
@@ -325,7 +325,7 @@ fn halving_pauses_and_goes_on_through_slurm_as_it_does_locally() {
     let cluster = Cluster::new(&format!("{SWEEP}{slow}\n[halving]\nfirst = 10\nfactor = 2\n"));
     cluster.sweep(&[]).expect(0).says("paused at step 10").says("halving let 1 trial go no further");
     assert_eq!(cluster.events("finished").len(), 1);
-    // Both to their comparisons at update 10, and the better one to those at 20 and to the end.
+    // Both trials run to their comparisons at update 10, and the better one to those at 20 and to the end.
     let starts = cluster.trace("start").len();
     assert_eq!(starts, 4, "{:?}", cluster.trace("start"));
     assert!(cluster.events("requeued").is_empty(), "a pause is no time that was over");

@@ -12,14 +12,14 @@ pub fn directory_of_texts() -> PathBuf {
     )
 }
 
-/// A gzip file that holds these bytes.
+/// Compresses these bytes with gzip.
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(bytes).unwrap();
     packed.finish().unwrap()
 }
 
-/// What a gzip file holds.
+/// Returns the content of a gzip file.
 pub fn unpacked(path: &Path) -> Vec<u8> {
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut bytes = Vec::new();
@@ -27,7 +27,7 @@ pub fn unpacked(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// Lines of a gzip file, ended by line feeds alone.
+/// Returns the lines of a gzip file, which end only at line feeds.
 pub fn lines_of(path: &Path) -> Vec<String> {
     let text = String::from_utf8(unpacked(path)).expect("UTF-8");
     text.split_terminator('\n').map(String::from).collect()

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// The tokens of a source and of a target.
 pub type Pair = (Vec<u32>, Vec<u32>);
 
-/// A store of these pairs. The folder that it lies in is removed with the first value.
+/// Writes a store of these pairs. Its folder is removed with the first value.
 pub fn stored(vocabulary: usize, pairs: &[Pair]) -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("pairs.store");
@@ -38,8 +38,8 @@ impl Workshop {
         Prepared::load(&self.data_folder(), &experiment.data).unwrap()
     }
 
-    /// What `found` gives while no corpus is prepared. The corpora are back afterwards, and nothing may have made them
-    /// meanwhile.
+    /// Returns the result of `found` while no corpus is prepared. The corpora are back afterwards; nothing may have made
+    /// them meanwhile.
     #[track_caller]
     pub fn without_data<T>(&self, found: impl FnOnce(&Self) -> T) -> T {
         let [data, elsewhere] = ["data", "elsewhere"].map(|name| self.path(name));

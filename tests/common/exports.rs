@@ -1,4 +1,4 @@
-//! Exported models: what the tests of the formats share.
+//! Exported models: helpers that the tests of the formats share.
 
 use super::learn_tokenizer;
 use ablate::config::Experiment;
@@ -64,7 +64,7 @@ pub fn exported_of(format: Format, experiment: Experiment) -> Exported {
     Exported { root, out, experiment, model, result }
 }
 
-/// Exports this model: the folder that is made for it, the place inside of it, and how it went.
+/// Exports this model: returns the folder made for it, the place in the folder, and the result.
 pub fn written(
     format: Format,
     experiment: &Experiment,
@@ -100,8 +100,8 @@ pub fn doubles(path: &Path) -> BTreeMap<String, Tensor> {
     file.tensors().iter().map(|(name, view)| (name.clone(), tensor(view))).collect()
 }
 
-/// Logits at the first six positions of the two rows of a batch, of sources or of targets, of those that the model
-/// predicts; in further columns what the model tells of second texts.
+/// Returns the logits at the first six positions of the two rows of a batch, of sources or of targets, for those that the
+/// model predicts; further columns have its predictions about second texts.
 pub fn logits(model: &dyn Network) -> Tensor {
     let everywhere = Tensor::arange(6, (Kind::Int64, Device::Cpu));
     let batch = Batch {

@@ -1,4 +1,4 @@
-//! A folder of TOML files, and what is said about those that are wrong.
+//! A folder of TOML files, and the errors that `ablate` reports for wrong ones.
 
 use ablate::config::load::{load_experiment, load_experiment_tree};
 use ablate::error::{Diagnostic, Error};
@@ -51,7 +51,7 @@ impl Folder {
     }
 }
 
-/// What `ablate train` finds wrong in an experiment with these settings before it loads libtorch.
+/// Returns the error that `ablate train` reports for an experiment with these settings before it loads libtorch.
 pub fn check_to_train(experiment: &Path, sets: &[&str]) -> Result<(), Error> {
     let sets: Vec<String> = sets.iter().map(|set| set.to_string()).collect();
     load_experiment_tree(experiment, &sets)?.experiment()?;
@@ -60,7 +60,7 @@ pub fn check_to_train(experiment: &Path, sets: &[&str]) -> Result<(), Error> {
 
 impl super::Workshop {
     /// Expects `ablate train` to refuse an experiment with these settings before it loads libtorch, as a mistake of the
-    /// user's, and to say all of this.
+    /// user's, with a message that contains all these texts.
     #[track_caller]
     pub fn refuses(&self, experiment: &str, sets: &[&str], said: &[&str]) {
         let Err(error) = check_to_train(&self.path(experiment), sets) else {
@@ -74,13 +74,13 @@ impl super::Workshop {
     }
 }
 
-/// (file without its folder, line, message, help)
+/// Returns the parts of an error: file without its folder, line, message, help.
 pub fn parts<T: std::fmt::Debug>(
     folder: &Folder,
     result: Result<T, Error>,
 ) -> (String, usize, String, String) {
     let Err(Error::Config(diagnostic)) = result else { panic!("expected a diagnostic, got {result:?}") };
-    // What is shown must not panic, whatever the place.
+    // The display of an error must not panic, whatever its place.
     let _ = diagnostic.to_string();
     let Diagnostic { message, place, help, more } = *diagnostic;
     assert!(more.is_empty(), "{more:?}");

@@ -1,18 +1,18 @@
 //! Largest gaps between us and a peer, for the table in docs/parity.md.
 //!
-//! A test that compares numbers with another program's hands its gaps to [`report`], which writes
+//! A test that compares numbers with those of another program gives its gaps to [`report`], which writes
 //! them where `scripts/parity` asked for them, in the format of `scripts/check_*.py --json`.
 
 use serde::Serialize;
 
-/// One thing that is held to a peer's.
+/// One comparison of our numbers with a peer's.
 #[derive(Debug, Serialize)]
 pub struct Gap {
-    /// What is compared.
+    /// The compared quantity.
     pub what: String,
-    /// Program or module that it is held to, with its version.
+    /// Program or module that it is compared with, with its version.
     pub peer: String,
-    /// How much is compared.
+    /// The amount of data compared.
     pub size: String,
     /// Largest gap allowed.
     pub tolerance: f64,
@@ -51,7 +51,7 @@ impl Largest {
         self.numbers += 1;
     }
 
-    /// For [`report`], at the end of a test that did not fail.
+    /// Returns the gap for [`report`], at the end of a test that did not fail.
     pub fn gap(self) -> Gap {
         let Largest { what, peer, tolerance, gap, numbers } = self;
         Gap { what, peer, size: format!("{numbers} numbers"), tolerance, gap, ok: true }

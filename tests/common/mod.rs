@@ -1,4 +1,4 @@
-//! What the tests of the program share: small experiments, and how to run `ablate`.
+//! Helpers that the tests of the program share: small experiments, and the running of `ablate`.
 #![allow(dead_code, unused_imports, unused_macros)] // each program of tests uses its part
 
 pub mod corpora;
@@ -28,12 +28,12 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Tells whether this is the long suite, `scripts/test-long`.
+/// Whether this is the long suite, `scripts/test-long`.
 pub fn long() -> bool {
     std::env::var_os("ABLATE_LONG").is_some_and(|value| !value.is_empty() && value != "0")
 }
 
-/// What a script has written into `tests/fixtures`.
+/// Reads a file that a script has written into `tests/fixtures`.
 pub fn fixture<T: DeserializeOwned>(name: &str) -> T {
     let path = root().join("tests/fixtures").join(name);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -67,7 +67,7 @@ target = "test.de"
 /// The sizes of the small models.
 const SELF_ATTENTION: &str = "layers = 1\nd_model = 16\nd_ff = 16\nheads = 2\n";
 
-/// Trains in a second or two on one thread.
+/// An experiment that trains in a second or two on one thread.
 pub const EXPERIMENT: &str = r#"
 [data]
 merges = 60
@@ -104,7 +104,7 @@ threads = 1
 log_interval_steps = 1
 "#;
 
-/// `tiny.toml`, of which nothing is drawn or shown: the same results in less time, for tests that look at none of it.
+/// `tiny.toml` without any views: the same results in less time, for tests that do not look at views.
 pub const QUIET: &str = r#"
 base = "tiny.toml"
 [run]
@@ -263,7 +263,7 @@ impl Workshop {
         workshop
     }
 
-    /// The same with a model that reads its blocks behind the tokens of the text before them.
+    /// Creates the same workshop with a model that reads each block behind the token of the text before it.
     pub fn of_language_model_without_bos() -> Self {
         let workshop = Workshop::of_language_model();
         let text = LANGUAGE_MODEL.replace("[training]", "[training]\nfirst_input = \"previous_token\"");
@@ -305,7 +305,7 @@ impl Workshop {
         workshop
     }
 
-    /// The same with a model that tells second texts as well.
+    /// Creates the same workshop with a model that also predicts second texts.
     pub fn of_second_texts() -> Self {
         let workshop = Workshop::of_masked_language_model();
         let text =
@@ -332,21 +332,21 @@ impl Workshop {
         workshop
     }
 
-    /// The same with its trees prepared.
+    /// Creates the same workshop with its trees prepared.
     pub fn of_parser() -> Self {
         let workshop = Workshop::of_trees();
         workshop.run(&["prepare", "trees.toml", "--source", "."]).expect(0);
         workshop
     }
 
-    /// The plan of a sweep, as `--json` prints it.
+    /// Returns the plan of a sweep, as `--json` prints it.
     #[track_caller]
     pub fn plan(&self, sweep: &str) -> Value {
         self.run(&["sweep", sweep, "--plan", "--json"]).expect(0).json()
     }
 
-    /// Runs the sweep `small.toml`, which has three rows with two seeds and nothing that BLEU is measured of, and shows it
-    /// in every way. Gives the table as it is printed, and the header of its CSV file.
+    /// Runs the sweep `small.toml`, which has three rows with two seeds and nothing to measure BLEU on, and shows it
+    /// in every way. Returns the table as it is printed, and the header of its CSV file.
     #[track_caller]
     pub fn sweep_and_show(&self) -> (String, String) {
         let table = self.run(&["sweep", "small.toml"]).expect(0).out();
@@ -385,7 +385,7 @@ impl Workshop {
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ablate"));
         command.args(words).current_dir(self.folder.path()).stdin(Stdio::null());
-        // A hook of git's sets the last one.
+        // Git sets GIT_DIR for its hooks.
         command.env_remove("ABLATE_DATA").env_remove("ABLATE_RESULTS").env_remove("GIT_DIR");
         command
     }
@@ -398,14 +398,14 @@ impl Workshop {
         let mut command = self.command(words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        // A program that stops at a mistake leaves the rest unread.
+        // A program that stops at a mistake does not read the rest.
         let _ = process.stdin.take().unwrap().write_all(input);
         Outcome(process.wait_with_output().unwrap())
     }
 }
 
-/// Every value of an enum without fields. A value that is added to the enum but not to the list is
-/// an error of the compiler's.
+/// Lists every value of an enum without fields. A value that is added to the enum but not to the list is
+/// a compiler error.
 macro_rules! every {
     ($type:ident: $($value:ident),+) => {{
         const fn listed(value: $type) -> $type {
@@ -416,7 +416,7 @@ macro_rules! every {
 }
 pub(crate) use every;
 
-/// What a finished `ablate` left.
+/// The output of a finished `ablate`.
 pub struct Outcome(pub Output);
 
 impl Outcome {
@@ -432,14 +432,14 @@ impl Outcome {
         String::from_utf8_lossy(&self.0.stderr).into_owned()
     }
 
-    /// Reads what was printed, which must be JSON.
+    /// Parses the standard output, which must be JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
         let out = self.out();
         serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error} in stdout:\n{out}"))
     }
 
-    /// Expects an exit code, and shows what was printed if it is another.
+    /// Expects an exit code; otherwise shows the output.
     #[track_caller]
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code(), Some(code), "stdout:\n{}\nstderr:\n{}", self.out(), self.err());

@@ -1,4 +1,4 @@
-//! Trainings that a test stops on their way, and what equal runs share.
+//! Trainings that a test interrupts, and the files that equal runs share.
 
 use super::Workshop;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// The run that `ablate train tiny.toml` makes in a workshop.
 pub const RUN: &str = "results/tiny/seed-1";
 
-/// What the runs of one trial share to the byte, however often they were stopped.
+/// Files that the runs of one trial share to the byte, however often they were stopped.
 pub const RUN_FILES: [&str; 5] = [
     "record.json",
     "metrics.csv",
@@ -18,19 +18,19 @@ pub const RUN_FILES: [&str; 5] = [
     "checkpoints/scored.weights.safetensors",
 ];
 
-/// What is shown of a run, which the runs of one trial share as well. Some models lack some of these files.
+/// Files that show a run, which the runs of one trial share as well. Some models lack some of them.
 pub const SHOWN_FILES: [&str; 4] =
     ["views.jsonl", "attention.json", "positions.json", "projector/vectors.tsv"];
 
-/// Expects that the directories of two runs have the same bytes in [`RUN_FILES`] and in the `further` files. What happened
-/// to the `other` run is in `told`.
+/// Expects that the directories of two runs have the same bytes in [`RUN_FILES`] and in the `further` files. `told` says
+/// what happened to the `other` run.
 #[track_caller]
 pub fn assert_same_run(whole: &Path, other: &Path, further: &[&str], told: &str) {
     assert_same_files(whole, other, RUN_FILES.iter().chain(further).copied(), told);
 }
 
-/// Expects that two directories have the same bytes in these files, each of which must be there. What happened to the
-/// `other` directory is in `told`.
+/// Expects that two directories have the same bytes in these files, each of which must be there. `told` says what
+/// happened to the `other` directory.
 #[track_caller]
 pub fn assert_same_files<'a>(
     whole: &Path,
@@ -47,7 +47,7 @@ pub fn assert_same_files<'a>(
     }
 }
 
-/// Waits until something holds, and fails after five minutes: the machine may be busy.
+/// Waits until a condition holds, and fails after five minutes: the machine may be busy.
 #[track_caller]
 pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -57,7 +57,7 @@ pub fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until something holds while a process runs. Gives false if the process ended first.
+/// Waits until a condition holds while a process runs. Returns false if the process ended first.
 #[track_caller]
 pub fn wait_beside(process: &mut Child, what: &str, mut holds: impl FnMut() -> bool) -> bool {
     let mut is_running = true;
@@ -74,7 +74,7 @@ pub fn signal(process: i32, signal: i32) {
     unsafe { libc::kill(process, signal) };
 }
 
-/// Gives the step of the last row in the metrics.csv of a run, if there is one.
+/// Returns the step of the last row in the metrics.csv of a run, if there is one.
 pub fn last_step(run: &Path) -> Option<u64> {
     let text = std::fs::read_to_string(run.join("metrics.csv")).ok()?;
     text.lines().last()?.split(',').next()?.parse().ok()
@@ -87,7 +87,7 @@ impl Workshop {
         self.json(format!("{run}/record.json"))["record"].take()
     }
 
-    /// What timing.json says of every attempt at a trial; of a run without the file, nothing.
+    /// Returns the entries of timing.json for every attempt at a trial; none if the run has no such file.
     #[track_caller]
     pub fn attempts(&self, run: &str) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path(run).join("timing.json"));
@@ -101,7 +101,7 @@ impl Workshop {
     }
 
     /// Trains `tiny.toml`, and sends a signal once metrics.csv has a row of step `step` or later, unless the training has
-    /// ended by then. Gives the exit code, which is none if the signal ended the process.
+    /// ended by then. Returns the exit code; `None` if the signal ended the process.
     #[track_caller]
     pub fn train_until(&self, step: u64, with: i32) -> Option<i32> {
         let mut command = self.command(&["train", "tiny.toml"]);

@@ -1,4 +1,4 @@
-//! An HTTP server on this machine that behaves as badly as it is told to.
+//! An HTTP server on this machine that misbehaves as tests demand.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What a client asked for.
+/// A request of a client.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
-    /// As it stands in the first line: `/a.tgz`, or with its host for a proxy.
+    /// The target as it stands in the first line: `/a.tgz`, or with its host for a proxy.
     pub target: String,
     pub method: String,
     /// First byte of `Range: bytes=N-`.
@@ -19,20 +19,20 @@ pub struct Request {
     pub authorization: Option<String>,
 }
 
-/// What it gets.
+/// The server's reply to a request.
 #[derive(Debug, Clone)]
 pub struct Reply {
     status: u16,
     headers: Vec<String>,
     body: Vec<u8>,
-    /// What Content-Length says; absent: no such header, the connection's end ends the body.
+    /// Value of Content-Length; absent: the header is left out, and the end of the connection ends the body.
     length: Option<usize>,
     /// Bytes after which the connection is cut, or falls silent.
     cut: Option<usize>,
     silent: bool,
-    /// Bytes at a time, with a pause between.
+    /// Number of bytes sent at a time, with a pause between.
     drip: Option<usize>,
-    /// The body is sent again and again.
+    /// Whether the body is sent again and again.
     endless: bool,
 }
 
@@ -52,7 +52,7 @@ impl Reply {
         }
     }
 
-    /// The whole file, or what the request's range asks of it.
+    /// Returns the whole file, or the part that the request's range asks for.
     pub fn ranged(request: &Request, file: &[u8]) -> Self {
         match request.from {
             None => Reply::new(200, file),
@@ -92,7 +92,7 @@ impl Reply {
         self
     }
 
-    /// Without a length, until the client leaves.
+    /// Sends the body without a length, until the client leaves.
     pub fn endless(mut self) -> Self {
         self.endless = true;
         self.length(None)
@@ -130,7 +130,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// `answer` gets a request and the number of those before it.
+    /// Starts a server. `answer` gets a request and the number of requests before it.
     pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! Workshops in which something long has run already: once in a process, however many of its tests begin from it.
+//! Workshops in which a long computation has already run: once in a process, for all of its tests that begin from it.
 
 use super::Workshop;
 use std::collections::BTreeMap;
@@ -12,13 +12,13 @@ type Template = Arc<OnceLock<Workshop>>;
 static TEMPLATES: Mutex<BTreeMap<String, Template>> = Mutex::new(BTreeMap::new());
 
 impl Workshop {
-    /// A workshop in which the sweep `text` has run, as `small.toml`.
+    /// Returns a workshop in which the sweep `text` has run, as `small.toml`.
     #[track_caller]
     pub fn swept(text: &str) -> Self {
         Workshop::swept_as("small.toml", text)
     }
 
-    /// A workshop in which the sweep `text` has run, as this file.
+    /// Returns a workshop in which the sweep `text` has run, as this file.
     #[track_caller]
     pub fn swept_as(file: &str, text: &str) -> Self {
         Workshop::copied(format!("{file}\n{text}"), || {
@@ -29,7 +29,7 @@ impl Workshop {
         })
     }
 
-    /// A workshop in which `tiny.toml` is trained.
+    /// Returns a workshop in which `tiny.toml` is trained.
     #[track_caller]
     pub fn trained() -> Self {
         Workshop::copied("train tiny.toml".into(), || {
@@ -39,8 +39,8 @@ impl Workshop {
         })
     }
 
-    /// A copy of the workshop that `make` makes, which the first test that asks for this `name` does; others wait for it.
-    /// What a program leaves names no place outside of the workshop, so a copy is as good as the first.
+    /// Returns a copy of the workshop that `make` makes. The first test that asks for this `name` makes it; others wait.
+    /// A copy is as good as the first, because the files of a program name no place outside of the workshop.
     pub fn copied(name: String, make: impl FnOnce() -> Workshop) -> Self {
         // Templates of a process that is killed stay in the folder of temporary files.
         static REMOVED_AT_EXIT: Once = Once::new();
@@ -50,7 +50,7 @@ impl Workshop {
         template.get_or_init(make).copy()
     }
 
-    /// A workshop with the same files, links, permissions and times.
+    /// Returns a workshop with the same files, links, permissions and times.
     fn copy(&self) -> Self {
         let copy = Workshop { folder: tempfile::tempdir().unwrap() };
         let mut command = Command::new("cp");

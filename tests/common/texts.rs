@@ -1,4 +1,4 @@
-//! Texts of `fixtures/bleu.json`, which several metrics are held to.
+//! Texts of `fixtures/bleu.json`, on which several metrics are checked.
 
 use super::fixture;
 use serde::Deserialize;
@@ -17,7 +17,7 @@ pub struct Case {
     pub references: Vec<Vec<String>>,
 }
 
-/// By name.
+/// Returns the cases by name.
 pub fn cases() -> HashMap<String, Case> {
     let texts: Texts = fixture("bleu.json");
     texts.cases.into_iter().map(|case| (case.name.clone(), case)).collect()

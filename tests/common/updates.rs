@@ -17,14 +17,14 @@ pub struct StoreUpdates<'a> {
 }
 
 impl StoreUpdates<'_> {
-    /// Does update number `step`, from 1, on the pairs of `micro_batches`. The gradient norm is measured.
+    /// Makes update number `step`, from 1, on the pairs of `micro_batches`. The gradient norm is measured.
     pub fn step(&self, adam: &mut Adam, micro_batches: &[Vec<u32>], step: u64) -> Result<StepStats> {
         let batching = self.config.batching();
         let batches = micro_batches.iter().map(|pairs| micro_batch(batching, self.store, pairs, Device::Cpu));
         self.step_on(adam, &batches.collect::<Vec<_>>(), step)
     }
 
-    /// The same on batches that are made already.
+    /// Does the same on batches that are made already.
     pub fn step_on(&self, adam: &mut Adam, batches: &[Batch], step: u64) -> Result<StepStats> {
         let updates = Updates { model: self.model, config: self.config };
         let target_tokens = batches.iter().map(|batch| batch.target_tokens).sum();

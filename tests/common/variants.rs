@@ -13,7 +13,7 @@ use ablate::model::{
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-/// What an error says of a key of `[model]` that is unknown.
+/// Keys of `[model]` that the error for an unknown key lists.
 pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff, activation, feed_forward, heads, d_k, d_v, dropout, attention_dropout, \
     activation_dropout, position, learned_positions, tying, residual, norm, norm_kind, layer_norm_epsilon, attention_biases, \
     initialisation, embedding_rows, embedding_multiple, embedding_deviation, embedding_scale, softmax_bias, attention, convolutional, recurrent, masked";
@@ -21,7 +21,7 @@ pub const MODEL_KEYS: &str = "accepted: encoder, decoder, layers, d_model, d_ff,
 /// The values of a choice of `[model]`, as an error lists them.
 pub fn accepted_values(key: &str) -> String {
     let values = choices().into_iter().filter(|choice| choice.key == key);
-    // Of a value with data, its name.
+    // A value with data is listed by its name.
     let name = |value: Value| match value.as_object().and_then(|object| object.keys().next()) {
         Some(name) => Value::from(name.as_str()),
         None => value,
@@ -32,13 +32,13 @@ pub fn accepted_values(key: &str) -> String {
 /// A setting and one of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// As `norm`, or `attention.score` in a section inside of `[model]`.
+    /// Key such as `norm`, or `attention.score` in a section inside of `[model]`.
     pub key: String,
     pub value: Value,
 }
 
 impl Choice {
-    /// `config` with this choice made.
+    /// Returns `config` with this choice made.
     pub fn made_in(&self, config: &ModelConfig) -> ModelConfig {
         let mut tree = serde_json::to_value(config).unwrap();
         let (section, name) = self.key.rsplit_once('.').unwrap_or(("", &self.key));
@@ -51,8 +51,8 @@ impl Choice {
         self.made_in(config) == *config
     }
 
-    /// `config` with this choice made, and with recurrent or convolutional parts or without a decoder where such models alone
-    /// read it.
+    /// Returns `config` with this choice made, and with recurrent or convolutional parts or without a decoder if only
+    /// such models read it.
     pub fn effective_in(&self, config: &ModelConfig) -> ModelConfig {
         match () {
             () if self.is_of_recurrent_parts() => self.made_in(&recurrent(config)),
@@ -81,7 +81,7 @@ impl std::fmt::Display for Choice {
     }
 }
 
-/// Every value of every setting of `[model]` that offers a choice; sizes and rates are none.
+/// Returns every value of every setting of `[model]` that offers a choice; sizes and rates do not.
 pub fn choices() -> Vec<Choice> {
     let schema = json_schema::experiment().to_value();
     let found = choices_of(&schema, "ModelConfig", "");
@@ -89,7 +89,7 @@ pub fn choices() -> Vec<Choice> {
     found
 }
 
-/// Those of the section that the schema defines as `name`; `prefix` is what its keys begin with.
+/// Returns the choices of the section that the schema defines as `name`; `prefix` is the beginning of its keys.
 fn choices_of(schema: &Value, name: &str, prefix: &str) -> Vec<Choice> {
     let definition = |name: &str| &schema["definitions"][name];
     let mut found = Vec::new();
@@ -135,7 +135,7 @@ fn values(key: &str, choice: &Value) -> Vec<Value> {
         .collect()
 }
 
-/// A value of a variant that has numbers of its own: such that sentences of five tokens are not too short for it.
+/// Returns a value of a variant that has numbers of its own; sentences of five tokens are long enough for it.
 fn example(key: &str, variant: &Value) -> Value {
     let properties = variant["properties"].as_object().into_iter().flatten();
     match &properties.map(|(name, content)| (name.as_str(), content)).collect::<Vec<_>>()[..] {
@@ -146,8 +146,8 @@ fn example(key: &str, variant: &Value) -> Value {
     }
 }
 
-/// `base` as it is, with each choice that differs from it, and with each pair of such choices; named. What contradicts
-/// itself is left out.
+/// Returns, named, `base` as it is, with each choice that differs from it, and with each pair of such choices.
+/// Contradictory models are left out.
 pub fn single_and_paired(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let of_parts = |choice: &Choice| {
         choice.key == "encoder"
@@ -178,8 +178,8 @@ pub fn recurrent(base: &ModelConfig) -> ModelConfig {
     }
 }
 
-/// Every encoder with every decoder where one of them is recurrent: each with every choice of `[model.recurrent]` and of
-/// `[model.attention]`, and of two recurrent parts each pair of choices of the former; named. What contradicts itself is left out.
+/// Returns, named, every encoder with every decoder where one is recurrent: each with every choice of `[model.recurrent]`
+/// and `[model.attention]`, two recurrent parts with each pair of the former. No contradictory models.
 pub fn recurrent_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let both = recurrent(base);
     let mut found = pairs(&both, Choice::is_of_recurrent_parts);
@@ -220,9 +220,9 @@ pub fn convolutional(base: &ModelConfig) -> ModelConfig {
     }
 }
 
-/// Every encoder with every decoder where one of them is convolutional: each with every choice of
-/// `[model.convolutional]`, and of two convolutional parts each pair of them, several lists of sizes and every position;
-/// named. What contradicts itself is left out.
+/// Returns, named, every encoder with every decoder where one of them is convolutional: each with every choice of
+/// `[model.convolutional]`, and two convolutional parts with each pair of them, several lists of sizes and every
+/// position. Contradictory models are left out.
 pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let both = convolutional(base);
     let mut found = pairs(&both, Choice::is_of_convolutional_parts);
@@ -270,8 +270,8 @@ pub fn convolutional_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> 
     found.into_iter().map(|(name, config)| (format!("convolutional: {name}"), config)).collect()
 }
 
-/// A recurrent decoder without an encoder, with each choice of `[model.recurrent]` and each pair of them; named. What
-/// contradicts itself is left out.
+/// Returns, named, a recurrent decoder without an encoder, with each choice of `[model.recurrent]` and each pair of them.
+/// Contradictory models are left out.
 pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let both = recurrent(base);
     let alone = ModelConfig {
@@ -290,14 +290,14 @@ pub fn recurrent_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.into_iter().map(|(name, config)| (format!("recurrent alone: {name}"), config)).collect()
 }
 
-/// `base` without a decoder.
+/// Returns `base` without a decoder.
 pub fn masked(base: &ModelConfig) -> ModelConfig {
     ModelConfig { decoder: DecoderKind::None, ..base.clone() }
 }
 
-/// A model without a decoder with each choice that an encoder of self-attention reads and each of `[model.masked]`, and
-/// each pair of them; and recurrent and convolutional encoders with each choice of their sections, under each head; named.
-/// What contradicts itself is left out.
+/// Returns, named, a model without a decoder with each choice that an encoder of self-attention reads and each of
+/// `[model.masked]`, and each pair of them; and recurrent and convolutional encoders with each choice of their sections,
+/// under each head. Contradictory models are left out.
 pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let alone = masked(base);
     let read_by = |config: &ModelConfig| {
@@ -326,8 +326,8 @@ pub fn masked_variants(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found
 }
 
-/// A convolutional decoder without an encoder, with each choice of `[model.convolutional]` that it reads, each pair of them
-/// and every position; named. What contradicts itself is left out.
+/// Returns, named, a convolutional decoder without an encoder, with each choice of `[model.convolutional]` that it reads,
+/// each pair of them and every position. Contradictory models are left out.
 pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let alone = ModelConfig { encoder: EncoderKind::None, ..convolutional(base) };
     let unread: Vec<&str> = unread(&alone).into_iter().map(|unread| unread.key).collect();
@@ -339,18 +339,18 @@ pub fn convolutional_alone(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     found.into_iter().map(|(name, config)| (format!("convolutional alone: {name}"), config)).collect()
 }
 
-/// Tells whether either part of a model is recurrent.
+/// Whether either part of a model is recurrent.
 pub fn has_recurrence(config: &ModelConfig) -> bool {
     config.encoder == EncoderKind::Recurrent || config.decoder == DecoderKind::Recurrent
 }
 
-/// Tells whether the first values of all weights are as small as GPT's.
+/// Whether the first values of all weights are as small as GPT's.
 pub fn starts_small(config: &ModelConfig) -> bool {
     matches!(config.initialisation, Initialisation::Normal | Initialisation::NormalScaled)
 }
 
-/// Gives the bound that the largest number of every gradient is above. Without the connections gradients vanish with depth, weights of
-/// recurrent parts act on later steps through several squashing functions, and small first weights pass little on.
+/// Returns a lower bound of the largest number of every gradient. Without residual connections gradients vanish with
+/// depth, recurrent weights act on later steps through several squashing functions, and small weights pass little on.
 pub fn least_gradient(config: &ModelConfig) -> f64 {
     match config.residual {
         false => 0.0,
@@ -382,7 +382,7 @@ pub fn assert_gradients(name: &str, config: &ModelConfig, weights: &Weights, lea
 /// Whether the bias of keys at `path` adds the same to all scores of a query, which the softmax does not see.
 pub fn is_unseen_key_bias(config: &ModelConfig, path: &str) -> bool {
     let AttentionConfig { score, projections, span, .. } = config.attention;
-    // A mixture of keys has the bias as often as its weights add up to.
+    // A mixture of keys contains the bias multiplied by the sum of its weights.
     let mixed = path.starts_with("encoder") && matches!(span, Span::Linformer(_));
     let itself = path.contains("self_attention");
     let score = if itself { score } else { config.attention.cross_score() };
@@ -404,14 +404,14 @@ pub fn add_noise(weights: &Weights) {
     });
 }
 
-/// The largest difference of two results, relative to the largest number of `b` where that is above 1, as it may be without
-/// norms.
+/// Returns the largest difference of two results, relative to the largest number of `b` if that is above 1, as it may be
+/// without norms.
 pub fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
     assert_eq!(a.size(), b.size());
     (a - b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(1.0)
 }
 
-/// Gives a model the weights and running statistics of another that has the same ones.
+/// Copies the weights and running statistics of a model to another that has the same ones.
 pub fn copy_weights(from: &Weights, to: &Weights) {
     tch::no_grad(|| {
         for ((path, mut variable), (other, value)) in to.saved().into_iter().zip(from.saved()) {
@@ -421,7 +421,7 @@ pub fn copy_weights(from: &Weights, to: &Weights) {
     });
 }
 
-/// `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them; named.
+/// Returns, named, `base` as it is, with each choice among the `wanted` that differs from it, and with each pair of them.
 fn pairs(base: &ModelConfig, wanted: impl Fn(&Choice) -> bool) -> Vec<(String, ModelConfig)> {
     let others: Vec<Choice> =
         choices().into_iter().filter(|choice| wanted(choice) && !choice.is_made_in(base)).collect();

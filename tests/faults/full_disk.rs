@@ -1,9 +1,9 @@
-//! A disk that is full, at every kind of file, and free again.
+//! A full disk at every kind of file, later with space again.
 
 use crate::common::Outcome;
 use crate::fault::{Fault, PLACES, Site, TRIALS, assert_same};
 
-/// Places where a sweep goes on without what it could not write.
+/// Places where a sweep continues without the file that it could not write.
 const OPTIONAL: [(&str, &str); 8] = [
     ("trial", "timing.json"),
     ("trial", "TensorBoard events"),
@@ -16,7 +16,7 @@ const OPTIONAL: [(&str, &str); 8] = [
     ("sweep", "records.jsonl"),
 ];
 
-/// The call for space at a place: the first, and in the long suite also one in the middle of a file that grows.
+/// Returns faults of a full disk at a place: at the first call, and in the long suite also amid a file that grows.
 fn faults(what: &'static str) -> Vec<Fault> {
     let mut faults = Vec::new();
     for place in PLACES {
@@ -36,7 +36,7 @@ fn faults(what: &'static str) -> Vec<Fault> {
     faults
 }
 
-/// Everything that the driver and the trials said.
+/// Returns everything that the driver and the trials printed.
 fn said(site: &Site, outcome: &Outcome) -> String {
     let logs = TRIALS
         .map(|trial| std::fs::read_to_string(site.workshop.path(trial).join("log.txt")).unwrap_or_default());
@@ -69,7 +69,7 @@ fn strike(faults: Vec<Fault>, expect: impl Fn(&Fault, &Site, &Outcome)) {
     assert_same(&whole, &site, &told.join("\n"));
 }
 
-/// A panic, or an abort by a panic while panicking.
+/// Expects no panic, and no abort by a panic while panicking.
 fn is_sane(fault: &Fault, site: &Site, outcome: &Outcome) {
     let said = said(site, outcome);
     for bad in ["bug in ablate", "panicked", "exit code 101", "killed by signal"] {
@@ -87,7 +87,7 @@ fn one_write_of_a_driver_without_space_is_named_and_the_same_command_goes_on() {
     one_write_without_space_is_named("sweep");
 }
 
-/// One write of each kind of file that this process makes.
+/// Lets one write of each kind of file of this process fail.
 fn one_write_without_space_is_named(process: &str) {
     let mut faults = faults("enospc");
     faults.retain(|fault| fault.place.process == process);
@@ -97,7 +97,7 @@ fn one_write_without_space_is_named(process: &str) {
         let said = said(site, outcome);
         let optional = OPTIONAL.contains(&place);
         assert_eq!(outcome.code(), Some(if optional { 0 } else { 1 }), "{fault:?}: {said}");
-        // Nobody hears of a log that cannot be written.
+        // A log that cannot be written is not reported.
         if place != ("trial", "log.txt") {
             let file = match place.1 {
                 "checkpoint weights" => ".weights.safetensors",
@@ -124,7 +124,7 @@ fn a_disk_that_stays_full_is_no_crash_and_once_freed_the_same_command_goes_on() 
     if !crate::common::long() {
         return;
     }
-    // One of each kind: what the record needs, what it does not, what grows, and what the driver writes.
+    // One file of each kind: needed by the record, not needed, growing, and written by the driver.
     let places = ["checkpoint state", "metrics.csv", "hypotheses", "log.txt", "ledger.jsonl", "table.md"];
     let mut faults = faults("full");
     faults.retain(|fault| places.contains(&fault.place.name));

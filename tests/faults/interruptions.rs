@@ -10,7 +10,7 @@ fn trial_fault(pattern: &'static str, what: &'static str) -> Fault {
     Fault { place: Place { process: "trial", name: "", pattern }, at: 1, what }
 }
 
-/// Gives the sweep with a signal at a call, then without; the first ends with `code` and says `text`.
+/// Runs the sweep with a signal at a call, then without; the first run ends with `code` and prints `text`.
 fn interrupted(whole: &Site, fault: &Fault, code: i32, text: &str) -> Site {
     let site = Site::with_data_of(whole);
     let outcome = Outcome(site.faulty(site.sweep(), fault).output().unwrap()).expect(code);
@@ -36,7 +36,7 @@ fn signals_amid_a_save_or_a_translation_cost_nothing() {
     assert_eq!(site.attempts(TRIALS[0]), [0, 4]);
 }
 
-/// The command with what the process that starts it makes of SIGHUP, whatever the tests themselves were started by.
+/// Sets the action of a command for SIGHUP, whatever the tests themselves were started with.
 fn starting_with(mut command: Command, hangup: libc::sighandler_t) -> Command {
     // SAFETY: the one call between fork and exec touches no memory.
     unsafe {
@@ -72,7 +72,7 @@ fn a_closed_terminal_saves_the_state_and_nohup_goes_on() {
     assert!(other.struck().is_some());
     let runs = [&other, &site].map(|site| site.workshop.path(RUN));
     assert_same_run(&runs[0], &runs[1], &[], "a closed terminal");
-    // Of a sweep, the driver alone hears of it, and has its trials save their states.
+    // In a sweep, only the driver gets the signal; it has its trials save their states.
     let site = Site::with_data_of(&whole);
     let place = Place { process: "sweep", name: "", pattern: "write *ledger.jsonl" };
     let fault = Fault { place, at: 1, what: "hangup" };

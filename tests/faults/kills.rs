@@ -1,4 +1,4 @@
-//! A small sweep, killed again and again, ends with the bytes of one that nothing stopped.
+//! A small sweep that is killed again and again ends with the bytes of one that was never stopped.
 //!
 //! `ABLATE_KILLS` sets how often (`scripts/test-kills` takes 100), `ABLATE_KILLS_SEED` repeats a run, and
 //! `ABLATE_KILLS_REPORT` names a file for the table of docs/reliability.md.
@@ -28,29 +28,29 @@ enum Victim {
     /// The trials then save their state and stop, while the sweep is given again.
     Driver,
     Trial,
-    /// As when the machine stops.
+    /// All processes, as when the machine stops.
     Everything,
 }
 
 const VICTIMS: [Victim; 3] = [Victim::Driver, Victim::Trial, Victim::Everything];
 
-/// The sweep that is being killed, and what is known of it.
+/// The sweep that is being killed, and the record of its kills.
 struct Series<'a> {
     whole: &'a Site,
     site: Site,
-    /// Steps that the next attempt at a trial must at least begin from, by number of attempts before it.
+    /// Steps from which the next attempt at a trial must at least begin, by number of attempts before it.
     promised: Vec<(usize, usize, u64)>,
     told: Vec<String>,
 }
 
 impl<'a> Series<'a> {
-    /// `prepared`: with the data of the uninterrupted sweep.
+    /// Creates a series; `prepared`: with the data of the uninterrupted sweep.
     fn new(whole: &'a Site, prepared: bool) -> Self {
         let site = if prepared { Site::with_data_of(whole) } else { Site::new() };
         Series { whole, site, promised: Vec::new(), told: Vec::new() }
     }
 
-    /// Gives the sweep once, with a kill; false if it was over before.
+    /// Runs the sweep once, with a kill; returns false if the sweep ended before.
     fn suffer(&mut self, kill: &Kill) -> bool {
         let struck = match kill {
             Kill::At(fault) => {
@@ -76,7 +76,7 @@ impl<'a> Series<'a> {
         true
     }
 
-    /// Kills once `reached` holds of a trial that is not finished; tells of which.
+    /// Kills once `reached` holds of an unfinished trial; returns the trial.
     fn kill_once(&self, victim: Victim, reached: impl Fn(&Site, &str) -> bool) -> Option<String> {
         let mut running = Running::start(&self.site);
         let begun = Instant::now();
@@ -91,7 +91,7 @@ impl<'a> Series<'a> {
                     running.kill_trials();
                 }
                 running.driver.wait().unwrap();
-                // Too late is not at all.
+                // A kill after the end of the trial does not count.
                 return unfinished(&trial).then(|| trial.to_string());
             }
             if running.driver.try_wait().unwrap().is_some() {
@@ -102,7 +102,7 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// Gives the sweep until it succeeds, and compares.
+    /// Runs the sweep until it succeeds, and compares.
     fn finish(self) {
         let told = self.told.join("\n");
         let begun = Instant::now();
@@ -129,7 +129,7 @@ impl<'a> Series<'a> {
     }
 }
 
-/// Kills in an order that the seed decides: every place and every victim before any twice.
+/// Returns kills in an order that the seed decides: every place and every victim once before any twice.
 fn kills(count: usize, calls: &BTreeMap<(&str, &str), usize>, random: &mut StdRng) -> Vec<Kill> {
     let mut all = Vec::new();
     while all.len() < count {
@@ -148,7 +148,7 @@ fn kills(count: usize, calls: &BTreeMap<(&str, &str), usize>, random: &mut StdRn
     all
 }
 
-/// How often one process of an uninterrupted sweep comes to each place.
+/// Counts how often one process of an uninterrupted sweep comes to each place.
 fn count_calls(calls: &[Vec<String>; 2]) -> BTreeMap<(&'static str, &'static str), usize> {
     let [sweep, trial] = calls;
     let count = |place: &Place| {
@@ -207,7 +207,7 @@ fn killed_anywhere_a_sweep_ends_with_the_same_bytes() {
 }
 
 impl Kill {
-    /// Who is killed, and where.
+    /// Describes the victim and the place of the kill.
     fn described(&self) -> (String, String) {
         let victim = |victim: &Victim| match victim {
             Victim::Driver => "driver, from outside",

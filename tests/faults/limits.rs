@@ -1,11 +1,11 @@
-//! What the system allows a process: memory, and the size of a file.
+//! Limits that the system sets a process: memory, and the size of a file.
 
 use crate::common::Outcome;
 use crate::fault::{Fault, Place, Site, TRIALS};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// The command with a limit of this process and of all that it starts.
+/// Limits a resource of the command's process and of all that it starts.
 fn limited(mut command: Command, resource: libc::__rlimit_resource_t, most: u64) -> Command {
     // SAFETY: the one call between fork and exec reads memory that is there already.
     unsafe {
@@ -24,10 +24,10 @@ fn limited(mut command: Command, resource: libc::__rlimit_resource_t, most: u64)
 /// Settings of a model with a matrix of two terabytes.
 const HUGE: [&str; 4] = ["model.d_model=32768", "model.d_k=8", "model.d_v=8", "model.d_ff=16777216"];
 
-/// Settings of a model with a matrix of a gigabyte, which Rust is to fill; with gradients and moments it needs four.
+/// Settings of a model with a matrix of a gigabyte, which Rust fills; with gradients and moments it needs four.
 const LARGE: [&str; 4] = ["model.d_model=1024", "model.d_k=8", "model.d_v=8", "model.embedding_rows=262144"];
 
-/// Address space that holds the program and no such matrix twice.
+/// Address space that holds the program and one such matrix, but not two.
 const SPACE: u64 = 3 << 30;
 
 fn with_sets<'a>(words: &[&'a str], sets: &[&'a str]) -> Vec<&'a str> {
@@ -61,7 +61,7 @@ fn a_model_that_no_memory_holds_has_its_own_exit_code() {
     let outcome = Outcome(limited(train, libc::RLIMIT_AS, SPACE).output().unwrap()).expect(4);
     let told = outcome.err();
     assert!(told.contains("error: out of memory: ") && told.contains("make the model smaller"), "{told}");
-    // As a trial, whatever the log's last lines are.
+    // A trial reports the same, whatever the last lines of its log are.
     let sweep = site.workshop.command(&with_sets(&["sweep", "kill.toml"], &LARGE));
     let mut sweep = limited(sweep, libc::RLIMIT_AS, SPACE);
     Outcome(sweep.env("RUST_BACKTRACE", "1").output().unwrap()).expect(1).says("base seed 1: out of memory");

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-/// Lines of every text.
+/// Number of lines of every text.
 const LINES: usize = 230;
-/// Trees of every file of trees: a treebank has many files.
+/// Number of trees in every file of trees: a treebank has many files.
 const TREES: usize = 20;
 
-/// An archive in the form that its name asks for.
+/// Returns an archive in the form that its name asks for.
 fn archive(name: &str, members: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     if name.ends_with(".zip") {
         let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -34,13 +34,13 @@ fn archive(name: &str, members: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     if name.ends_with(".tgz") { gzip(&tar) } else { tar }
 }
 
-/// Sentence `n` of a language: a few words, and numbers that no other sentence has.
+/// Returns sentence `n` of a language: a few words, and numbers that no other sentence has.
 fn sentence(language: &str, n: usize) -> String {
     let words = if language == "en" { "The red house isn't" } else { "Das rote Haus ist" };
     format!("{words} number {n} of {}.", n * n)
 }
 
-/// A text as a file of this name holds it.
+/// Returns a text in the form of a file with this name.
 fn text(name: &str, language: &str) -> Vec<u8> {
     let sentences = (0..LINES).map(|n| sentence(language, n));
     let text: String = match name {
@@ -63,7 +63,7 @@ fn text(name: &str, language: &str) -> Vec<u8> {
     if name.ends_with(".gz") { gzip(text.as_bytes()) } else { text.into_bytes() }
 }
 
-/// A recipe whose training text is in an archive with two mirrors, and its test set SGML.
+/// A recipe with training text in an archive with two mirrors, and a test set in SGML.
 fn recipe(server: &Server) -> String {
     format!(
         r#"
@@ -96,7 +96,7 @@ mirrors = [{{ url = "{}" }}]
     )
 }
 
-/// Training text with something for every step; test and dev of two lines.
+/// Training text with examples for every step of cleaning; test and dev of two lines.
 fn members() -> BTreeMap<String, Vec<u8>> {
     let side = |language: &str| {
         let mut text = text("plain", language);
@@ -114,7 +114,7 @@ fn members() -> BTreeMap<String, Vec<u8>> {
 }
 
 fn answer(request: &Request, _: usize) -> Reply {
-    // A proxy is asked for whole addresses.
+    // Requests to a proxy contain whole addresses.
     let path = request.target.strip_prefix("http://corpus.invalid").unwrap_or(&request.target);
     match path {
         "/c.zip" => Reply::ranged(request, &archive("c.zip", &members())).header("ETag: \"1\""),
@@ -179,7 +179,7 @@ fn files_and_archives_of_a_folder_give_the_same() {
         match form {
             "members" | "names" => {
                 for (path, bytes) in members() {
-                    // With the archive's folders, or without.
+                    // The members lie with the archive's folders, or without.
                     let name = if form == "members" { path.as_str() } else { &path["c/".len()..] };
                     std::fs::create_dir_all(folder.join("c")).unwrap();
                     std::fs::write(folder.join(name), bytes).unwrap();
@@ -237,7 +237,7 @@ fn interrupted_at_any_call_a_second_one_goes_on() {
     let expected = prepared(&whole.workshop);
     let calls = std::fs::read_to_string(&log).unwrap().lines().count();
     assert!(calls > 60, "{calls}");
-    // Every 24th call, from a place that is another for each kind of death.
+    // Every 24th call, from a different start for each kind of death.
     for (offset, what) in ["before", "half", "after"].into_iter().enumerate() {
         for at in (1 + 8 * offset..=calls).step_by(24) {
             let site = Site::new();
@@ -313,7 +313,7 @@ fn recipes_are_listed_and_near_names_offered() {
     workshop.run(&["prepare", "corpse", "--recipes", "recipes"]).expect(2).says("did you mean \"corpus\"?");
     workshop.run(&["prepare", "--list"]).expect(2).says("--recipes DIR");
     workshop.run(&["prepare"]).expect(2);
-    // By its path, too; a recipe's own [data] counts, and --set counts more.
+    // The command also takes the path of a recipe, whose own [data] counts; --set takes precedence.
     let out = workshop.run(&["prepare", "recipes/corpus.toml", "--set", "data.merges=41"]).expect(0);
     assert!(out.err().contains("learning 41 merges"), "{}", out.err());
     workshop.write("recipes/corpus.toml", &recipe(&server).replace("merges = 40", "merge = 40"));
@@ -371,7 +371,7 @@ fn every_committed_recipe_works_on_archives_like_its_own() {
         let words = ["prepare", &name, "--set", "data.merges=30", "--json"];
         let document = workshop.run(&words).expect(0).json();
         let counts = &document["counts"];
-        // Of running text blocks of hundreds of tokens are kept.
+        // Running text is kept as blocks of hundreds of tokens.
         let least = if name.starts_with("wikitext") { 10 } else { 100 };
         assert!(counts["train"]["kept"].as_u64().unwrap() > least, "{name}: {counts}");
         if name == "craft.toml" {

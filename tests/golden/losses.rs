@@ -25,7 +25,7 @@ use ablate::train::{Precision, TrainingConfig};
 use serde_json::Map;
 use tch::Kind;
 
-/// Writes the losses down.
+/// Collects the losses of a training.
 struct Losses(Vec<f64>);
 
 impl Monitor for Losses {

@@ -1,4 +1,4 @@
-//! What the program computes, pinned to the digit: no change of results lands unnoticed.
+//! Results of the program, pinned to the digit: no change of results lands unnoticed.
 //!
 //! `tests/fixtures/golden/*.json` hold the values of one `RESULT_VERSION`. A change that means to alter results raises
 //! `RESULT_VERSION` and writes the files anew; one that adds cases adds theirs to the files:

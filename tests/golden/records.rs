@@ -9,14 +9,14 @@ use std::path::Path;
 /// The committed results that were made with each version, the newest last.
 const RECORDS: [(u32, &str); 1] = [(3, "results/demo")];
 
-/// What the golden values pin is what made the committed records: they have the identities that this version gives their
-/// settings, and the first updates of one of them come out again as in its committed curve.
+/// The golden values pin the code that made the committed records: their settings have the same identities in this
+/// version, and the first updates of one of them give its committed curve again.
 #[test]
 fn the_committed_records_of_this_version_agree() {
     let (version, folder) = RECORDS[RECORDS.len() - 1];
     assert_eq!(version, RESULT_VERSION, "name the committed records that were made with this version");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    // Reading holds each identity to the settings that its record states, and passes over those of other versions.
+    // Reading checks each identity against the settings of its record, and passes over those of other versions.
     let records = CommittedRecords::read(std::slice::from_ref(&folder)).unwrap();
     let text = std::fs::read_to_string(folder.join("records.jsonl")).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -44,7 +44,7 @@ fn the_committed_records_of_this_version_agree() {
     assert!(recorded.len() >= 6, "{recorded:?}");
     for ((place, before), (other, after)) in recorded.iter().zip(&again) {
         assert_eq!(place, other);
-        // Processors round differently, and a hundred updates enlarge it.
+        // Processors round differently, and a hundred updates enlarge the difference.
         assert!(
             (before - after).abs() < 2e-3 * before.abs(),
             "{place}: {before} is recorded, {after} comes out"

@@ -12,7 +12,7 @@ use tch::Device;
 /// Number of token ids, the three special ones counted.
 pub const VOCABULARY: usize = 13;
 
-/// A multiplicative generator of this file alone: numbers below a bound.
+/// A multiplicative generator of these tests alone: numbers below a bound.
 pub fn draws(seed: u64) -> impl FnMut(u64) -> u64 {
     let mut state = seed.wrapping_mul(2) + 1;
     move |below| {
@@ -39,8 +39,8 @@ pub fn written(
     stored(VOCABULARY, &pairs)
 }
 
-/// A small model with every kind of dropout, what differs from it, and each choice of `[model]` that none of these
-/// makes.
+/// Returns a small model with every kind of dropout, models that differ from it, and each choice of `[model]` that none
+/// of these makes.
 pub fn models() -> Vec<(String, ModelConfig)> {
     let base = ModelConfig {
         layers: 2,

@@ -11,7 +11,7 @@ use ablate::signal::StopFlag;
 use serde_json::{Map, Value, json};
 use tch::Kind;
 
-/// Builds a model with its first weights, which are the same on every processor, but larger: what it says then depends on
+/// Builds a model with its first weights, which are the same on every processor, but enlarged: its output then depends on
 /// the source, and the best token is far enough from the next for any rounding.
 fn with_large_weights(config: &ModelConfig) -> Box<dyn Network> {
     let model = build(config, 5, Kind::Float);

@@ -17,8 +17,8 @@ use tch::{Device, Kind, Tensor};
 const VOCABULARY: i64 = 13;
 const TEXTS: [[i64; 6]; 2] = [[1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 9, 7]];
 
-/// Heads as usual with every choice and every pair of choices, and of other widths with every choice, named; in the long suite
-/// those with every pair as well.
+/// Returns, named, heads as usual with every choice and every pair of choices, and heads of other widths with every
+/// choice; in the long suite those with every pair as well.
 fn variants() -> Vec<(String, ModelConfig)> {
     let small = ModelConfig {
         encoder: EncoderKind::None,
@@ -59,7 +59,7 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, DecoderOnly)> {
     })
 }
 
-/// How far apart equal results may be that are computed in another order.
+/// Returns the largest difference of equal results that are computed in another order.
 fn rounding(model: &DecoderOnly) -> f64 {
     if model.kind() == Kind::Double { 1e-12 } else { 5e-5 }
 }
@@ -117,7 +117,7 @@ fn neither_padding_nor_packing_changes_a_text() {
     }
 }
 
-/// Through the interface by which everything else writes with a model; rows are multiplied, reordered and dropped.
+/// The interface by which everything else writes with a model; rows are multiplied, reordered and dropped.
 #[test]
 fn writing_token_by_token_equals_reading_at_once() {
     for (name, _, model) in noisy_models() {
@@ -150,7 +150,7 @@ fn every_variable_gets_a_gradient() {
         for (path, _) in model.weights().named() {
             assert!(!path.contains("cross_attention") && !path.starts_with("encoder"), "{name}: {path}");
         }
-        // Without the connections gradients vanish with depth.
+        // Without residual connections gradients vanish with depth.
         let least = if config.residual { 1e-6 } else { 0.0 };
         assert_gradients(&name, &config, model.weights(), least);
     }
@@ -159,7 +159,7 @@ fn every_variable_gets_a_gradient() {
 #[test]
 fn dropout_acts_in_training_alone() {
     for (name, config) in variants() {
-        // Fresh weights may depend on the rate, so they are those of the model without dropout.
+        // Fresh weights may depend on the rate of dropout, so they are copied from the model without dropout.
         let build = |dropout| {
             let [plain, model] = [0.0, dropout].map(|dropout| {
                 let config = ModelConfig { dropout, ..config.clone() };

@@ -31,7 +31,7 @@ fn small() -> ModelConfig {
     }
 }
 
-/// Heads as usual with every choice and every pair of choices, and of other widths with every choice, named.
+/// Returns, named, heads as usual with every choice and every pair of choices, and of other widths with every choice.
 fn variants() -> Vec<(String, ModelConfig)> {
     let other = ModelConfig { heads: 3, d_k: Some(4), d_v: Some(5), embedding_rows: Some(16), ..small() };
     let of = |(shape, base): (&str, ModelConfig)| {
@@ -54,8 +54,8 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderOnly)> {
     })
 }
 
-/// These texts, of each of which the model is to find the tokens at `places`; nothing is hidden. A model that tells second
-/// texts reads one behind the first two tokens of each, which follows.
+/// Returns a batch of these texts, in which the model is to find the tokens at `places`; none is hidden. A model that
+/// predicts second texts reads one behind the first two tokens of each text, which follows them.
 fn batch(config: &ModelConfig, texts: &[&[u32]], places: &[usize]) -> Batch {
     let example = |text: &&[u32]| {
         let places: Vec<usize> = places.iter().copied().filter(|&place| place < text.len()).collect();
@@ -93,8 +93,8 @@ fn padding_and_other_texts_change_nothing() {
     }
 }
 
-/// A token is found by those on both sides of it, unless they are further away than attention reaches, or a recurrent
-/// encoder reads in one direction.
+/// The tokens on both sides of a token help to find it, unless they are further away than attention reaches, or a
+/// recurrent encoder reads in one direction.
 #[test]
 fn tokens_are_found_by_those_around_them() {
     for (name, config, model) in noisy_models() {
@@ -136,7 +136,7 @@ fn every_variable_gets_a_gradient() {
 
 #[test]
 fn dropout_acts_in_training_alone() {
-    // Single choices: dropout knows nothing of pairs of them.
+    // Single choices are enough: pairs of them do not affect dropout.
     for (name, config) in variants().into_iter().filter(|(name, _)| name.matches(", ").count() < 2) {
         let build = |dropout| {
             let config = ModelConfig { dropout, ..config.clone() };
@@ -235,7 +235,7 @@ fn attention_is_shown_of_the_text_alone() {
     assert!(model.generator().is_none());
 }
 
-/// Of two texts the model tells the second from the first by its segments alone.
+/// The model tells the second of two texts from the first only by its segments.
 #[test]
 fn segments_say_which_text_is_which() {
     let scores = |segments, before| {

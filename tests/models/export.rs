@@ -1,5 +1,5 @@
-//! What `ablate export` writes: every format decides every variant, refuses before it writes, and keeps
-//! the model's function. `scripts/check_export.py` holds the same to the packages themselves.
+//! The output of `ablate export`: every format accepts or refuses every variant before it writes, and keeps
+//! the model's function. `scripts/check_export.py` checks the same with the packages themselves.
 
 use crate::common::exports::{
     Exported, doubles, experiment, exported, json, logits, noisy, small, tokenizer, written,
@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind};
 
-/// Those that have a model with an encoder and a decoder.
+/// Formats for a model with an encoder and a decoder.
 const FORMATS: [Format; 3] = [Format::Safetensors, Format::Marian, Format::Ctranslate2];
 
 #[test]
@@ -154,7 +154,7 @@ fn a_refusal_names_the_setting_its_value_and_the_way_out() {
             assert!(error.starts_with(&format!("{setting} does not fit into {name}: ")), "{error}");
             assert!(error.ends_with("; use --format safetensors"), "{error}");
         }
-        // Of a model that other formats are made for, none is recommended that would refuse the data.
+        // An error recommends no other format for the model that would refuse the data, too.
         let error = check(Format::OpenaiGpt, &refused).unwrap_err().to_string();
         assert!(error.ends_with("; use --format safetensors"), "{error}");
     }
@@ -194,7 +194,7 @@ fn a_place_that_holds_something_is_left_alone() {
 
 #[test]
 fn safetensors_hold_every_weight_and_what_they_are_of() {
-    // Running statistics among them.
+    // Running statistics are exported, too.
     let config = ModelConfig { norm_kind: NormKind::Batch, ..small() };
     let Exported { root: _root, out, experiment, model, result } = exported(Format::Safetensors, &config);
     result.unwrap();
@@ -217,7 +217,7 @@ fn safetensors_hold_every_weight_and_what_they_are_of() {
     assert_eq!(toml::from_str::<Experiment>(&config).unwrap(), experiment);
 }
 
-/// Our name of a variable in a model whose positions are learned, in Marian's words.
+/// Translates our name of a variable, in a model with learned positions, into Marian's.
 fn in_marians_words(name: &str) -> String {
     let fixed = match name {
         "embedding.shared.weight" => "model.shared.weight",
@@ -251,7 +251,7 @@ fn in_marians_words(name: &str) -> String {
     format!("model.{stack}.layers.{replaced}")
 }
 
-/// The weights written for Marian, in our own model with what Marian fixes: its epsilon, its heads, its biases.
+/// The test loads the weights written for Marian into our own model with Marian's fixed epsilon, heads and biases.
 #[test]
 fn marians_weights_make_up_for_what_marian_fixes() {
     let vocabulary = tokenizer().len();
@@ -346,7 +346,7 @@ fn the_tokenizer_for_raw_text_lower_cases_and_ends_as_the_corpus_did() {
     }
 }
 
-/// A reader of model.bin as its loader in C++ reads it.
+/// A reader of model.bin that works like its loader in C++.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -457,7 +457,7 @@ fn ctranslate2s_binary_has_the_variables_of_its_specification() {
         ])
     );
 
-    // Queries, keys and values one behind the other; each head of 3 filled up to the 4 of the values.
+    // Queries, keys and values are concatenated; each head of 3 is filled up to the 4 of the values.
     let fused = &variables["encoder/layer_0/self_attention/linear_0/weight"];
     assert_eq!(fused.0, [3 * 2 * 4, 8]);
     let rows: Vec<Vec<f32>> = floats(fused).chunks(8).map(<[f32]>::to_vec).collect();

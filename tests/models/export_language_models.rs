@@ -1,5 +1,5 @@
-//! What `ablate export` writes of language models for Hugging Face transformers: every variant keeps its function or is
-//! refused by its setting, before anything is written. `scripts/check_export.py` holds the same to transformers itself.
+//! The output of `ablate export` for language models in Hugging Face transformers: every variant keeps its function or is
+//! refused by its setting before anything is written. `scripts/check_export.py` checks the same with transformers itself.
 
 use crate::common::exports::{Exported, doubles, exported_of, json, logits, small};
 use crate::common::runs::RUN;
@@ -42,7 +42,7 @@ fn alone(base: &ModelConfig) -> ModelConfig {
     ModelConfig { encoder: EncoderKind::None, ..base.clone() }
 }
 
-/// Weights under our names of the model that transformers builds, by those under its names.
+/// Function from weights under transformers' names to weights under our names.
 type Renamed = fn(BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<String, Tensor>;
 
 fn put_norm(found: &mut BTreeMap<String, Tensor>, path: &str, [scale, offset]: [Tensor; 2]) {
@@ -55,7 +55,7 @@ fn put_linear(found: &mut BTreeMap<String, Tensor>, path: &str, [weight, bias]: 
     found.insert(format!("{path}.bias"), bias);
 }
 
-/// Everything of `stored` has a use.
+/// Renames the weights of GPT; every tensor of `stored` must be used.
 fn of_gpt(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<String, Tensor> {
     let mut found = BTreeMap::new();
     let mut take = |name: &str| stored.remove(name).unwrap_or_else(|| panic!("no {name}"));
@@ -85,7 +85,7 @@ fn of_gpt(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<Strin
     found
 }
 
-/// Everything of `stored` has a use.
+/// Renames the weights of BERT; every tensor of `stored` must be used.
 fn of_bert(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<String, Tensor> {
     let mut found = BTreeMap::new();
     let mut take = |name: &str| stored.remove(name).unwrap_or_else(|| panic!("no {name}"));
@@ -131,7 +131,7 @@ fn of_bert(mut stored: BTreeMap<String, Tensor>, layers: usize) -> BTreeMap<Stri
     found
 }
 
-/// The model that transformers builds: `written` to a folder, in our own code with all that transformers fixes.
+/// Returns the model that transformers would build from `written`, in our own code with transformers' fixed settings.
 fn rebuilt(written: &Exported, fixed: &ModelConfig, positions: &Value, renamed: Renamed) -> Box<dyn Network> {
     let config = ModelConfig {
         position: Position::Learned,
@@ -157,7 +157,7 @@ fn rebuilt(written: &Exported, fixed: &ModelConfig, positions: &Value, renamed: 
     model
 }
 
-/// Whether the model was written, and then with its function.
+/// Returns whether the model was written; if it was, it must have kept its function.
 fn is_kept_or_refused(format: Format, name: &str, config: &ModelConfig) -> bool {
     let written = exported_of(format, of_running_text(config));
     if let Err(error) = &written.result {
@@ -196,7 +196,7 @@ fn is_kept_or_refused(format: Format, name: &str, config: &ModelConfig) -> bool 
     true
 }
 
-/// Numbers of models that were written and refused.
+/// Returns the numbers of models that were written and refused.
 fn counts(format: Format, variants: Vec<(String, ModelConfig)>) -> [usize; 2] {
     let kept: Vec<bool> =
         variants.iter().map(|(name, config)| is_kept_or_refused(format, name, config)).collect();
@@ -204,7 +204,7 @@ fn counts(format: Format, variants: Vec<(String, ModelConfig)>) -> [usize; 2] {
     [written, kept.len() - written]
 }
 
-/// Models of sizes and combinations that no pair of choices makes, named.
+/// Returns, named, models of sizes and combinations that no pair of choices makes.
 fn sized(base: &ModelConfig) -> Vec<(String, ModelConfig)> {
     let base = ModelConfig { embedding_rows: Some(600), ..base.clone() };
     let narrow = ModelConfig { d_k: Some(3), d_v: Some(1), ..base.clone() };
@@ -351,7 +351,7 @@ fn tokenizers_and_search_follow_the_task() {
         written.result.as_ref().unwrap();
         assert_eq!(json(&written.out.join("tokenizer.json"))["post_processor"]["single"], expected);
     }
-    // Lines of running text are read one by one.
+    // Running text is encoded line by line.
     let steps = |written: &Exported| {
         let tokenizer = json(&written.out.join("tokenizer.json"));
         let steps = &tokenizer["pre_tokenizer"]["pretokenizers"];
@@ -371,7 +371,7 @@ fn tokenizers_and_search_follow_the_task() {
     assert_eq!((named(&text).get("eos_token"), &named(&pairs)["eos_token"]), (None, &json!("</s>")));
 }
 
-/// Names and shapes of the tensors of a safetensors file.
+/// Returns names and shapes of the tensors of a safetensors file.
 fn shapes(bytes: &[u8]) -> BTreeMap<String, Vec<usize>> {
     let file = SafeTensors::deserialize(bytes).unwrap();
     file.tensors().iter().map(|(name, view)| (name.clone(), view.shape().to_vec())).collect()
@@ -417,7 +417,7 @@ fn a_trained_language_model_is_exported_as_gpt() {
     expected.insert("transformer.positions_embed.weight".into(), vec![16, 16]);
     expected.insert("transformer.tokens_embed.weight".into(), vec![rows, 16]);
     assert_eq!(found, expected);
-    // A model of the same parts that reads texts from their ends.
+    // A model with the same parts that reads texts backward.
     let backward = ["--set", "training.steps=2", "--set", "training.direction=backward", "--name", "back"];
     workshop.run(&[&["train", "tiny.toml"], &backward[..]].concat()).expect(0);
     let words = ["export", "results/back/seed-1", "--format", "openai-gpt", "--out", "back"];
@@ -446,7 +446,7 @@ fn a_trained_masked_language_model_is_exported_as_bert() {
         "output.dense",
     ];
     let mut expected = BTreeMap::new();
-    // All widths of the workshop's model are the same.
+    // All matrices of the workshop's model have the same width.
     for name in maps.map(|name| format!("bert.encoder.layer.0.{name}")).iter().map(String::as_str) {
         expected.insert(format!("{name}.weight"), vec![16, 16]);
         expected.insert(format!("{name}.bias"), vec![16]);

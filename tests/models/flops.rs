@@ -1,4 +1,4 @@
-//! Our count of operations against torch's own, exactly. Fixtures: `scripts/check_flops.py --write`.
+//! Comparison of our count of operations with torch's own, exactly. Fixtures: `scripts/check_flops.py --write`.
 
 use ablate::model::ModelConfig;
 use ablate::model::cost::{BatchShape, Cost};

@@ -1,5 +1,5 @@
-//! CUDA against the CPU. Ignored where no GPU is: `cargo test --test models gpu:: -- --ignored`. `ablate doctor --check` and
-//! `scripts/gpu-check` run the same comparison where no Rust is.
+//! Comparison of CUDA with the CPU. Ignored without a GPU: `cargo test --test models gpu:: -- --ignored`. `ablate doctor
+//! --check` and `scripts/gpu-check` run the same comparison on machines without Rust.
 
 use ablate::config::{DeviceChoice, RunConfig};
 use ablate::experiment::doctor::compare;

@@ -1,4 +1,4 @@
-//! What models compute, how they train and decode, and what is exported of them.
+//! Results of models, their training and decoding, and their exports.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -31,7 +31,7 @@ use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: i64 = 13;
 
-/// The sizes of heads that a configuration can ask for, by what is special about them.
+/// Returns the sizes of heads that a configuration can ask for, by their peculiarity.
 fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     let small = ModelConfig {
         layers: 2,
@@ -52,9 +52,9 @@ fn head_shapes() -> [(&'static str, ModelConfig); 6] {
     ]
 }
 
-/// Each shape of heads with every choice, the plain one also with every pair of choices, recurrent and convolutional parts
-/// with theirs, named. In the long suite every shape comes with every pair, but those with a choice of `[model.attention]`:
-/// there are many.
+/// Returns, named, each shape of heads with every choice, the plain one also with every pair of choices, and recurrent
+/// and convolutional parts with their choices. In the long suite every shape comes with every pair, except those with a
+/// choice of `[model.attention]`, which are many.
 fn variants() -> Vec<(String, ModelConfig)> {
     let of = |(shape, config): (&str, ModelConfig)| {
         let named = |(name, config)| (format!("{shape}, {name}"), config);
@@ -83,8 +83,8 @@ fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> EncoderDecoder {
     EncoderDecoder::build(config, VOCABULARY as usize, seed, kind, Device::Cpu)
 }
 
-/// The variants in float64 and in float32, whose sentences are read and decoded by other code: [`decoding`]'s kernels.
-/// The noise makes the two ways of initialisation alike, so that one is enough of float32.
+/// Returns the variants in float64 and in float32, where other code reads and decodes sentences: [`decoding`]'s kernels.
+/// The noise makes the two ways of initialisation alike, so one of them is enough in float32.
 fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)> {
     [Kind::Double, Kind::Float].into_iter().flat_map(|kind| {
         assert_eq!(decoding::takes(kind, Device::Cpu), kind == Kind::Float);
@@ -98,12 +98,12 @@ fn noisy_models() -> impl Iterator<Item = (String, ModelConfig, EncoderDecoder)>
     })
 }
 
-/// How far apart equal results may be that are computed in another order. Gates before batch normalisation make the most of it.
+/// Returns the largest difference of equal results computed in another order, most with gates before batch normalisation.
 fn rounding(model: &EncoderDecoder) -> f64 {
     if model.kind() == Kind::Double { 1e-12 } else { 5e-5 }
 }
 
-/// The encoder's output by the code that decodes.
+/// Returns the encoder's output, computed by the code that decodes.
 fn read(model: &EncoderDecoder, source: &Tensor, lengths: &[i64]) -> Encoded {
     tch::no_grad(|| model.read(source, lengths))
 }
@@ -112,14 +112,14 @@ fn noisy(config: &ModelConfig) -> EncoderDecoder {
     noisy_in(Kind::Double, config)
 }
 
-/// The variant's model with noise on every variable and running statistic, so that no bias is 0 and no scale 1.
+/// Returns the variant's model with noise on every variable and running statistic, so that no bias is 0 and no scale 1.
 fn noisy_in(kind: Kind, config: &ModelConfig) -> EncoderDecoder {
     let model = build_in(kind, config, 5);
     add_noise(model.weights());
     model
 }
 
-/// Row `i` of the result holds `rows[i]`; rows of one length.
+/// Returns a tensor whose row `i` holds `rows[i]`; all rows have one length.
 fn ids<const N: usize>(rows: &[[i64; N]]) -> Tensor {
     Tensor::from_slice2(rows)
 }
@@ -132,7 +132,7 @@ fn evaluate(model: &EncoderDecoder, source: &Tensor, lengths: &[i64], target: &T
     })
 }
 
-/// A copy of `ids` with another token at (`row`, `column`).
+/// Returns a copy of `ids` with another token at (`row`, `column`).
 fn with_other_token(ids: &Tensor, row: i64, column: i64) -> Tensor {
     let changed = ids.copy();
     let _ = changed.get(row).get(column).fill_((ids.int64_value(&[row, column]) + 1) % VOCABULARY);
@@ -190,7 +190,7 @@ fn padding_cannot_change_a_bit() {
         let [clean, other] = [&source, &garbage].map(|ids| read(&model, ids, &SOURCE_LENGTHS).output);
         assert_eq!(clean.get(0), other.get(0), "{name}");
         assert_eq!(clean.get(1).narrow(0, 0, 3), other.get(1).narrow(0, 0, 3), "{name}");
-        // The last real token, on the other hand, is seen.
+        // The last real token, in contrast, has an effect.
         let (_, seen) = evaluate(&model, &with_other_token(&source, 1, 2), &SOURCE_LENGTHS, &target);
         assert_ne!(seen.get(1), decoded.get(1), "{name}");
     }
@@ -206,11 +206,11 @@ fn a_sentence_alone_gives_what_it_gives_in_a_padded_batch() {
     }
 }
 
-/// Of more tokens than are read at once.
+/// The batch has more tokens than are read at once.
 #[test]
 fn a_sentence_alone_gives_what_it_gives_in_a_large_batch() {
     tch::set_num_threads(1);
-    // Those that are read first are the shorter ones.
+    // The shorter sentences are read first.
     let lengths: Vec<i64> = (0..480).map(|row| 1 + row * 7 % if row < 300 { 5 } else { 9 }).collect();
     let mut sources = vec![0; 480 * 9];
     for (row, &length) in lengths.iter().enumerate() {
@@ -218,7 +218,7 @@ fn a_sentence_alone_gives_what_it_gives_in_a_large_batch() {
         sources.splice(row * 9..row * 9 + length as usize, ids);
     }
     let sources = Tensor::from_slice(&sources).view([480, 9]);
-    // Single choices: reading knows nothing of pairs of them.
+    // Single choices are enough: pairs of them do not affect reading.
     for (name, config) in variants().into_iter().filter(|(name, _)| name.matches(", ").count() < 2) {
         let model = noisy_in(Kind::Float, &config);
         let together = read(&model, &sources, &lengths).output;
@@ -236,7 +236,7 @@ fn a_sentence_alone_gives_what_it_gives_in_a_large_batch() {
 fn a_sentence_in_a_packed_row_gives_what_it_gives_alone() {
     for (name, _, model) in noisy_models() {
         let (_, alone) = evaluate(&model, &ids(&SOURCE), &SOURCE_LENGTHS, &ids(&TARGET));
-        // The two sentences in the other order behind each other, then a row with one of them and padding.
+        // The two sentences packed into one row in reverse order, then a row with one of them and padding.
         let source = ids(&[[7, 5, 2, 4, 9, 3, 12, 2], [7, 5, 2, 0, 0, 0, 0, 0]]);
         let source_sentences = ids(&[[1, 1, 1, 2, 2, 2, 2, 2], [1, 1, 1, 0, 0, 0, 0, 0]]);
         let target = ids(&[[1, 10, 4, 5, 1, 8, 3, 3, 11, 6], [1, 10, 4, 5, 0, 0, 0, 0, 0, 0]]);
@@ -325,7 +325,7 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
     }
 }
 
-/// Weight decay asks what a variable is. A layer that declares a vector as a weight has most likely forgotten to say.
+/// Weight decay depends on a variable's role. A layer that declares a vector as a weight is probably mistaken.
 #[test]
 fn vectors_are_declared_as_biases_or_gains() {
     for (name, config) in variants() {
@@ -374,12 +374,12 @@ fn rows_that_share_a_variable_share_its_first_bytes() {
 fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
     let pairs = [(vec![4, 9, 3, 11], vec![5, 10, 7]), (vec![7, 5], vec![10, 4, 5, 8, 6])];
     let (_folder, store) = stored(VOCABULARY as usize, &pairs);
-    // The weights start as given.
+    // One way of initialisation is enough, because all trainings start with the same weights.
     let one_start =
         |(_, config): &(String, ModelConfig)| config.initialisation == Initialisation::Tensor2tensor;
     for (name, config) in variants().into_iter().filter(one_start) {
         let config = ModelConfig { dropout: 0.2, attention_dropout: 0.2, activation_dropout: 0.2, ..config };
-        // Equal weights at first, so that what differs is made in training.
+        // The weights are equal at first, so that training makes the difference.
         let train = |seed| {
             let model = build(&config, 1);
             let training = TrainingConfig { seed, warmup_steps: 2, ..Default::default() };
@@ -387,7 +387,7 @@ fn training_gives_the_same_bytes_again_and_others_with_another_seed() {
             let updates = StoreUpdates { model: &model, config: &training, store: &store };
             let loss = match updates.step(&mut adam, &[vec![0], vec![1]], 1) {
                 Ok(stats) => stats.loss,
-                // A narrow model without norms may begin beyond what training takes for sound.
+                // A narrow model without norms may begin with a loss that training takes for divergence.
                 Err(Error::Diverged { loss, .. }) if config.norm_kind == NormKind::None => loss,
                 Err(error) => panic!("{name}: {error}"),
             };
@@ -417,7 +417,7 @@ fn all_matrices_start_apart() {
 #[test]
 fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     let (source, target) = (ids(&SOURCE), ids(&TARGET));
-    // Fresh weights may depend on the rate, so they are those of the model without dropout.
+    // Fresh weights may depend on the rate of dropout, so they are copied from the model without dropout.
     let with_weights_of = |plain: &ModelConfig, config: &ModelConfig| {
         let model = build(config, 3);
         copy_weights(build(plain, 3).weights(), model.weights());
@@ -434,7 +434,7 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     for (name, config) in variants() {
         let (_, plain) = evaluate(&build(&config, 3), &source, &SOURCE_LENGTHS, &target);
         let undropped = train(&config, &config, 1);
-        // Batch normalisation takes other statistics in training, whatever is dropped.
+        // Batch normalisation uses other statistics in training, with or without dropout.
         assert_eq!(undropped == plain, config.norm_kind != NormKind::Batch, "{name}: rate 0");
         let kinds = ["dropout", "attention_dropout", "activation_dropout"];
         // Cells and convolutions have no other kind.
@@ -463,8 +463,8 @@ fn dropout_acts_in_training_alone_and_each_kind_by_itself() {
     }
 }
 
-/// In training batch normalisation counts real tokens alone: neither more padding nor packed rows change a result or a
-/// running statistic. It mixes the sentences of a batch and sees later tokens, which is why causality is a property of
+/// In training, batch normalisation counts only real tokens: neither more padding nor packed rows change a result or a
+/// running statistic. It mixes the sentences of a batch and sees later tokens, so causality is a property of
 /// evaluation.
 #[test]
 fn batch_normalisation_counts_every_real_token_once() {
@@ -514,7 +514,7 @@ fn batch_normalisation_counts_every_real_token_once() {
     }
 }
 
-/// Which of (encoder's embedding, decoder's embedding, softmax) see a change of the variable `path`.
+/// Returns which of (encoder's embedding, decoder's embedding, softmax) a change of the variable `path` affects.
 fn seen_through(config: &ModelConfig, path: &str) -> [bool; 3] {
     let model = build(config, 4);
     let (source, target) = (ids(&[[3, 2]]), ids(&[[1, 3]]));
@@ -681,7 +681,7 @@ fn the_names_of_convolutional_variables_are_pinned() {
     let names = |config: &ModelConfig| -> Vec<String> {
         let model = build(config, 1);
         let named = model.weights().named().iter().map(|(path, _)| path.clone());
-        // Each map has its three.
+        // Each map has three variables.
         let maps = named.filter(|path| !path.ends_with("magnitude") && !path.ends_with("bias"));
         maps.skip(1).collect()
     };
@@ -745,7 +745,7 @@ fn a_layer_sees_as_far_as_its_kernels_reach() {
     }
 }
 
-/// Forget gates are the second of four.
+/// Forget gates are the second of the four gates.
 #[test]
 fn forget_gates_start_open() {
     let mut config = recurrent(&head_shapes()[0].1);
@@ -814,7 +814,7 @@ fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
                 row.label
             );
         }
-        // No number of rows that fits the others gives big's 213 million.
+        // No number of rows that fits the other models gives big's 213 million.
         if let Some(printed) = row.value("parameters").filter(|_| row.label != "big") {
             assert_eq!(format!("{:.0}", count as f64 / 1e6), printed, "{}: {count}", row.label);
             compared.push(row.label.as_str());

@@ -1,4 +1,4 @@
-//! Training in bfloat16 beside float32: the same gradients but for rounding, nearly the same loss, float32 weights.
+//! Training in bfloat16 compared with float32: the same gradients up to rounding, nearly the same loss, float32 weights.
 
 use crate::common::data::stored;
 use crate::common::updates::StoreUpdates;
@@ -25,7 +25,7 @@ fn build(config: &ModelConfig, precision: Precision) -> EncoderDecoder {
     EncoderDecoder::build(config, VOCABULARY, 1, precision, Device::Cpu)
 }
 
-/// Sentences of 2 to 9 tokens that are copied.
+/// Returns a store of sentences of 2 to 9 tokens that are copied.
 fn copies(count: u32) -> (tempfile::TempDir, Store) {
     let token = |n, i| 3 + (n * 7919 + i * i * 31 + n / 3 * i) % (VOCABULARY as u32 - 3);
     let sentences = (0..count).map(|n| (0..2 + n % 8).map(|i| token(n, i)).collect::<Vec<u32>>());
@@ -37,8 +37,8 @@ fn batch(store: &Store) -> Batch {
     collate(store, &(0..24).collect::<Vec<u32>>(), Device::Cpu)
 }
 
-/// The norm of the difference over the norm of the tensor. Single numbers differ by more: where rounding takes a unit
-/// of a feed-forward layer across 0, its whole gradient comes or goes.
+/// Returns the norm of the difference over the norm of the tensor. Single numbers differ by more: where rounding moves a
+/// unit of a feed-forward layer across 0, its whole gradient appears or disappears.
 fn gap(narrow: &Tensor, wide: &Tensor) -> f64 {
     let norm = |x: &Tensor| x.norm().double_value(&[]);
     norm(&(narrow - wide)) / norm(wide).max(1e-9)
@@ -108,10 +108,10 @@ fn training_reaches_the_loss_of_float32() {
         likelihood(&model, &store, 1000).unwrap().loss()
     };
     let (narrow, wide) = (reached(Precision::Bfloat16), reached(Precision::Float32));
-    // Where nothing is learned yet.
+    // Loss before anything is learned.
     let guessing = (VOCABULARY as f64).ln();
     assert!(wide < 0.2 * guessing, "float32 itself learned little: {wide}");
-    // Rounding moves a fast-falling loss by some updates, on each processor otherwise: 0.28 and 0.22 were seen on one
+    // Rounding shifts a fast-falling loss by some updates, differently on each processor: 0.28 and 0.22 were seen on one
     // without bfloat16 instructions.
     let share = (guessing - narrow) / (guessing - wide);
     assert!(share > 0.95, "{narrow} nats in bfloat16, {wide} in float32");

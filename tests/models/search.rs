@@ -1,4 +1,4 @@
-//! Greedy and beam search against what full forward passes say, on tiny models: in float64 by libtorch's operations, and
+//! Greedy and beam search compared with full forward passes, on tiny models: in float64 by libtorch's operations, and
 //! in float32 by the kernels that decode on a CPU.
 
 use crate::common::gaps::{self, Largest};
@@ -23,9 +23,9 @@ const PAD: u32 = 0;
 const BOS: u32 = 1;
 const EOS: u32 = 2;
 
-/// Ids that may be produced: `</s>` and four ordinary tokens, beside padding and `<s>`.
+/// Number of ids that may be produced: `</s>` and four ordinary tokens, beside padding and `<s>`.
 const VOCABULARY: usize = 7;
-/// Rows of the softmax: two more than there are ids.
+/// Number of rows of the softmax: two more than there are ids.
 const ROWS: i64 = 9;
 
 fn configs() -> [ModelConfig; 7] {
@@ -62,7 +62,7 @@ fn build(config: &ModelConfig, seed: u64) -> EncoderDecoder {
 fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> EncoderDecoder {
     tch::set_num_threads(1);
     let model = EncoderDecoder::build(config, VOCABULARY, seed, kind, Device::Cpu);
-    // Sharper than fresh weights, so that hypotheses differ by more than rounding.
+    // Sharper softmax than with fresh weights, so that hypotheses differ by more than rounding.
     tch::no_grad(|| {
         let mut softmax = model.softmax_matrix().shallow_clone();
         softmax *= 2.0;
@@ -70,7 +70,7 @@ fn build_in(kind: Kind, config: &ModelConfig, seed: u64) -> EncoderDecoder {
     model
 }
 
-/// Models of every configuration with several seeds, in float64 and in float32.
+/// Returns models of every configuration with several seeds, in float64 and in float32.
 fn models() -> impl Iterator<Item = (String, EncoderDecoder)> {
     [Kind::Double, Kind::Float].into_iter().flat_map(|kind| {
         assert_eq!(kernels::takes(kind, Device::Cpu), kind == Kind::Float);
@@ -83,12 +83,12 @@ fn models() -> impl Iterator<Item = (String, EncoderDecoder)> {
     })
 }
 
-/// The same without those in float32 of further seeds, which belong to the long suite.
+/// Returns the same models without those in float32 of further seeds, which belong to the long suite.
 fn fewer_models() -> impl Iterator<Item = (String, EncoderDecoder)> {
     models().filter(|(name, model)| long() || model.kind() == Kind::Double || name.contains("seed 1,"))
 }
 
-/// How far apart equal scores may be that are computed in another order.
+/// Returns the largest difference of equal scores that are computed in another order.
 fn rounding(model: &EncoderDecoder) -> f64 {
     if model.kind() == Kind::Double { 1e-12 } else { 2e-5 }
 }
@@ -110,7 +110,7 @@ fn row(ids: &[u32]) -> Tensor {
     Tensor::from_slice(&ids.iter().map(|&t| i64::from(t)).collect::<Vec<_>>()).unsqueeze(0)
 }
 
-/// Log-probabilities of every row of the softmax after each prefix of `tokens`, by one full pass.
+/// Returns log-probabilities of every row of the softmax after each prefix of `tokens`, by one full pass.
 fn log_probabilities(model: &EncoderDecoder, source: &[u32], tokens: &[u32]) -> Vec<Vec<f64>> {
     tch::no_grad(|| {
         let encoded =
@@ -123,14 +123,14 @@ fn log_probabilities(model: &EncoderDecoder, source: &[u32], tokens: &[u32]) -> 
     })
 }
 
-/// The log-probability of `tokens`, with `</s>` behind them if `ended`.
+/// Returns the log-probability of `tokens`, with `</s>` behind them if `ended`.
 fn log_probability(model: &EncoderDecoder, source: &[u32], tokens: &[u32], ended: bool) -> f64 {
     let rows = log_probabilities(model, source, tokens);
     let end = ended.then_some(EOS);
     tokens.iter().copied().chain(end).zip(rows).map(|(token, row)| row[token as usize]).sum()
 }
 
-/// ((5 + length) / 6)^alpha or length^alpha.
+/// Returns ((5 + length) / 6)^alpha or length^alpha.
 fn penalty(form: LengthPenaltyForm, length: usize, alpha: f64) -> f64 {
     match form {
         LengthPenaltyForm::Gnmt => ((5 + length) as f64 / 6.0).powf(alpha),
@@ -138,7 +138,7 @@ fn penalty(form: LengthPenaltyForm, length: usize, alpha: f64) -> f64 {
     }
 }
 
-/// All finished translations of at most `limit` tokens, `</s>` counted, with their log-probabilities.
+/// Returns all finished translations of at most `limit` tokens, `</s>` counted, with their log-probabilities.
 fn enumerate(model: &EncoderDecoder, source: &[u32], limit: usize) -> Vec<(Vec<u32>, f64)> {
     let mut found = Vec::new();
     let mut prefixes: Vec<Vec<u32>> = vec![Vec::new()];
@@ -154,7 +154,7 @@ fn enumerate(model: &EncoderDecoder, source: &[u32], limit: usize) -> Vec<(Vec<u
     found
 }
 
-/// The translations that [`enumerate`] found with their scores, the best first. `penalty` is that of a number of tokens.
+/// Returns the translations of [`enumerate`] with their scores, best first. `penalty` takes a number of tokens.
 fn ranked(found: &[(Vec<u32>, f64)], penalty: impl Fn(usize) -> f64) -> Vec<(Vec<u32>, f64)> {
     let score = |(tokens, total): &(Vec<u32>, f64)| (tokens.clone(), total / penalty(tokens.len() + 1));
     let mut ranked: Vec<_> = found.iter().map(score).collect();
@@ -174,7 +174,7 @@ fn a_wide_enough_beam_finds_what_enumeration_finds() {
     for (name, model) in models() {
         let found = enumerate(&model, &source, 4);
         assert_eq!(found.len(), 1 + 4 + 16 + 64);
-        // A search for few may end earlier, which depends on how much a length weighs.
+        // A search for few hypotheses may end earlier, which depends on the weight of the length.
         let (few, all): (&[usize], &[usize]) = (&[1, 5, 64], &[64]);
         for (length_penalty_form, alpha, numbers) in
             [(Gnmt, 0.0, few), (Gnmt, 0.6, all), (Gnmt, 2.0, few), (Power, 0.6, all), (Power, 2.0, all)]
@@ -247,7 +247,7 @@ fn a_batch_gives_what_each_sentence_gives_alone_and_again() {
                 if n_best == 1 && !early_stopping || beam == 4 {
                     assert_eq!(together, run(&model, &config, &sources(), n_best), "{name}, beam {beam}");
                 }
-                // One sentence a batch, and a few.
+                // One sentence per batch, and a few.
                 for batch_tokens in [1, 12 * beam] {
                     let apart =
                         run(&model, &DecodingConfig { batch_tokens, ..config.clone() }, &sources(), n_best);
@@ -286,7 +286,7 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
                         found[..place].iter().all(|h| h.tokens != hypothesis.tokens),
                         "{name}: {found:?}"
                     );
-                    // One that reached the limit is not ended.
+                    // A hypothesis that reached the limit is not ended.
                     let tokens = &hypothesis.tokens;
                     assert!(tokens.len() <= limit, "{name}");
                     let ended = tokens.len() < limit;
@@ -303,8 +303,8 @@ fn hypotheses_are_sorted_distinct_and_scored_as_full_passes_say() {
     }
 }
 
-/// Beam search that stops when `beam` hypotheses are finished, each of which was among the `beam` best of its step; a
-/// full pass for every prefix. The best one's tokens.
+/// Beam search that stops when `beam` hypotheses are finished, each of which was among the `beam` best of its step, with
+/// a full pass for every prefix. Returns the tokens of the best one.
 fn stopping_early(model: &EncoderDecoder, source: &[u32], beam: usize, alpha: f64, limit: usize) -> Vec<u32> {
     let mut open: Vec<(Vec<u32>, f64)> = vec![(Vec::new(), 0.0)];
     let mut finished: Vec<(Vec<u32>, f64)> = Vec::new();
@@ -373,7 +373,7 @@ fn no_narrow_beam_ends_with_a_better_score_than_an_exhaustive_one() {
     }
 }
 
-/// A model that wants to say the tokens `wanted` with all its might, and `shunned` not at all.
+/// A model that gives the tokens `wanted` high probabilities, and `shunned` low ones.
 fn biased(wanted: &[u32], shunned: &[u32]) -> EncoderDecoder {
     let config = configs()[3].clone();
     let model = build(&config, 1);
@@ -404,7 +404,7 @@ fn padding_the_beginning_and_rows_beyond_the_vocabulary_are_never_said() {
                     hypothesis.tokens.iter().all(|t| (EOS + 1..VOCABULARY as u32).contains(t)),
                     "{hypothesis:?}"
                 );
-                // What may not be said keeps its probability: the softmax runs over all rows.
+                // Excluded tokens keep their probability: the softmax runs over all rows.
                 assert!(hypothesis.log_probability < -5.0 || source.is_empty(), "{hypothesis:?}");
             }
         }

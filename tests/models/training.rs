@@ -1,4 +1,4 @@
-//! Training as a whole: it learns, it adds up, it can be stopped anywhere, and damage is found.
+//! Training as a whole: the model learns, sums are right, a run can be stopped anywhere, and damage is found.
 
 use crate::common::data::{Pair, stored};
 use crate::common::updates::StoreUpdates;
@@ -27,7 +27,7 @@ use tch::{Device, Kind, Tensor};
 
 const VOCABULARY: usize = 13;
 
-/// `count` sentences of 1 to `longest` ordinary tokens, from a multiplicative generator.
+/// Returns `count` sentences of 1 to `longest` ordinary tokens, from a multiplicative generator.
 fn sentences(count: usize, longest: u64, seed: u64) -> Vec<Vec<u32>> {
     let mut state = seed.wrapping_mul(2) + 1;
     let mut draw = move |below: u64| {
@@ -78,7 +78,7 @@ fn a_batch_is_learned_by_heart() {
             .step(&mut adam, &[vec![0, 1, 2, 3]], number)
             .unwrap()
             .loss;
-        // Well below what is asked for: more updates would show the same.
+        // Well below the required loss: more updates would show the same.
         if loss < 5e-6 {
             break;
         }
@@ -312,16 +312,16 @@ fn an_update_of_more_than_a_hundred_epochs_is_a_user_error() {
     }
 }
 
-/// What a test wants to happen in training, and what it saw.
+/// The interventions of a test in training, and its observations.
 #[derive(Default)]
 struct Watch<'a> {
-    /// Raise the flag after this update.
+    /// Raises the flag after this update.
     stop_at: Option<(u64, &'a StopFlag)>,
-    /// Raise the flag when the batches of this update are there.
+    /// Raises the flag when the batches of this update are there.
     stop_amid: Option<(u64, &'a StopFlag)>,
-    /// Fail after this update, before any checkpoint of it: as if killed.
+    /// Fails after this update, before any checkpoint of it: as if killed.
     killed_at: Option<u64>,
-    /// Report this as the dev loss of this update.
+    /// Reports this as the dev loss of this update.
     dev_loss: Option<(u64, f64)>,
     steps: Vec<StepStats>,
     syncs: usize,
@@ -372,7 +372,7 @@ impl Monitor for Watch<'_> {
     }
 }
 
-/// A run of a few updates with dropout, clipping and several epochs, whose checkpoints lie in `folder`.
+/// A run of a few updates with dropout, clipping and several epochs, with its checkpoints in `folder`.
 struct Run {
     config: TrainingConfig,
     model: ModelConfig,
@@ -405,10 +405,10 @@ impl Run {
         Checkpoints::open(self.folder.path()).unwrap()
     }
 
-    /// One process: a fresh model, whatever checkpoint there is, on to the end, and the mean of the last
-    /// weights. `notes` is what restoring said.
+    /// Runs one process: from a fresh model, through any checkpoint, to the end; returns the mean of the last weights.
+    /// `notes` gets the messages of restoring.
     fn go(&self, stop: &StopFlag, watch: &mut Watch, notes: &mut Vec<String>) -> Result<Vec<Vec<f64>>> {
-        // Fresh weights of another seed: what a checkpoint does not restore would show.
+        // Fresh weights of another seed: anything that a checkpoint does not restore would show.
         let fresh = !self
             .folder
             .path()
@@ -440,7 +440,7 @@ impl Run {
         self.go(&StopFlag::never(), &mut Watch::default(), notes)
     }
 
-    /// Every file of the checkpoints with its bytes, sorted by name.
+    /// Returns every file of the checkpoints with its bytes, sorted by name.
     fn files(&self) -> Vec<(String, Vec<u8>)> {
         files_in(self.folder.path())
     }
@@ -465,7 +465,7 @@ fn names(files: &[(String, Vec<u8>)]) -> Vec<&str> {
     files.iter().map(|(name, _)| name.as_str()).collect()
 }
 
-/// The files and the mean weights of the run that nothing interrupts.
+/// The files and the mean weights of an uninterrupted run.
 type Ending = (Vec<(String, Vec<u8>)>, Vec<Vec<f64>>);
 
 fn uninterrupted() -> Ending {
@@ -531,7 +531,7 @@ fn a_run_that_was_stopped_anywhere_ends_byte_for_byte_as_the_uninterrupted_one()
 #[test]
 fn an_update_that_a_stop_cuts_short_is_left_undone() {
     let (_, average) = uninterrupted();
-    // Before the first update nothing is worth keeping, and after the fourth it is kept already.
+    // Before the first update there is nothing to keep, and after the fourth it is kept already.
     for (amid, syncs) in [(1, 0), (4, 1), (5, 1), (6, 2)] {
         let run = Run::new();
         let stop = StopFlag::never();
@@ -574,7 +574,7 @@ fn a_finished_run_that_goes_on_does_nothing() {
     assert!(watch.steps.is_empty());
 }
 
-/// Ways in which a file gets damaged, by name.
+/// Returns, named, ways in which a file gets damaged.
 fn damages(whole: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let flipped = |at: usize| {
         let mut bytes = whole.to_vec();
@@ -708,7 +708,7 @@ fn a_dev_loss_that_is_no_number_is_divergence_and_is_not_saved() {
         let error = run.go(&StopFlag::never(), &mut watch, &mut Vec::new()).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::Diverged { step: 12, .. }), "{error}");
         assert!(!run.path("step-00000012.state.safetensors").exists());
-        // What was saved before is sound: a monitor that measures a number finishes the run.
+        // The checkpoint saved before is sound: with a monitor that measures a number, the run can be finished.
         run.finish(&mut Vec::new()).unwrap();
     }
 }

@@ -1,40 +1,40 @@
-//! How near is near enough, and what is kept of each comparison.
+//! Tolerances of the comparisons, and the gaps that are recorded.
 
 use crate::common::gaps::Gap;
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
-/// What a number is, as far as rounding is concerned.
+/// Kind of a number with respect to rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Quantity {
     Output,
     Gradient,
-    /// A gradient that is 0 but for rounding, such as that of a key's bias, which adds the same to all scores of a query.
+    /// A gradient that is 0 up to rounding, such as that of a key's bias, which adds the same to all scores of a query.
     ZeroGradient,
     Loss,
     Perplexity,
     GradientNorm,
     LearningRate,
-    /// Weights and moments that Adam made of given gradients.
+    /// Weights and moments that Adam computed from given gradients.
     Weight,
-    /// Losses, norms and weights after updates of the model: each goes on from the rounding of the
+    /// Losses, norms and weights after updates of the model: each update goes on from the rounding of the
     /// one before, and Adam scales small gradients up.
     Trained,
-    /// A weight after updates by what rounding left of [`Quantity::ZeroGradient`], scaled up to a full step.
+    /// A weight after updates by the rounding of a [`Quantity::ZeroGradient`], scaled up to a full step.
     TrainedByRounding,
 }
 
 impl Quantity {
-    /// Whether gaps are absolute, because rounding alone makes the quantity.
+    /// Whether gaps are absolute, because the quantity consists of rounding.
     pub fn is_absolute(self) -> bool {
         matches!(self, Quantity::ZeroGradient | Quantity::TrainedByRounding)
     }
 }
 
-/// What a quantity is called in the table, and its largest gaps in float64 and in float32. Most are
+/// Returns the name of a quantity in the table, and its largest gaps in float64 and in float32. Most are
 /// 3 to 10 times the largest that was seen.
 ///
-/// Gaps are relative to the number itself or, in a tensor, to the mean absolute value of its numbers, but
+/// Gaps are relative to the number itself or, in a tensor, to the mean absolute value of its numbers, except
 /// for those that are [absolute](Quantity::is_absolute).
 const fn row(quantity: Quantity) -> (&'static str, f64, f64) {
     match quantity {
@@ -47,14 +47,14 @@ const fn row(quantity: Quantity) -> (&'static str, f64, f64) {
         Quantity::LearningRate => ("learning rate", 1e-15, 1e-15),
         Quantity::Weight => ("weights and moments", 4e-15, 4e-6),
         Quantity::Trained => ("after updates", 2e-14, 2e-5),
-        // In float32 rounding alone decides where they go: not compared.
+        // In float32 only rounding decides their direction, so they are not compared.
         Quantity::TrainedByRounding => {
             ("weights with gradients that are 0, after updates", 1e-9, f64::INFINITY)
         }
     }
 }
 
-/// Largest gap allowed in arithmetic of `kind`.
+/// Returns the largest gap allowed in arithmetic of `kind`.
 pub fn tolerance(quantity: Quantity, kind: Kind) -> f64 {
     let (_, float64, float32) = row(quantity);
     match kind {
@@ -63,7 +63,7 @@ pub fn tolerance(quantity: Quantity, kind: Kind) -> f64 {
     }
 }
 
-/// The largest gaps of the cases so far, and what went beyond its tolerance.
+/// The largest gaps of the cases so far, and the gaps beyond their tolerance.
 pub struct Comparison {
     kind: Kind,
     largest: BTreeMap<Quantity, Seen>,
@@ -85,12 +85,12 @@ impl Comparison {
         self.mistakes.push(format!("{:?}: {what}", self.kind));
     }
 
-    /// A number, relatively to itself.
+    /// Compares a number, relative to itself.
     pub fn number(&mut self, quantity: Quantity, name: &str, ours: f64, theirs: f64) {
         self.gap(quantity, name, ours, theirs, theirs.abs());
     }
 
-    /// Every number of a tensor, relatively to their mean absolute value.
+    /// Compares every number of a tensor, relative to their mean absolute value.
     pub fn tensor(&mut self, quantity: Quantity, name: &str, ours: &Tensor, shape: &[i64], theirs: &[f64]) {
         if ours.size() != shape {
             return self.mistake(format!("{name} is {:?}, not {shape:?}", ours.size()));
@@ -101,13 +101,13 @@ impl Comparison {
             false => theirs.iter().map(|v| v.abs()).sum::<f64>() / theirs.len() as f64,
         };
         for (index, (&ours, &theirs)) in ours.iter().zip(theirs).enumerate() {
-            // These differ by orders of magnitude.
+            // Learning rates differ by orders of magnitude.
             let size = if quantity == Quantity::LearningRate { theirs.abs() } else { size };
             self.gap(quantity, &format!("{name}{:?}", indices(index, shape)), ours, theirs, size);
         }
     }
 
-    /// `size` is what the gap is relative to, unless it is 0.
+    /// Records a gap, relative to `size` unless that is 0.
     pub fn gap(&mut self, quantity: Quantity, name: &str, ours: f64, theirs: f64, size: f64) {
         let gap = if size > 0.0 { (ours - theirs).abs() / size } else { (ours - theirs).abs() };
         let seen = self.largest.entry(quantity).or_default();
@@ -123,7 +123,7 @@ impl Comparison {
         }
     }
 
-    /// The largest gaps, for docs/parity.md.
+    /// Returns the largest gaps, for docs/parity.md.
     pub fn gaps(&self, what: &str, peer: &str, cases: usize) -> Vec<Gap> {
         let float = if self.kind == Kind::Double { "float64" } else { "float32" };
         let gap = |(&quantity, seen): (&Quantity, &Seen)| {
@@ -139,18 +139,18 @@ impl Comparison {
     }
 }
 
-/// Fails with the first of the mistakes, if there are any.
+/// Fails with the first 40 mistakes, if there are any.
 pub fn expect_none(mistakes: &[String]) {
     let first = mistakes[..mistakes.len().min(40)].join("\n");
     assert!(mistakes.is_empty(), "{} mistakes, the first:\n{first}", mistakes.len());
 }
 
-/// A tensor's numbers in order.
+/// Returns the numbers of a tensor in order.
 pub fn values(tensor: &Tensor) -> Vec<f64> {
     Vec::try_from(tensor.detach().to_kind(Kind::Double).flatten(0, -1)).unwrap()
 }
 
-/// The place in a tensor of the number that comes `index`-th.
+/// Returns the place in a tensor of the number with position `index`.
 fn indices(index: usize, shape: &[i64]) -> Vec<usize> {
     let mut rest = index;
     let mut indices: Vec<usize> = shape

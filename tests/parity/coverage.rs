@@ -1,4 +1,4 @@
-//! Every variant of the model and every corner of its axes has a case, in the layer and in the model.
+//! Coverage: every variant of the model and every corner of its axes has a case, as a layer and in the model.
 
 use crate::common::every;
 use crate::common::variants::{Choice, choices};
@@ -18,7 +18,7 @@ pub fn check() {
         // The fixtures set all weights themselves.
         if choice.key != "initialisation" {
             let layers: &[Layer] = match choice.key.as_str() {
-                // Inside of attention, not on embeddings.
+                // These act inside of attention, not on embeddings.
                 "position" if choice.value == "rotary" || choice.value.is_object() => &[SelfAttention],
                 "position" if choice.value == "alibi" || choice.value == "t5" => &[],
                 "position" | "tying" => &[Embedding],

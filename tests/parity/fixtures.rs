@@ -1,4 +1,4 @@
-//! The golden files, and the numbers that both sides make by name instead of exchanging them.
+//! The golden files, and the numbers that both sides compute from names instead of exchanging them.
 
 use ablate::model::weights::Weights;
 use ablate::seed::mix;
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 use tch::{Kind, Tensor};
 
-/// Name and content of every file in a folder of `tests/fixtures/parity`, sorted by name.
+/// Reads every file in a folder of `tests/fixtures/parity`, sorted by name.
 pub fn load<T: DeserializeOwned>(folder: &str) -> Vec<(String, T)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parity").join(folder);
     let mut fixtures: Vec<(String, T)> = std::fs::read_dir(folder)
@@ -22,7 +22,7 @@ pub fn load<T: DeserializeOwned>(folder: &str) -> Vec<(String, T)> {
     fixtures
 }
 
-/// `count` numbers in [-1, 1) of the variable `name`.
+/// Returns `count` numbers in [-1, 1) of the variable `name`.
 pub fn signed(name: &str, count: usize) -> Vec<f64> {
     let hash = name
         .bytes()
@@ -31,7 +31,7 @@ pub fn signed(name: &str, count: usize) -> Vec<f64> {
     (0..count as u64).map(|i| 2.0 * uniform(i) - 1.0).collect()
 }
 
-/// Numbers in [-1, 1) of the variable `name`, rounded to `kind`.
+/// Returns numbers in [-1, 1) of the variable `name`, rounded to `kind`.
 pub fn signed_tensor(name: &str, shape: &[i64], kind: Kind) -> Tensor {
     Tensor::from_slice(&signed(name, shape.iter().product::<i64>() as usize)).view(shape).to_kind(kind)
 }

@@ -1,4 +1,4 @@
-//! Each layer by itself: outputs, and gradients of inputs and weights, all numbers of them.
+//! Each layer by itself: all numbers of outputs, and of gradients of inputs and weights.
 
 use crate::common::gaps;
 use crate::compare::{self, Comparison, Quantity};
@@ -32,10 +32,10 @@ const FIRST: Places = Places::From(0);
 pub struct Case {
     versions: BTreeMap<String, String>,
     pub layer: Layer,
-    /// Package, version and modules that made the numbers.
+    /// Package, version and modules that computed the numbers.
     peer: String,
     pub model: ModelConfig,
-    /// Name and shape of what goes in.
+    /// Names and shapes of the inputs.
     inputs: BTreeMap<String, Vec<i64>>,
     /// Real tokens of each row; absent: no padding.
     lengths: Option<Vec<i64>>,
@@ -78,7 +78,7 @@ struct Numbers {
     values: Vec<f64>,
 }
 
-/// What we compute in a case, by name.
+/// Our results in a case, by name.
 #[derive(Default)]
 struct Found {
     outputs: Vec<(String, Quantity, Tensor)>,
@@ -135,7 +135,7 @@ fn compare_case(seen: &mut Comparison, case: &str, theirs: &Case, ours: &Found) 
     }
 }
 
-/// One case in one precision.
+/// Computes one case in one precision.
 struct Compute<'a> {
     case: &'a Case,
     kind: Kind,
@@ -234,7 +234,7 @@ impl Compute<'_> {
         }
     }
 
-    /// The source stands at position 0, the target goes on at position 3.
+    /// The source is at position 0, the target continues at position 3.
     fn embedding(&self, scope: Scope, inputs: &BTreeMap<&str, Tensor>) -> Found {
         let (case, model) = (self.case, &self.case.model);
         let embeddings = Embeddings::build(
@@ -290,7 +290,7 @@ impl Compute<'_> {
         found_loss(found.loss, ["hidden", "hidden_again", "matrix"].into_iter().zip(gradients))
     }
 
-    /// Ten updates by gradients that are given, as `train::step` makes them.
+    /// Makes ten updates with given gradients, as `train::step` does.
     fn optimizer(&self, scope: Scope) -> Found {
         let config = self.case.training.as_ref().expect("settings of training");
         let shapes: [(&str, &[i64]); 3] =
@@ -345,14 +345,14 @@ impl Compute<'_> {
     }
 }
 
-/// The weights of a layer that was built, with the numbers of their names.
+/// Returns the weights of a layer that was built, with the numbers of their names.
 fn ready(scope: Scope) -> Weights {
     let weights = scope.into_weights();
     set_weights(&weights);
     weights
 }
 
-/// Outputs, and gradients of the sum of their products with numbers that vary in sign and size.
+/// Returns outputs, and gradients of the sum of their products with numbers that vary in sign and size.
 fn differentiate(outputs: Vec<(&str, Tensor)>, inputs: &BTreeMap<&str, Tensor>, weights: &Weights) -> Found {
     let products = outputs.iter().map(|(name, output)| {
         let direction = signed_tensor(&format!("direction.{name}"), &output.size(), output.kind());

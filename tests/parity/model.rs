@@ -1,7 +1,7 @@
 //! The whole model: outputs, perplexity, loss, the first update's gradients, and ten updates.
 //!
-//! Of a tensor the fixtures keep the first numbers and three sums over all; what each layer does
-//! number by number is in [`layers`](crate::layers).
+//! The fixtures keep the first numbers of a tensor and three sums over all; [`layers`](crate::layers) compares
+//! each layer number by number.
 
 use crate::common::data::{Pair, stored};
 use crate::common::gaps;
@@ -31,22 +31,22 @@ pub struct Case {
     versions: BTreeMap<String, String>,
     vocabulary: usize,
     pairs: Vec<Pair>,
-    /// Of each pair that a masked language model reads as two texts: tokens before the second, and 0 where it follows the
-    /// first, else 1.
+    /// For each pair that a masked language model reads as two texts: the number of tokens before the second, and 0 if it
+    /// follows the first, else 1.
     #[serde(default)]
     second_texts: Vec<(usize, u8)>,
     pub model: ModelConfig,
     pub training: TrainingConfig,
     outputs: BTreeMap<String, Summary>,
-    /// Of the first update.
+    /// Gradients of the first update.
     gradients: BTreeMap<String, Summary>,
     updates: Vec<Update>,
-    /// Unsmoothed, in nats a token, before the first update; absent where evaluation computes as training does.
+    /// Unsmoothed loss, in nats per token, before the first update; absent if evaluation computes as training does.
     evaluation_loss: Option<f64>,
     /// Running statistics after the first update.
     #[serde(default)]
     first_statistics: BTreeMap<String, Summary>,
-    /// After the last update, running statistics among them.
+    /// Weights and running statistics after the last update.
     weights: BTreeMap<String, Summary>,
 }
 
@@ -58,7 +58,7 @@ struct Update {
     learning_rate: f64,
 }
 
-/// What is recorded of a tensor.
+/// Summary of a tensor in the fixtures.
 #[derive(Deserialize)]
 struct Summary {
     shape: Vec<i64>,
@@ -87,7 +87,7 @@ pub fn compare_all() {
         for (name, case) in &cases {
             assert!(case.versions["torch"].starts_with("2.11."), "{name}: {:?}", case.versions);
             assert_eq!(case.updates.len(), 10, "{name}");
-            // No two programs share the masks of dropout.
+            // No two programs have the same masks of dropout.
             assert_eq!(case.model.dropout, 0.0, "{name}");
             let (_folder, store) = stored(case.vocabulary, &case.pairs);
             let model = model::build(&case.model, case.vocabulary, 1, kind, Device::Cpu);
@@ -110,7 +110,7 @@ pub fn compare_all() {
     compare::expect_none(&mistakes);
 }
 
-/// A case at work in one precision.
+/// A case that is computed in one precision.
 struct Work<'a> {
     seen: &'a mut Comparison,
     name: &'a str,
@@ -124,7 +124,7 @@ impl Work<'_> {
         self.batch_of(0..self.case.pairs.len())
     }
 
-    /// The pairs with these numbers. Of a masked language model they are what it reads and the tokens that it is to find at
+    /// Returns the pairs with these numbers. For a masked language model they are its input and the tokens to find at
     /// their places, 0 elsewhere.
     fn batch_of(&self, pairs: Range<usize>) -> Batch {
         if self.case.model.has_decoder() {
@@ -143,7 +143,7 @@ impl Work<'_> {
         collate_masked(&pairs.map(example).collect::<Vec<_>>(), Device::Cpu)
     }
 
-    /// The encoder's, if there is one.
+    /// Compares the encoder's states, if there is an encoder.
     fn states(&mut self) {
         let Case { model, vocabulary, outputs, .. } = self.case;
         assert_eq!(outputs.contains_key("encoder"), model.has_encoder(), "{}", self.name);
@@ -181,7 +181,7 @@ impl Work<'_> {
         }
     }
 
-    /// The same logits as decoding makes them, a token a step; in float32 by its kernels.
+    /// Compares the same logits as decoding computes them, token by token; in float32 by its kernels.
     fn outputs_token_by_token(&mut self) {
         let model = self.model;
         assert_eq!(decoding::takes(model.kind(), model.device()), model.kind() == Kind::Float);
@@ -201,7 +201,7 @@ impl Work<'_> {
         self.tensor(Quantity::Output, "logits, token by token", &logits, &self.case.outputs["logits"]);
     }
 
-    /// Over every target token with one end of sentence each and no padding, whatever the batches.
+    /// Compares the perplexity over all target tokens, with one end per sentence and no padding, whatever the batches.
     fn perplexity(&mut self) {
         let theirs = self.case.evaluation_loss.unwrap_or(self.case.updates[0].unsmoothed_loss).exp();
         if !self.case.model.has_decoder() {
@@ -218,7 +218,7 @@ impl Work<'_> {
         }
     }
 
-    /// Theirs had all pairs in one batch; ours are two, whose gradients must add up to the same.
+    /// The peer had all pairs in one batch; ours are two, whose gradients must add up to the same.
     fn updates(&mut self) {
         let Work { name: case, model, store, .. } = *self;
         let config = &self.case.training;
@@ -265,9 +265,9 @@ impl Work<'_> {
         }
     }
 
-    /// Whether rounding alone moves this weight, because its gradient is 0. A bias of keys, or the one vector of relative
-    /// positions of distance 0, adds the same to all scores of a query; what adds the same to a channel of all tokens
-    /// before batch normalisation is subtracted by it, so that it only moves running means.
+    /// Whether only rounding moves this weight, because its gradient is 0. A bias of keys, or the one vector of relative
+    /// positions of distance 0, adds the same to all scores of a query. Batch normalisation subtracts anything that adds
+    /// the same to a channel of all tokens, so that this only moves running means.
     fn is_moved_by_rounding(&self, path: &str) -> bool {
         let is_zero = |gradient: &Summary| gradient.abs_sum < 1e-15 * gradient.numbers();
         is_unseen_key_bias(&self.case.model, path)

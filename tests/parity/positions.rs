@@ -1,4 +1,4 @@
-//! Distances as others count them: T5's buckets and the slopes of BLOOM's ALiBi, by Hugging Face transformers.
+//! Distances as in Hugging Face transformers: T5's buckets and the slopes of BLOOM's ALiBi.
 
 use crate::common::fixture;
 use crate::common::gaps::{self, Largest};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Outside {
-    /// Package and version that made the numbers.
+    /// Package and version that computed the numbers.
     peer: String,
-    /// From a query to a key; the others follow it one by one.
+    /// First distance from a query to a key; the others follow one by one.
     first_distance: i64,
     t5_encoder: Vec<i64>,
     t5_decoder: Vec<i64>,
-    /// By the number of heads.
+    /// Slopes by the number of heads.
     alibi_slopes: BTreeMap<i64, Vec<f64>>,
 }
 

@@ -1,4 +1,4 @@
-//! `ablate bench`: what it prints belongs together. How fast anything is, no test can know.
+//! `ablate bench`: its numbers are consistent. No test can check how fast anything is.
 
 use crate::common::Workshop;
 use crate::common::runs::RUN;
@@ -15,13 +15,13 @@ fn number(value: &Value, name: &str) -> f64 {
     value[name].as_f64().filter(|number| number.is_finite()).unwrap_or_else(|| panic!("{name} of {value}"))
 }
 
-/// The phases, which are as named, add up to the total, and leave nothing of the time out.
+/// Checks that the phases have these names, add up to the total, and leave out no time.
 fn check_split(split: &Value, names: &[&str]) {
     let phases = split["phases"].as_object().unwrap();
     assert_eq!(phases.len(), names.len(), "{split}");
     let sum: f64 = names.iter().map(|name| number(&split["phases"], name)).sum();
     assert!((sum / number(split, "total") - 1.0).abs() < 1e-9, "{split}");
-    // Laps follow each other without a gap, so another process on the core is in both.
+    // Laps follow each other without a gap, so another process on the core slows both.
     assert!((0.5..1.001).contains(&number(split, "accounted")), "{split}");
 }
 
@@ -35,7 +35,7 @@ fn figures_belong_together() {
     let training = &report["training"];
     assert_eq!(training["updates"], 4);
     assert!((number(training, "seconds_per_step") * number(training, "steps_per_second") - 1.0).abs() < 1e-9);
-    // Updates of about 400 target tokens, and as many of source.
+    // Updates of about 400 target tokens, and as many source tokens.
     assert!((300.0..500.0).contains(&number(training, "target_tokens_per_step")), "{training}");
     let both = number(training, "tokens_per_second") / number(training, "target_tokens_per_second");
     assert!((1.5..2.5).contains(&both), "{training}");
@@ -56,18 +56,18 @@ fn figures_belong_together() {
         assert!((number(found, "sentences_per_second") * seconds / 6.0 - 1.0).abs() < 1e-9);
         check_split(&found["split"], &["data", "encoder", "decoder", "next_token", "search", "cache"]);
     }
-    // Nothing of a run is left.
+    // Nothing of the run is left.
     assert!(!workshop.path("results").exists());
 }
 
-/// The count is that of the plan, whose updates are the same.
+/// The count equals that of the plan, whose updates are the same.
 #[test]
 fn operations_are_those_of_the_plan() {
     let workshop = Workshop::new();
     workshop.write("sweep.toml", "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
     workshop.run(&["prepare", "tiny.toml"]).expect(0);
     for r_drop in ["training.r_drop=0.0", "training.r_drop=1.0"] {
-        // One update a training, so that the mean over its updates is that of the one that is timed.
+        // One update in the training, so that the mean over its updates is that of the timed one.
         let one = ["--set", "training.steps=1", "--set", r_drop];
         let words = [&["sweep", "sweep.toml", "--plan", "--json"], &one[..]].concat();
         let plan = workshop.run(&words).expect(0).json();
@@ -92,7 +92,7 @@ fn a_runs_weights_decode_for_their_own_model_alone() {
     let words = ["bench", "tiny.toml", "--run", RUN, "--set", "model.layers=2"];
     workshop.run(&words).expect(2).says("differs from the experiment in [model]");
     workshop.run(&["bench", "tiny.toml", "--run", "results"]).expect(2).says("not a run directory");
-    // The run may have been moved beside other text under the same settings.
+    // The run may have been moved to other text under the same settings.
     let mut record = Record::load(&workshop.path(RUN)).unwrap().unwrap();
     record.data.fingerprint = "0".repeat(64);
     record.save(&workshop.path(RUN)).unwrap();
@@ -135,7 +135,7 @@ fn mistakes_are_told_with_exit_code_2() {
     }
 }
 
-/// What another program reads belongs together, whatever the architecture is; `scripts/bench/train_speed.py` compares losses.
+/// Exports are consistent for every architecture; `scripts/bench/train_speed.py` reads them and compares losses.
 #[test]
 fn exports_of_every_architecture_belong_together() {
     let workshop = Workshop::new();
@@ -176,7 +176,7 @@ fn exports_of_every_architecture_belong_together() {
             assert_eq!(rows(micro_batch, "source").len(), input.len());
             for (input, target) in input.iter().zip(&target) {
                 assert_eq!(input.len(), target.len());
-                // Each token that is predicted stands in the input one position later, but for the last one.
+                // Each predicted token is in the input one position later, except the last one.
                 let places = (0..input.len() - 1).filter(|&place| input[place + 1] > 2 && target[place] > 2);
                 places.for_each(|place| assert_eq!(target[place], input[place + 1]));
                 predicted += target.iter().filter(|&&id| id != 0).count();

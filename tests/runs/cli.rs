@@ -113,7 +113,7 @@ fn a_finished_run_translates_and_is_scored_again_with_the_same_digits() {
     assert_eq!(translate(&source, &[]), workshop.text(format!("{run}/hypotheses/test.txt")));
     assert_eq!(translate("a\n\nb\n", &["--beam", "1"]).lines().count(), 3);
     assert_eq!(translate("", &[]), "");
-    // A line of blanks is no sentence either, although the tokenizer has tokens for it.
+    // A line of blanks is not a sentence either, although the tokenizer has tokens for it.
     let lines = [" ", "\t  \u{3000}", "", "a"].map(|line| format!("{line}\n")).concat();
     let blank: Vec<String> = translate(&lines, &[]).lines().map(String::from).collect();
     assert!(blank[..3].iter().all(String::is_empty) && blank.len() == 4, "{blank:?}");
@@ -188,7 +188,7 @@ fn a_record_says_where_it_comes_from_and_holds_no_times() {
         let hash = hash.as_str().unwrap();
         assert!(hash.len() >= 16 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{hash}");
     }
-    // Resolved: what the file states, and every default.
+    // The resolved configuration: the settings of the file, and every default.
     assert_eq!(record["configuration"]["model"]["d_model"], 16);
     assert_eq!(record["configuration"]["training"]["adam_beta2"], 0.98);
 
@@ -283,7 +283,7 @@ fn scores_of_unequal_files_are_an_error_and_never_a_score() {
 #[test]
 fn every_command_explains_itself() {
     let workshop = Workshop::new();
-    // Of every command: tests/runs/command_line.rs.
+    // All other commands: tests/runs/command_line.rs.
     for (words, shown) in [(&["--help"][..], "tensorboard"), (&["train", "--help"], "Example:")] {
         assert!(workshop.run(words).expect(0).out().contains(shown), "{words:?}");
     }

@@ -9,7 +9,7 @@ use std::os::fd::FromRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command as Process, Stdio};
 
-/// Every command that is shown, with the words that call it.
+/// Returns every visible command, with the words that call it.
 fn commands() -> Vec<(Vec<String>, Command)> {
     fn below(command: &Command, words: Vec<String>, found: &mut Vec<(Vec<String>, Command)>) {
         for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
@@ -65,7 +65,7 @@ fn completions_and_manual_know_every_command() {
         for (words, _) in commands() {
             assert!(script.contains(words.last().unwrap()), "{shell}: {words:?}");
         }
-        // Commands that the program calls by itself, named by what help says of them.
+        // Commands that the program calls by itself, found by their help texts.
         for hidden in ["started by the sweep", "started by a plan", "ablate__keep", "ablate__subcmd__keep"] {
             assert!(!script.contains(hidden), "{shell}: {hidden}");
         }
@@ -169,7 +169,7 @@ fn a_working_directory_that_is_gone_is_named() {
         assert_eq!(outcome.err().lines().count(), 1, "{}", outcome.err());
         outcome.says("error: the working directory does not exist any more");
     }
-    // These need none.
+    // These need no directory.
     for word in ["--version", "--help"] {
         run(&[word]).expect(0);
     }
@@ -197,12 +197,12 @@ fn a_directory_whose_name_is_not_utf8_is_named_where_a_path_leads_from_it() {
             .says("whose name is not UTF-8")
             .says("give the directory a name in UTF-8, or call ablate inside of it");
     }
-    // Inside of it all is well.
+    // In an existing directory the command works.
     let mut command = workshop.command(&["sweep", "s.toml", "--plan"]);
     Outcome(command.current_dir(&folder).output().unwrap()).expect(0);
 }
 
-/// What a terminal gets of the standard output or error of `ablate` with this input.
+/// Returns what a terminal receives from the standard output or error of `ablate` with this input.
 fn on_a_terminal(workshop: &Workshop, words: &[&str], input: &[u8]) -> String {
     let (mut master, mut slave) = (0, 0);
     let null = std::ptr::null_mut();
@@ -214,11 +214,11 @@ fn on_a_terminal(workshop: &Workshop, words: &[&str], input: &[u8]) -> String {
     let mut command = workshop.command(words);
     command.stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
     let mut child = command.spawn().unwrap();
-    // The command holds the terminal's other end as long as it is there.
+    // The command object holds the terminal's other end open.
     drop(command);
     child.stdin.take().unwrap().write_all(input).unwrap();
     let mut shown = Vec::new();
-    // Linux ends with an error what nobody writes to any more.
+    // On Linux, reading ends with an error once no process writes to the terminal.
     let _ = terminal.read_to_end(&mut shown);
     child.wait().unwrap();
     String::from_utf8_lossy(&shown).into_owned()
@@ -234,7 +234,7 @@ fn a_terminal_gets_no_control_characters_of_others() {
     let shown = on_a_terminal(&workshop, &words, text.as_bytes());
     assert!(shown.contains("a\\u001b]0;b\\u0007c\\u009b2Jd"), "{shown:?}");
     assert!(!shown.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{shown:?}");
-    // Lines of files that errors repeat, into pipes as well.
+    // Errors repeat lines of files, also into pipes.
     workshop.write("e.toml", "label = \"a\u{1b}[2Jb\"\n");
     let said = workshop.run(&["train", "e.toml"]).expect(2).err();
     assert!(said.contains("label = \"a\\u001b[2Jb\"") && !said.contains('\u{1b}'), "{said:?}");

@@ -1,4 +1,4 @@
-//! `ablate complexity`: its files, its numbers that are no times, and what it refuses.
+//! `ablate complexity`: its files, its numbers apart from times, and the inputs that it refuses.
 
 use crate::common::{Workshop, names};
 use serde_json::Value;
@@ -46,7 +46,7 @@ fn tables_and_pictures_of_all_layers_are_written_and_written_again() {
     }
     assert_eq!(workshop.text("table1/complexity.csv").lines().count(), 1 + 8 * 2 * 3);
     assert!(workshop.text("table1/complexity.tex").contains("\\begin{tabular}"));
-    // Over its own files it writes again.
+    // It overwrites its own files.
     let again = workshop.run(&with(&["--layers", "linformer", "--out", "table1", "--json"])).expect(0);
     let report = again.json();
     let kept: Value = serde_json::from_str(&workshop.text("table1/complexity.json")).unwrap();
@@ -118,7 +118,7 @@ fn what_cannot_be_measured_is_refused_before_any_work() {
         assert!(!refused.err().contains("longest path"), "{words:?}: {}", refused.err());
     }
     assert!(!workshop.path("made").exists());
-    // Files of the user's, by the name of a table or of a picture, and a file where a directory is needed.
+    // Files of the user's with the name of a table or of a picture, and a file where a directory is needed.
     ["mine", "drawn"].iter().for_each(|folder| std::fs::create_dir(workshop.path(folder)).unwrap());
     workshop.write("mine/complexity.md", "mine");
     workshop.write("drawn/time-d8.png", "mine");

@@ -1,4 +1,4 @@
-//! Files that were cut or changed after they were written: found, reported, and mended or refused.
+//! Files that were cut or changed after they were written: the damage is found, reported, and mended or refused.
 
 use crate::common::runs::{RUN, SHOWN_FILES, assert_same_run};
 use crate::common::{Workshop, files_below, names};
@@ -37,7 +37,7 @@ fn a_damaged_record_is_kept_aside_and_the_trial_scored_again() {
     assert_same(&whole, &other, "a cut record");
     assert_eq!(other.first_steps(RUN), [0, 40]);
     assert!(other.path(format!("{RUN}/record.json.damaged")).exists());
-    // Without checkpoints nothing could make it again: that takes a decision.
+    // Without checkpoints the record could not be made again: the user must decide.
     std::fs::remove_dir_all(other.path(format!("{RUN}/checkpoints"))).unwrap();
     change(&other, "record.json", |bytes| flip(bytes));
     other.run(&["train", "tiny.toml"]).expect(1).says("record.json is damaged");
@@ -64,7 +64,7 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
     let newest = format!("checkpoints/{newest}");
     type Damage = fn(&mut Vec<u8>);
     let cases: [(&str, Damage, &str); 7] = [
-        // In the identity on the first line: it must not pass for another trial's run.
+        // The identity on the first line: the run must not pass for that of another trial.
         ("config.toml", |bytes| bytes[20] ^= 1, "config.toml is damaged and is written anew"),
         ("config.toml", |bytes| bytes.truncate(30), "config.toml is damaged and is written anew"),
         ("metrics.csv", |bytes| bytes[40] ^= 1, "metrics.csv is damaged and restored from the checkpoint"),
@@ -94,7 +94,7 @@ fn whatever_file_of_a_stopped_run_is_damaged_it_goes_on_and_says_so() {
 fn what_cannot_be_read_at_this_moment_is_not_taken_for_damaged() {
     let whole = Workshop::trained();
     let other = stopped(37);
-    // Of a folder the system reads no bytes, whoever asks; permissions would not stop the superuser.
+    // No user can read a folder as bytes; permissions would not stop the superuser.
     let out_of_reach = |file: &str, says: &str| {
         let path = other.path(format!("{RUN}/{file}"));
         let aside = path.with_extension("aside");
@@ -122,7 +122,7 @@ fn what_cannot_be_read_at_this_moment_is_not_taken_for_damaged() {
 #[test]
 fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
     let other = stopped(37);
-    // The mean is of steps 28, 35 and 40, and what follows 35 does not make 28 again.
+    // The mean needs steps 28, 35 and 40, and training on from 35 does not make 28 again.
     change(&other, "checkpoints/step-00000028.weights.safetensors", |bytes| flip(bytes));
     let refused = other.run(&["train", "tiny.toml"]).expect(1).says("step-00000028.weights.safetensors");
     assert!(refused.err().contains("the final average needs it"), "{}", refused.err());
@@ -135,7 +135,7 @@ fn where_no_checkpoint_serves_the_run_is_refused_not_begun_anew() {
         std::fs::write(path, bytes).unwrap();
     }
     other.run(&["train", "tiny.toml"]).expect(1).says("no checkpoint in");
-    // States that are gone are not states that never were.
+    // Lost states differ from states that never existed.
     for (path, _) in files_below(&folder) {
         if path.to_string_lossy().contains(".state.") {
             std::fs::remove_file(path).unwrap();
@@ -163,7 +163,7 @@ fn checkpoints_of_another_trial_are_refused_and_told() {
     let saved = files_below(&workshop.path(RUN));
     let restore = || saved.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
 
-    // All of them, in a run that is not finished: nothing is trained, and nothing is removed.
+    // All checkpoints, in an unfinished run: nothing is trained, and nothing is removed.
     std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
     take_checkpoints(&workshop, OTHER, RUN, "");
     let before = files_below(&workshop.path(format!("{RUN}/checkpoints")));
@@ -177,7 +177,7 @@ fn checkpoints_of_another_trial_are_refused_and_told() {
     assert!(before == files_below(&workshop.path(format!("{RUN}/checkpoints"))));
     assert_eq!(workshop.first_steps(RUN), [0]);
 
-    // One that only the average needs.
+    // A checkpoint that only the average needs.
     restore();
     std::fs::remove_file(workshop.path(format!("{RUN}/record.json"))).unwrap();
     take_checkpoints(&workshop, OTHER, RUN, "step-00000028.weights");
@@ -186,7 +186,7 @@ fn checkpoints_of_another_trial_are_refused_and_told() {
         .expect(2)
         .says("step-00000028.weights.safetensors was saved by another");
 
-    // In a finished run; and with scored weights, configuration and record of the other.
+    // A finished run; then with scored weights, configuration and record of the other run.
     restore();
     workshop.run(&["verify", RUN]).expect(0);
     take_checkpoints(&workshop, OTHER, RUN, "step-");
@@ -295,7 +295,7 @@ fn what_cannot_be_computed_of_a_damaged_run_is_told_beside_all_other_checks() {
         "{found}"
     );
     std::fs::remove_dir(&path).unwrap();
-    // As many lines are compared line by line; another number of lines differs as a whole.
+    // Files with equal numbers of lines are compared line by line; another number of lines differs as a whole.
     workshop.write(&file, &format!("{whole}one more\n"));
     let found = verified(&["--decode"]);
     assert!(

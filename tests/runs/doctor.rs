@@ -1,4 +1,4 @@
-//! `ablate doctor`: what it says on a machine without a usable card, and the comparison on the CPU.
+//! `ablate doctor`: its output on a machine without a usable card, and the comparison on the CPU.
 
 use crate::common::Workshop;
 
@@ -12,13 +12,13 @@ fn a_machine_without_a_card_trains_on_its_cpu() {
     assert!(text.contains("cpu, ") && text.contains("2.11.0"), "{text}");
 }
 
-/// Wherever these tests run: no machine has a hundred cards.
+/// This holds wherever these tests run: no machine has a hundred cards.
 #[test]
 fn a_card_that_is_not_there_is_a_user_error_with_the_reason() {
     let workshop = Workshop::new();
     let done = workshop.run(&["doctor", "--device", "cuda:99"]).expect(2);
     let errors = done.err();
-    // Without a card the reason is what is missing, with one how many there are.
+    // Without a card the reason is the missing part; with one, the number of cards.
     let reasons = ["run.device asks for CUDA, but ", "the GPUs are numbered 0 to "];
     assert!(reasons.iter().any(|reason| errors.contains(reason)), "{errors}");
     assert!(done.out().contains("libtorch"), "the findings come all the same");
@@ -35,7 +35,7 @@ fn every_precision_is_near_float64_on_the_cpu() {
     assert_eq!(gaps.len(), 8 * (3 * 4 + 1));
     for gap in gaps {
         assert_eq!(gap["holds"], true, "{gap}");
-        // On the CPU float64 is held to itself, and dropout repeats.
+        // On the CPU float64 is compared with itself, and dropout repeats.
         if gap["precision"] == "float64" || gap["quantity"] == "dropout" {
             assert_eq!(gap["gap"], 0.0, "{gap}");
         } else {

@@ -1,4 +1,4 @@
-//! `ablate generate`: a language model writes. What it draws from: the tests of `decode/sample`.
+//! `ablate generate`: a language model writes. Its sampling: the tests of `decode/sample`.
 
 use crate::common::Workshop;
 use crate::common::runs::RUN;
@@ -18,7 +18,7 @@ fn a_model_writes_the_same_with_the_same_seed_and_continues_its_prompt() {
     assert_ne!(first, write(&["--seed", "2"]));
     let greedy = write(&["--temperature", "0"]);
     assert_eq!(greedy, write(&["--temperature", "0", "--seed", "7"]));
-    // The most probable token alone is left by each of the three.
+    // Each of the three leaves only the most probable token.
     assert_eq!(greedy, write(&["--top-k", "1"]));
     assert_eq!(greedy, write(&["--top-p", "1e-9"]));
     let json: Value = serde_json::from_str(&write(&["--json"])).unwrap();
@@ -73,7 +73,7 @@ fn a_backward_model_writes_what_comes_before_its_prompt() {
     workshop.run(&pairs).expect(2).says("training.direction has no effect with data.recipe");
 }
 
-/// A model that has been trained behind the tokens of the text goes on from the end of a line where nothing else is given.
+/// A model that was trained behind the tokens of the text continues from the end of a line if there is no prompt.
 #[test]
 fn a_model_that_does_not_read_bos_begins_a_line() {
     let workshop = Workshop::of_language_model_without_bos();
@@ -113,7 +113,7 @@ fn a_model_that_does_not_read_bos_begins_a_line() {
     workshop.run(&masked).expect(2).says("training.first_input has no effect with model.decoder");
 }
 
-/// A text goes on where the positions of a block are full.
+/// A text continues when the positions of a block are full.
 #[test]
 fn learned_positions_do_not_end_a_text() {
     let workshop = Workshop::of_language_model();

@@ -1,4 +1,4 @@
-//! Language models from running text to text of their own: what is measured, shown and refused.
+//! Language models from running text to generated text: the measures, views and refusals.
 
 use crate::common::runs::RUN;
 use crate::common::{LANGUAGE_MODEL, Workshop};
@@ -6,7 +6,7 @@ use ablate::data::Split;
 use ablate::results::record::Record;
 use serde_json::Value;
 
-/// Everything is of one number, the probability of the whole text, counted by its tokens, words and characters.
+/// All measures follow from one number, the probability of the whole text, divided by its tokens, words and characters.
 #[test]
 fn a_trained_model_is_measured_by_tokens_words_and_characters() {
     let workshop = Workshop::of_language_model();
@@ -42,11 +42,11 @@ fn a_trained_model_is_measured_by_tokens_words_and_characters() {
         expected.extend(metrics.map(|metric| format!("{}/{metric}", split.name())));
     }
     assert_eq!(record.metrics.keys().cloned().collect::<Vec<_>>(), expected);
-    // Better than any token being as probable as any other.
+    // Better than a uniform distribution over all tokens.
     assert!(record.metrics["dev/perplexity"] < 0.5 * data.tokenizers.target().len() as f64);
     assert_eq!(record.data.train_pairs, data.split(Split::Train).unwrap().len());
     assert!(!workshop.path(RUN).join("hypotheses").exists());
-    // What it reads and continues is shown, and what it attends to.
+    // The views show its input, its continuation and its attention.
     let views = workshop.text(format!("{RUN}/views.jsonl"));
     assert!(views.contains("| text | continued | as it was |"), "{views}");
     let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
@@ -94,7 +94,7 @@ fn settings_without_a_meaning_for_running_text_are_refused_at_their_line() {
     assert!(!workshop.path("results").exists());
 }
 
-/// As many positions as a block has tokens are enough to train, to measure and to write samples.
+/// The positions of one block are enough to train, to measure and to write samples.
 #[test]
 fn learned_positions_are_those_of_a_block() {
     let workshop = Workshop::of_language_model();
@@ -104,8 +104,8 @@ fn learned_positions_are_those_of_a_block() {
     assert!(workshop.text(format!("{RUN}/metrics.csv")).contains("attention/decoder_1_entropy"));
 }
 
-/// The blocks are those of a model that reads `<s>` before each, every token is measured once, and what the model reads of
-/// a block is shown with the token before it.
+/// The blocks are the same as those of a model that reads `<s>` before each, every token is measured once, and the views
+/// show the input of a block with the token before it.
 #[test]
 fn a_block_can_be_read_behind_the_token_before_it() {
     let workshop = Workshop::of_language_model_without_bos();
@@ -126,7 +126,7 @@ fn a_block_can_be_read_behind_the_token_before_it() {
         assert!(out.contains(&format!("holds    {measure}")), "without {measure}:\n{out}");
     }
     workshop.run(&["export", RUN, "--format", "safetensors", "--out", "out"]).expect(0);
-    // Another run, since it has another identity; a run with the default does not state it.
+    // With the default it is another run, which has another identity and does not state the key.
     workshop
         .run(&["train", "tiny.toml", "--set", "training.first_input=bos"])
         .expect(2)
@@ -153,7 +153,7 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     let tokens = price["target_tokens"].as_f64().unwrap();
     assert!((350.0..450.0).contains(&tokens), "{tokens}");
     assert_eq!(before["totals"]["finished"], 0);
-    // Without the text, the tokens of whole blocks.
+    // Without the text, the plan assumes whole blocks.
     let assumed = workshop.without_data(|workshop| workshop.plan("small.toml"));
     assert_eq!(assumed["rows"][0]["price"]["target_tokens"], 400.0);
     let (table, header) = workshop.sweep_and_show();
@@ -163,7 +163,7 @@ fn a_sweep_of_language_models_is_planned_run_and_shown() {
     assert!(!header.contains("bleu"), "{header}");
 }
 
-/// Of a line without a blank, the perplexity of its two words is greater than any number. The run ends without that score,
+/// The perplexity of the two words of a line without a blank is greater than any number. The run ends without that score,
 /// and its record can be read.
 #[test]
 fn a_score_that_is_no_finite_number_is_left_out() {

@@ -1,4 +1,4 @@
-//! Training on short sentences, scores by the length of the source, and how sharp attention is: what a run says of them.
+//! Records of a run on short sentences, on scores by the length of the source, and on how sharp attention is.
 
 use crate::common::Workshop;
 use crate::common::runs::RUN;
@@ -49,7 +49,7 @@ fn scores_by_length_stand_in_record_curves_and_table() {
     );
     let run = "results/small/classes/seed-1";
     let [plain, classes] = ["results/small/base/seed-1", run].map(|run| workshop.record(run));
-    // The training is the same and was done once.
+    // The training is the same and ran once.
     assert_eq!(plain["training_identity"], classes["training_identity"]);
     assert_eq!(plain["checksums"]["weights"], classes["checksums"]["weights"]);
     let tags =

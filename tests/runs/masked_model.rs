@@ -1,4 +1,4 @@
-//! Masked language models from running text to a table: what is measured, shown, resumed and refused.
+//! Masked language models from running text to a table: the measures, views, resumption and refusals.
 
 use crate::common::Workshop;
 use crate::common::runs::RUN;
@@ -7,7 +7,7 @@ use ablate::data::masking::Masks;
 use ablate::results::record::Record;
 use serde_json::Value;
 
-/// Loss and accuracy are of the tokens that the fixed masks choose, and beat any guess that does not look at the text.
+/// Loss and accuracy cover the tokens that the fixed masks choose, and beat any guess that ignores the text.
 #[test]
 fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
     let workshop = Workshop::of_masked_language_model();
@@ -35,7 +35,7 @@ fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
         assert!(metrics.contains(&format!(",{tag},")), "{tag}");
     }
     assert!(!metrics.contains(",dev/perplexity,") && !workshop.path(RUN).join("hypotheses").exists());
-    // What it reads and finds is shown, and what it attends to.
+    // The views show its input, its predictions and its attention.
     let views = workshop.text(format!("{RUN}/views.jsonl"));
     assert!(views.contains("| text | found | as it was |") && views.contains("[1"), "{views}");
     let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
@@ -46,7 +46,7 @@ fn a_trained_model_is_measured_by_the_tokens_that_it_finds() {
     workshop.run(&["verify", RUN, "--decode"]).expect(0);
 }
 
-/// Two texts are told apart by a model that is to, which finds the same hidden tokens as others.
+/// A model with that task tells two texts apart; it finds the same hidden tokens as other models.
 #[test]
 fn second_texts_are_told_beside_the_hidden_tokens() {
     let workshop = Workshop::of_second_texts();
@@ -59,7 +59,7 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
         let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
         let store = data.split(split).unwrap();
         let count: usize = (0..store.len()).map(|block| masks.count(store.target_length(block))).sum();
-        // Each block with its own second text, and with another's.
+        // Each block is read with its own second text, and with another one.
         for (share, of_all) in [("masked_accuracy", count), ("next_sentence_accuracy", 2 * store.len())] {
             let right = of(share) * of_all as f64;
             assert!((right - right.round()).abs() < 1e-9 && (0.0..=1.0).contains(&of(share)), "{right}");
@@ -67,7 +67,7 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
     }
     let metrics = workshop.text(format!("{RUN}/metrics.csv"));
     assert!(metrics.contains(",dev/next_sentence_accuracy,"), "{metrics}");
-    // What it attends to is shown of both texts with the tokens around them.
+    // Attention is shown over both texts with the tokens around them.
     let attention: Value = serde_json::from_str(&workshop.text(format!("{RUN}/attention.json"))).unwrap();
     let source = attention["sentences"][0]["source"].as_array().unwrap();
     let ends: Vec<usize> = (0..source.len()).filter(|&place| source[place] == "</s>").collect();
@@ -84,7 +84,7 @@ fn second_texts_are_told_beside_the_hidden_tokens() {
             &["model.encoder=\"recurrent\"", "model.recurrent.bidirectional=\"none\""],
             "this state has read no other token",
         ),
-        // Behind the first token stand 16 and two ends of texts; one layer reaches 17.
+        // Behind the first token there are 16 tokens and two ends of texts; one layer reaches 17.
         (
             &["model.attention.span={ local = 36 }"],
             "with model.attention.span = { local = 36 } in model.layers = 1 layers this state has read the next 17 tokens",
@@ -154,7 +154,7 @@ fn settings_without_a_meaning_for_masked_models_are_refused_at_their_line() {
     }
     let process = workshop.run(&["train", "tiny.toml", "--set", "training.packed_length=64"]).expect(2);
     process.says("its blocks fill their rows already");
-    // In a file, at its line; and the same keys where there is a decoder.
+    // In a file the error has its line; the same keys are accepted with a decoder.
     let text = workshop.text("tiny.toml");
     for (from, to, line, said) in [
         ("[run]", "[decoding]\nbeam = 2\n[run]", "e.toml:20:", "decoding.beam has no effect with"),

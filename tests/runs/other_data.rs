@@ -1,4 +1,4 @@
-//! A run whose corpus was prepared anew from another text, and stores that this program cannot read.
+//! A run whose corpus was prepared again from another text, and stores that this program cannot read.
 
 use crate::common::{EXPERIMENT, Workshop};
 
@@ -7,7 +7,7 @@ fn write_corpus(workshop: &Workshop, ending: &str) {
     for (split, lines) in [("train", 40), ("dev", 3), ("test", 3)] {
         for language in ["en", "de"] {
             let line = |n: usize| match (split, language, n) {
-                // A source of blanks, as cleaning would not leave in the training text.
+                // A source of blanks; cleaning would not leave one in the training text.
                 ("dev" | "test", "en", 1) => " \t \n".to_string(),
                 _ => format!("{language}{} word{ending} number {n}\n", n % 7),
             };
@@ -42,7 +42,7 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
     write_corpus(&workshop, "t");
     workshop.run(&["prepare", "files.toml", "--source", "."]).expect(0);
     translate().expect(2).says("was trained on other data");
-    // Nor does training go on from its checkpoints.
+    // Training does not continue from its checkpoints either.
     workshop.run(&["train", "files.toml"]).expect(2).says("results/files/seed-1");
 }
 

@@ -1,5 +1,5 @@
-//! What belongs to the user is never deleted, replaced or moved without a word: not by `clean`, not by a sweep that
-//! takes a run over, not by `--out`, and not by a results directory that is somebody's folder.
+//! Files of the user are never deleted, replaced or moved without a message: not by `clean`, not by a sweep that
+//! takes a run over, not by `--out`, and not by a results directory that is another folder of the user.
 
 use crate::common::{Workshop, names};
 use ablate::experiment::run_files::Contents;
@@ -113,7 +113,7 @@ fn clean_follows_no_link_and_looks_into_no_folder_of_somebodys() {
     let workshop = Workshop::swept(SWEEP);
     workshop.write("small.toml", &without_wide());
     std::fs::remove_file(workshop.path("results/small/records.jsonl")).unwrap();
-    // The row lies elsewhere, a seed is a link, and so are the checkpoints of a finished trial.
+    // The row lies elsewhere, one seed is a link, and so are the checkpoints of a finished trial.
     let moved = workshop.path("elsewhere");
     std::fs::rename(workshop.path("results/small/wide"), &moved).unwrap();
     symlink(&moved, workshop.path("results/small/wide")).unwrap();
@@ -137,7 +137,7 @@ fn clean_follows_no_link_and_looks_into_no_folder_of_somebodys() {
         assert!(shown.out().contains(named), "{named}:\n{}", shown.out());
     }
 
-    // A sweep does not move what is another's away either, nor write into it.
+    // A sweep does not move away what is behind a link either, nor write into it.
     workshop
         .write("linked.toml", &SWEEP.replace("= 14", "= 15").replace("label = \"wide\"", "label = \"row\""));
     std::fs::create_dir(workshop.path("results/linked")).unwrap();
@@ -146,7 +146,7 @@ fn clean_follows_no_link_and_looks_into_no_folder_of_somebodys() {
     assert!(told.err().contains("row/seed-1 is behind a symbolic link"), "{}", told.err());
     assert_eq!(names(&moved.join("seed-1")), before[0]);
 
-    // A home directory as results, with a folder of the sweep's name.
+    // A home directory as results, with a folder named like the sweep.
     workshop.write("garden.toml", &without_wide());
     let kept =
         ["home/garden/vegetables/seed-1/potatoes.txt", "home/garden/.x.tmp/notes", "home/garden/.mine.tmp"];
@@ -180,7 +180,7 @@ fn what_git_cannot_be_asked_about_stays() {
         shown.out()
     };
     assert!(clean(&|_| ()).contains("git tracks it"));
-    // As if the repository were another user's.
+    // The repository seems to belong to another user.
     let dubious = |command: &mut std::process::Command| {
         command.env("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").env("HOME", workshop.path(""));
     };
@@ -196,7 +196,7 @@ fn taking_a_run_over_neither_removes_nor_takes_what_is_the_users() {
     let workshop = Workshop::new();
     workshop.write("small.toml", &SWEEP.replace("[1, 2]", "[1]"));
     workshop.write("other.toml", &SWEEP.replace("[1, 2]", "[1]").replace("\"wide\"", "\"broad\""));
-    // A folder that is no run is refused before anything is trained, and nothing is written into it.
+    // A folder that is not a run is refused before anything is trained, and nothing is written into it.
     mine(&workshop, "results/small/wide/seed-1/thesis.tex");
     workshop.run(&["sweep", "small.toml"]).expect(2).says("holds no run of this program, but thesis.tex");
     assert_eq!(names(&workshop.path("results/small/wide/seed-1")), ["thesis.tex"]);
@@ -206,7 +206,7 @@ fn taking_a_run_over_neither_removes_nor_takes_what_is_the_users() {
     assert_eq!(names(&workshop.path("results/tiny/seed-1")), ["metrics.csv"]);
     std::fs::remove_dir_all(workshop.path("results/small")).unwrap();
 
-    // An unfinished run, with files of the user's in it, gives way to a finished one of the same trial.
+    // An unfinished run that contains files of the user gives way to a finished run of the same trial.
     workshop.run(&["sweep", "small.toml"]).expect(0);
     std::fs::remove_file(workshop.path("results/small/wide/seed-1/record.json")).unwrap();
     workshop.run(&["sweep", "other.toml"]).expect(0);
@@ -246,7 +246,7 @@ fn rows_that_the_sweep_no_longer_has_are_moved_away_and_come_back_with_them() {
     assert!(!wide.exists(), "TensorBoard would show it");
     assert_mine(&workshop, "results/small/notes/seed-1/notes.txt");
     assert_eq!(workshop.text("results/small/records.jsonl").lines().count(), 2);
-    // The records leave with the runs.
+    // The records move with the runs.
     let retired = workshop.text("results/.superseded/small/records.jsonl");
     assert!(retired.lines().count() == 2 && retired.lines().all(|line| records.contains(line)), "{retired}");
 
@@ -279,13 +279,13 @@ fn records_stay_unless_contradicted_and_what_is_damaged_is_named() {
     let table = workshop.text("results/small/table.md");
     assert!(table.contains("base seed 2 (it has no finished run, and records.jsonl its record"), "{table}");
 
-    // With the records alone, as in a repository, and one line that cannot be read.
+    // Only the records are there, as in a repository, with one line that cannot be read.
     ["base", "wide"].iter().for_each(|row| {
         std::fs::remove_dir_all(workshop.path(format!("results/small/{row}"))).unwrap();
     });
     workshop.write("results/small/records.jsonl", &format!("{{\"cut\n{records}"));
     let told = workshop.run(&["sweep", "small.toml", "--only", "base/seed-1"]).expect(0);
-    // Where it stands since the first trial that finished added its record.
+    // The line where it is since the first finished trial added its record.
     told.says("results/small/records.jsonl:5: not a record");
     assert_eq!(workshop.text("results/small/records.jsonl"), format!("{records}{{\"cut\n"));
 }
@@ -319,7 +319,7 @@ fn outputs_replace_nothing_but_earlier_outputs() {
     workshop.run(&["man", "--out", "man"]).expect(0);
     workshop.write("man/ablate-train.1", ".TH mine 1");
     workshop.run(&["man", "--out", "man"]).expect(2).says("ablate-train.1 is there already");
-    // Files of a table's names in a folder that no sweep made: of one sweep, and of several.
+    // Files with the names of tables in a folder that no sweep made: of one sweep, and of several.
     workshop.write("other.toml", SWEEP);
     mine(&workshop, "results/other/table.md");
     workshop
@@ -333,7 +333,7 @@ fn outputs_replace_nothing_but_earlier_outputs() {
     workshop.run(&both).expect(2).says("table.csv is there already and is not a table of ablate");
 }
 
-/// A file that the program writes in place, and not by a new one that takes its name.
+/// Covers each file that the program writes in place instead of replacing it by a new file.
 #[test]
 fn nothing_is_written_through_a_link() {
     let workshop = Workshop::swept(SWEEP);
@@ -341,7 +341,7 @@ fn nothing_is_written_through_a_link() {
         let _ = std::fs::remove_file(workshop.path(name));
         symlink(workshop.path("precious.txt"), workshop.path(name)).unwrap();
     };
-    // Without a last line end: a torn line of a ledger would be cut.
+    // Without a final line end: a torn line of a ledger would be cut off.
     std::fs::write(workshop.path("precious.txt"), "mine: precious.txt").unwrap();
     for name in [".lock", "ledger.jsonl"] {
         let path = format!("results/small/{name}");
@@ -365,7 +365,7 @@ fn nothing_is_written_through_a_link() {
     }
     workshop.run(&["tensorboard", "small.toml"]).expect(0);
     assert_mine(&workshop, "precious.txt");
-    // The log of a run that is begun again.
+    // The log of a run that starts again.
     std::fs::remove_file(workshop.path(format!("{BASE}/record.json"))).unwrap();
     linked(&format!("{BASE}/log.txt"));
     let outcome = workshop.run(&["sweep", "small.toml"]);

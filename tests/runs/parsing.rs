@@ -1,4 +1,4 @@
-//! Parsers from trees to parses: what is measured, shown, repaired, resumed and refused.
+//! Parsers from trees to parses: the measures, views, repairs, resumption and refusals.
 
 use crate::common::runs::RUN;
 use crate::common::{TREES, Workshop, tree};
@@ -26,7 +26,7 @@ fn a_trained_parser_is_measured_by_evalb_over_every_sentence() {
             let (parse, gold) = (Tree::parse(parse).unwrap(), Tree::parse(gold).unwrap());
             assert_eq!(parse.leaves().collect::<Vec<_>>(), gold.leaves().collect::<Vec<_>>());
         }
-        // `ablate evalb` of the files finds the recorded scores.
+        // `ablate evalb` on the files gives the recorded scores.
         workshop.write("gold", &gold);
         let evalb = workshop.run(&["evalb", "gold", &format!("{RUN}/hypotheses/{split}.txt"), "--json"]);
         let evalb = evalb.expect(0).json();
@@ -103,7 +103,7 @@ fn raw_words_become_trees_over_these_words() {
     assert_eq!(first["source"], "the dog sees 7 ( small ) birds .");
     let parses = first["translations"].as_array().unwrap();
     assert!(parses.len() == 2 && parses.iter().all(|parse| parse["malformed"].is_boolean()), "{first}");
-    // What the run has parsed is scored by EVALB.
+    // EVALB scores the parses of the run.
     let scores = workshop.run(&["score", RUN]).expect(0).out();
     assert!(scores.contains("on dev\nF1 ") && scores.contains("at most 40 words:\nF1 "), "{scores}");
     let json = workshop.run(&["score", RUN, "--split", "test", "--json"]).expect(0).json();

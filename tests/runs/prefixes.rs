@@ -1,4 +1,4 @@
-//! Translation without an encoder: a decoder that reads `<source> </s> <s>` and goes on with the target.
+//! Translation without an encoder: a decoder that reads `<source> </s> <s>` and continues with the target.
 
 use crate::common::data::stored;
 use crate::common::runs::RUN;
@@ -55,8 +55,8 @@ fn model(config: &ModelConfig, kind: Kind) -> Box<dyn Network> {
     model
 }
 
-/// Sources of different lengths in one batch, by greedy and beam search: what a hypothesis was given as its probability is
-/// what the model says of it when it reads source and target at once.
+/// Sources of different lengths in one batch, by greedy and beam search: the probability of a hypothesis is the one that
+/// the model gives it when it reads source and target at once.
 #[test]
 fn a_search_finds_what_the_whole_rows_say() {
     let sources: Vec<Vec<u32>> =
@@ -81,7 +81,7 @@ fn a_search_finds_what_the_whole_rows_say() {
                 for best in hypotheses {
                     let (_folder, store) = stored(VOCABULARY, &[(source.clone(), best.tokens.clone())]);
                     let whole = prefix_likelihood(&*model, &store, 1_000).unwrap();
-                    // One that was cut off has not said that it ends.
+                    // A hypothesis that was cut off does not end with `</s>`.
                     let ends = best.tokens.len() < source.len() + decoding.max_extra_length;
                     let gap = (best.log_probability + whole.nats).abs();
                     let close = if kind == Kind::Double { 1e-9 } else { 1e-3 };
@@ -92,7 +92,7 @@ fn a_search_finds_what_the_whole_rows_say() {
     }
 }
 
-/// A pair has the same probability beside others, and that of its target does not depend on what is trained.
+/// A pair has the same probability beside others, and that of its target does not depend on the training loss.
 #[test]
 fn rows_hold_source_and_target_and_what_is_predicted_of_them() {
     let pairs = [(vec![4, 9, 3], vec![7, 8]), (vec![6], vec![5, 5, 5, 10]), (vec![8, 8], vec![])];
@@ -131,7 +131,7 @@ fn rows_hold_source_and_target_and_what_is_predicted_of_them() {
     }
 }
 
-/// From training to scores, and what is shown of it.
+/// From training to scores and views.
 #[test]
 fn a_decoder_alone_translates() {
     let workshop = Workshop::new();

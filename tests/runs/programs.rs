@@ -1,4 +1,4 @@
-//! The two programs behind the one command: what computes nothing does not load libtorch, and what computes happens in
+//! The two programs behind the one command: commands without computation do not load libtorch, and computation happens in
 //! the process that was started.
 
 use crate::common::{Outcome, Workshop};
@@ -36,7 +36,7 @@ fn a_link_to_the_program_finds_the_part_that_computes() {
 #[test]
 fn it_computes_in_the_process_that_was_started() {
     let workshop = Workshop::new();
-    // Standard input stays open, so that the process waits for the lines that it is to read.
+    // Standard input stays open, so that the process waits for lines to read.
     let mut command = workshop.command(&["probe", "/dev/stdin"]);
     let mut process =
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

@@ -1,14 +1,14 @@
-//! The README as its readers use it: its sweep file and every command run as printed, on a small experiment in place of
+//! The commands of the README: its sweep file and every command run as printed, on a small experiment in place of
 //! the one that needs a download.
 
 use crate::common::{EXPERIMENT, Workshop, root};
 
 const DEMO: &str = "base = \"../tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n";
 
-/// The fenced blocks of the README in one language, which is empty for output.
+/// Returns the fenced blocks of the README in one language, which is empty for output.
 fn blocks(language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join("README.md")).unwrap();
-    // Text and blocks take turns.
+    // Text and blocks alternate.
     let blocks = text.split("\n```").skip(1).step_by(2).map(|block| block.split_once('\n').unwrap());
     blocks.filter(|(of, _)| *of == language).map(|(_, block)| block.to_string()).collect()
 }
@@ -19,7 +19,7 @@ fn the_sweep_and_every_command_run_as_printed() {
     for folder in ["sweeps", "experiments/multi30k"] {
         std::fs::create_dir_all(workshop.path(folder)).unwrap();
     }
-    // Six updates, of which every third is measured.
+    // Six updates, with a measurement after every third.
     let experiment = [
         ("\nsteps = 40", "\nsteps = 6"),
         ("dev_interval_steps = 10", "dev_interval_steps = 3"),
@@ -39,8 +39,8 @@ fn the_sweep_and_every_command_run_as_printed() {
         let words: Vec<&str> = command.split_whitespace().collect();
         match words[0] {
             "ablate" | "scripts/ablate" => match &words[1..] {
-                // The corpus is downloaded from the network, which a test has not; that of a local server is in
-                // tests/texts/download.rs.
+                // The corpus is downloaded from the network, which a test does not have; tests/texts/download.rs
+                // downloads one from a local server.
                 ["prepare", recipe] => {
                     let recipe = format!("experiments/recipes/{recipe}.toml");
                     assert!(root().join(&recipe).is_file(), "there is no {recipe}");

@@ -48,7 +48,7 @@ fn models_of_other_parts_end_with_the_same_bytes_as_well() {
     }
 }
 
-/// Running statistics are as much of a training's state as weights are, and the random blocks of attention follow from the
+/// Running statistics are part of a training's state like weights, and the random blocks of attention follow from the
 /// seed.
 #[test]
 fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
@@ -70,8 +70,8 @@ fn batch_normalisation_and_random_blocks_end_with_the_same_bytes_as_well() {
     assert_same_results(&whole, &resumed);
 }
 
-/// The tokens that are hidden from a masked language model in an epoch, its second texts, and the contexts and noise words of word vectors,
-/// follow from its number.
+/// The hidden tokens of a masked language model in an epoch, its second texts, and the contexts and noise words of word
+/// vectors follow from the epoch's number.
 #[test]
 fn language_models_end_with_the_same_bytes_as_well() {
     let mut models: Vec<fn() -> Workshop> =
@@ -99,7 +99,7 @@ fn a_parser_ends_with_the_same_bytes_as_well() {
     assert_same_results(&whole, &resumed);
 }
 
-/// A run that was killed at each of these updates. On a busy machine it may end before it is killed: then once more.
+/// Returns a run that was killed at each of these updates. On a busy machine it may end before; then it runs once more.
 fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
     for _ in 0..5 {
         let workshop = make();
@@ -111,7 +111,7 @@ fn killed_often(steps: &[u64], make: impl Fn() -> Workshop) -> Workshop {
     panic!("in five runs a kill came too late");
 }
 
-/// At sizes whose sums are split among threads.
+/// The sizes are such that sums are split among threads.
 #[test]
 fn with_two_threads_a_trial_gives_the_same_bytes_again() {
     let words = ["model.d_model=64", "model.d_ff=512", "training.steps=8", "training.batch_tokens=1200"];
@@ -128,7 +128,7 @@ fn with_two_threads_a_trial_gives_the_same_bytes_again() {
 #[test]
 fn a_signal_saves_a_checkpoint_and_the_run_goes_on_with_the_same_bytes() {
     let (whole, resumed) = (Workshop::trained(), Workshop::new());
-    // Between the checkpoints of the schedule (every 7), so that one is saved that no average may use.
+    // Between the checkpoints of the schedule (every 7), so that a state is saved that no average may use.
     assert_eq!(resumed.train_until(10, libc::SIGTERM), Some(75));
     assert_eq!(resumed.train_until(19, libc::SIGINT), Some(75));
     let last = resumed.run(&["train", "tiny.toml"]).expect(0);

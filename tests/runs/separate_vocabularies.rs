@@ -19,7 +19,7 @@ fn each_side_has_its_own_tokens() {
     data.verify().unwrap();
     let (source, target) = data.tokenizers.sizes();
     assert_eq!((data.counts().source_vocabulary, data.counts().vocabulary), (Some(source), target));
-    // Equal merges, different text.
+    // The number of merges is equal, the text is different.
     assert_ne!(data.tokenizers.source().to_json(), data.tokenizers.target().to_json());
     let text = data.text(Split::Dev).unwrap();
     let store = data.split(Split::Dev).unwrap();
@@ -29,7 +29,7 @@ fn each_side_has_its_own_tokens() {
         assert_eq!(&data.tokenizers.source().decode(&store.source(pair)), source);
         assert_eq!(&data.decode_target(&store.target(pair)), target);
     }
-    // A file of the other side in its place is found.
+    // The file of the other side in its place is detected.
     std::fs::copy(directory.join("tokenizer.json"), directory.join("tokenizer.source.json")).unwrap();
     assert!(Prepared::load(&directory, &config).unwrap_err().to_string().contains("tokenizer.source.json"));
 }

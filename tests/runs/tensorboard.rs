@@ -1,4 +1,4 @@
-//! What TensorBoard shows of runs and sweeps, as far as it can be told without TensorBoard; the rest is
+//! The views of runs and sweeps in TensorBoard, as far as they can be checked without TensorBoard; the rest is
 //! `scripts/check_tensorboard.py`.
 
 use crate::common::Workshop;
@@ -6,7 +6,7 @@ use crate::common::runs::{RUN, RUN_FILES, assert_same_files};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The content of the one event file of a directory that has any.
+/// Returns the content of the one event file of a directory.
 fn events(workshop: &Workshop, directory: &str) -> Vec<u8> {
     std::fs::read(event_file(workshop, directory)).unwrap()
 }
@@ -54,7 +54,7 @@ fn what_is_shown_changes_no_result() {
         let sets = sets.iter().flat_map(|set| ["--set", set.as_str()]);
         workshop.run(&["train", "tiny.toml"].into_iter().chain(sets).collect::<Vec<_>>()).expect(0);
     }
-    // The record states what is shown.
+    // The record states the views.
     let files = RUN_FILES.into_iter().filter(|file| *file != "record.json");
     assert_same_files(&shown.path(RUN), &hidden.path(RUN), files, "showing nothing");
     let identity = |workshop: &Workshop| workshop.record(RUN)["identity"].to_string();
@@ -66,7 +66,7 @@ fn what_is_shown_changes_no_result() {
     assert_eq!(shown.text(format!("{RUN}/projector/labels.tsv")).lines().count(), 51);
 }
 
-/// A run of which more is shown than by default, and attention of fewer heads.
+/// A run with more views than by default, and attention of fewer heads.
 fn shown() -> Workshop {
     let sets = ["run.histogram_interval_steps=16", "run.attention_heads=[2, 7]", "run.attention_sentences=2"];
     Workshop::copied(sets.join(" "), || {
@@ -140,7 +140,7 @@ fn the_alignments_of_a_recurrent_decoder_are_its_one_map() {
         let attention = workshop.text(format!("results/{name}/seed-1/attention.json"));
         serde_json::from_str::<serde_json::Value>(&attention).unwrap()
     };
-    // By code that takes one step after the other, and by code that takes all at once.
+    // One code takes one step after the other, the other takes all steps at once.
     for (name, set) in [("steps", "input_feeding=readout"), ("at-once", "input_feeding=none")] {
         let attention = train(name, &[&format!("model.recurrent.{set}")]);
         for sentence in attention["sentences"].as_array().unwrap() {
@@ -254,11 +254,11 @@ fn a_sweep_shows_its_means_and_its_files_can_be_written_anew_from_the_run_direct
     places.iter().for_each(|place| remove_events(&workshop, place));
     workshop.run(&["tensorboard", "small.toml"]).expect(0).says("6 runs written anew");
     for (place, before) in places.iter().zip(&before).take(6) {
-        // Times are all that may differ, and they take as many bytes.
+        // Only times may differ, and they take as many bytes.
         assert_eq!(events(&workshop, place).len(), before.len(), "{place}");
     }
     workshop.run(&["tensorboard", "small.toml"]).expect(0);
-    // Of one seed there is no mean, and the settings that tell rows apart are called as in the table.
+    // There is no mean of one seed, and the settings that tell rows apart have the names of the table.
     workshop.write("one.toml", &SWEEP.replace("seeds = [1, 2]", "seeds = [1]"));
     std::fs::create_dir_all(workshop.path("results/one/base/mean")).unwrap();
     std::fs::copy(
@@ -271,7 +271,7 @@ fn a_sweep_shows_its_means_and_its_files_can_be_written_anew_from_the_run_direct
         assert!(!workshop.path(format!("results/one/{row}/mean")).exists(), "{row}");
     }
     let root = events(&workshop, "results/one");
-    // As protobuf has them: field 1 is the title of a category and the name of a column, field 2 the column's title.
+    // As protobuf encodes them: field 1 is the title of a category and the name of a column, field 2 the column's title.
     assert_eq!(count(&root, "\u{a}\u{9}every row\u{12}"), 1);
     assert_eq!(count(&root, "\u{a}\u{1c}training.learning_rate_scale\u{12}\u{13}learning_rate_scale"), 1);
     assert_eq!(count(&root, "\u{a}\u{3}row"), 0);

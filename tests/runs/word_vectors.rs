@@ -1,6 +1,6 @@
-//! Word vectors from running text to vectors that other programs read: what is computed, measured, shown and refused.
-//! That a resumed training ends with the same bytes is in `tests/runs/resume.rs`, that several processes train as one does in
-//! `tests/cluster/distributed.rs`.
+//! Word vectors from running text to vectors that other programs read: the computation, measures, views and refusals.
+//! `tests/runs/resume.rs` checks that a resumed training ends with the same bytes, `tests/cluster/distributed.rs` that
+//! several processes train like one.
 
 use crate::common::Workshop;
 use crate::common::runs::RUN;
@@ -49,7 +49,7 @@ fn words_alone(d_model: i64) -> ModelConfig {
     ModelConfig { encoder: EncoderKind::None, decoder: DecoderKind::None, d_model, ..Default::default() }
 }
 
-/// The model of the fixture, whose weights follow from their places.
+/// Returns the model of the fixture, whose weights follow from their places.
 fn model_of(fixture: &Fixture) -> Box<dyn Network> {
     let model = model::build(&words_alone(fixture.width), fixture.vocabulary, 1, Kind::Double, Device::Cpu);
     for ((_, weight), first) in model.weights().named().iter().zip([0.5, 0.9]) {
@@ -59,7 +59,7 @@ fn model_of(fixture: &Fixture) -> Box<dyn Network> {
     model
 }
 
-/// Loss, right predictions and gradients are those of the formulas, written out in numpy (`scripts/make_word_fixtures.py`).
+/// Loss, right predictions and gradients equal those of the formulas in numpy (`scripts/make_word_fixtures.py`).
 #[test]
 fn losses_and_gradients_are_those_of_the_formulas() {
     let fixture: Fixture = serde_json::from_str(include_str!("../fixtures/words.json")).unwrap();
@@ -68,7 +68,7 @@ fn losses_and_gradients_are_those_of_the_formulas() {
         let model = model_of(&fixture);
         let kind = if case.name == "cbow" { WordModel::Cbow } else { WordModel::SkipGram };
         let words = WordsConfig { model: kind, window: 2, negatives: 3, ..Default::default() };
-        // Of skip-gram, predictions from one word share its row.
+        // In skip-gram, predictions from one word share its row.
         let mut drawn = DrawnWords::default();
         for (number, Prediction { words: read, target, noise }) in case.predictions.iter().enumerate() {
             let before = number.checked_sub(1).map(|number| &case.predictions[number].words);
@@ -125,7 +125,7 @@ fn first_values_and_names_are_word2vecs() {
     assert!(largest_gap(&hidden.get(0), &mean) < 1e-9 && hidden.get(1) == input.get(7));
 }
 
-/// What a finished run of either model measures and shows.
+/// Measures and views of a finished run of either model.
 #[test]
 fn trained_vectors_are_measured_shown_and_exported() {
     for set in [&[][..], &CBOW] {
@@ -149,7 +149,7 @@ fn trained_vectors_are_measured_shown_and_exported() {
             let of = |metric: &str| record.metrics[&format!("{}/{metric}", split.name())];
             let right = of("prediction_accuracy") * count as f64;
             assert!((right - right.round()).abs() < 1e-9, "{right} of {count}");
-            // Chance finds a sixth, with a loss of 6 ln 2.
+            // Guessing finds a sixth, with a loss of 6 ln 2.
             assert!(
                 of("prediction_accuracy") > 0.3 && of("loss") < 0.8 * 6.0 * 2f64.ln(),
                 "{:?}",
@@ -252,7 +252,7 @@ fn settings_without_a_meaning_for_word_vectors_are_refused_at_their_line() {
     }
     let process = workshop.run(&["train", "tiny.toml", "--set", "training.packed_length=64"]).expect(2);
     process.says("its blocks fill their rows already");
-    // In a file, at its line; and the same keys where there is a part.
+    // In a file the error has its line; the same keys are accepted with an encoder or decoder.
     let text = workshop.text("tiny.toml");
     for (from, to, line, said) in [
         ("[run]", "[decoding]\nbeam = 2\n[run]", "e.toml:", "decoding.beam has no effect with"),

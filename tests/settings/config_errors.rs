@@ -1,4 +1,4 @@
-//! What users read when a file is wrong: file, line, key and the way out.
+//! Errors for wrong experiment files: file, line, key and the way out.
 
 use crate::common::folder::{Folder, parts};
 use crate::common::variants::{MODEL_KEYS, accepted_values};
@@ -66,7 +66,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
 
 #[test]
 fn what_may_follow_from_another_mistake_is_not_told() {
-    // A value that could not be read may be what the others lack.
+    // A value that could not be read may be the one that others need.
     for (text, unread, follows) in [
         ("[model]\nheads = 7\nd_modle = 700", "model.d_modle", "divisible"),
         ("[model]\nheads = 7\nd_model = \"700\"", "model.d_model = \"700\"", "divisible"),
@@ -480,7 +480,7 @@ fn set_arguments() {
     set_fails("model.heads=0", "model.heads = 0 is out of range", "expected an integer from 1 to 16777216");
 }
 
-/// The dropout of a sub-layer that is not there tells no passes apart.
+/// The dropout of an absent sub-layer does not make two passes differ.
 #[test]
 fn r_drop_needs_two_passes_that_differ() {
     let of = |lines: &str| {

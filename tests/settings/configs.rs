@@ -13,7 +13,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The TOML files below a folder, sorted; recipes are parts of experiments, not experiments.
+/// Returns the TOML files below a folder, sorted; recipes are parts of experiments, not experiments.
 fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -47,7 +47,7 @@ fn every_experiment_loads_and_its_resolved_form_loads_back_equal() {
     }
 }
 
-/// Keys that are not stated move no identity; RESULT_VERSION does.
+/// Keys that are not stated do not change an identity; RESULT_VERSION does.
 #[test]
 fn the_identity_of_multi30k_tiny_is_pinned() {
     let experiment = load_experiment(&root().join("experiments/multi30k/tiny.toml"), &[]).unwrap();
@@ -131,7 +131,7 @@ fn the_multi30k_sweep_asks_every_question_of_table_3() {
     asked.dedup();
     let published = Published::named("table3").unwrap();
     assert_eq!(asked, published.rows.iter().map(|row| row.label.clone()).collect::<Vec<_>>());
-    // Rows beside these, as those of another rate of learning, name none of the paper.
+    // Additional rows, such as those with another learning rate, do not name a row of the paper.
     let of_paper = trials.iter().filter(|trial| trial.paper.is_some()).count();
     assert_eq!(of_paper, 3 * asked.len());
 }
@@ -145,7 +145,7 @@ fn the_peak_rate_of_tiny_is_the_stated_one() {
     assert!((peak - 0.005).abs() < 1e-5, "{peak}");
 }
 
-/// Addresses, cleaning that is not stated and other new keys must not move what was prepared before.
+/// Addresses, cleaning that is not stated and other new keys must not change the names of directories prepared before.
 #[test]
 fn a_directory_keeps_its_name() {
     let file = root().join("experiments/multi30k/tiny.toml");
@@ -154,7 +154,7 @@ fn a_directory_keeps_its_name() {
         directory(&data, Path::new("data")).unwrap(),
         Path::new("data/multi30k-en-de-951524911ea40449")
     );
-    // The recipe's own settings are those of the experiment.
+    // The recipe's own settings equal those of the experiment.
     let recipe = file.parent().unwrap().join("../recipes/multi30k-en-de.toml");
     let alone = ablate::config::load_data(&recipe, &[]).unwrap();
     assert_eq!(directory(&alone, Path::new("")).unwrap(), directory(&data, Path::new("")).unwrap());

@@ -10,10 +10,10 @@ use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A message longer than this is not clear.
+/// Longest message that is still clear.
 const LONGEST_MESSAGE: usize = 2_000;
 
-/// Expects one error of the user's that can be read, and that names what it is about.
+/// Expects one readable error of the user's that names its object.
 #[track_caller]
 fn refused<T>(what: &str, names: &str, read: impl FnOnce() -> Result<T>) {
     let what: String = what.chars().take(300).collect();
@@ -51,19 +51,19 @@ fn sweep_refused(text: &str, names: &str) {
     folder.expect_only(&["base.toml", "recipe.toml", "s.toml"]);
 }
 
-/// `text` follows a base and a seed.
+/// Expects an error; `text` follows a base and a seed.
 #[track_caller]
 fn rows_refused(text: &str, names: &str) {
     sweep_refused(&format!("base = \"base.toml\"\nseeds = [1]\n{text}"), names);
 }
 
-/// What no number is.
+/// Values that are not numbers.
 const NO_NUMBERS: [&str; 8] =
     ["\"x\"", "\"\"", "[]", "[1]", "{}", "true", "1979-05-27", "\"\\u0000\\u001b[31m\\u007f\""];
 const NO_COUNTS: [&str; 8] = ["-1", "-9223372036854775808", "1.5", "1e3", "nan", "-nan", "inf", "-inf"];
 const HUGE: &str = "9223372036854775807";
 
-/// Integers, and whether there is a largest one.
+/// Keys of integers, and whether there is a largest value.
 const COUNTS: [(&str, bool); 34] = [
     ("model.layers", true),
     ("model.d_model", true),
@@ -144,7 +144,7 @@ const CHOICES: [&str; 10] = [
     "data.vocabulary",
 ];
 
-/// Every key with values that it cannot have.
+/// Returns every key with values that it cannot have.
 fn hostile_values() -> Vec<(&'static str, &'static str)> {
     let mut all = Vec::new();
     for (key, bounded) in COUNTS {
@@ -171,7 +171,7 @@ fn hostile_values() -> Vec<(&'static str, &'static str)> {
 fn every_key_of_an_experiment_refuses_what_it_cannot_be() {
     let all = hostile_values();
     assert!(all.len() > 500, "{}", all.len());
-    // One folder for all: what stands beside the files is looked at once.
+    // One folder for all cases: neighbours of the files are read once.
     let folder = Folder::with(&[]);
     for (key, value) in all {
         let (section, name) = key.split_once('.').unwrap();
@@ -246,7 +246,7 @@ fn words_of_set_that_set_nothing() {
 fn sections_and_combinations_of_an_experiment() {
     for (text, names) in [
         ("model = 1", "model"),
-        // An array is no table of fields in their order.
+        // An array is not a table of fields in their order.
         ("model = []", "model = [] is an array"),
         ("model = [6, 512, 2048]", "model = [6, 512, 2048] is an array"),
         ("training = []", "training"),
@@ -447,7 +447,7 @@ fn settings_that_change_nothing() {
     ] {
         rows_refused(text, names);
     }
-    // What the sweep takes the effect of away, the base may have stated; what some row uses, all may state.
+    // The base may state keys that the sweep makes ineffective; all rows may state keys that some row uses.
     let sound = |text: &str| {
         let folder = Folder::with(&[
             ("own.toml", "base = \"base.toml\"\ntraining.average_checkpoints = 20\n"),

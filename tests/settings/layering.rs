@@ -1,6 +1,6 @@
-//! The layers of docs/architecture.md inside each crate: a file uses files of lower layers only, and no files use each other
-//! in a circle. That a crate uses lower crates only, and that none but `crates/compute` uses libtorch, is the compiler's
-//! business.
+//! The layers of docs/architecture.md inside each crate: a file uses only files of lower layers, and no files use each
+//! other in a circle. The compiler checks that a crate uses only lower crates, and that only `crates/compute` uses
+//! libtorch.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ const CRATES: &[(&str, &[(&str, u32)])] = &[
             ("experiment", 6),
         ],
     ),
-    // Of the last two, neither uses the other.
+    // The last two do not use each other.
     ("sweep", &[("search", 0), ("report", 1), ("sweep", 1)]),
     ("command", &[("commands", 0), ("cli", 1), ("program", 2)]),
 ];
@@ -56,7 +56,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The modules that the text behind `crate::` names: one, or those in braces.
+/// Returns the modules that the text behind `crate::` names: one, or those in braces.
 fn first_names(text: &str) -> Vec<String> {
     let name = |text: &str| -> String {
         text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
@@ -85,12 +85,12 @@ fn files_use_lower_layers_of_their_crate_only() {
             let own = layer(folder).unwrap_or_else(|| panic!("crates/{name}/src/{module}.rs has no layer"));
             count += 1;
             let text = std::fs::read_to_string(&path).unwrap();
-            // Tests may look anywhere.
+            // Tests may use any module.
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap();
             let lines = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
             for (number, line) in lines {
                 for used in line.split("crate::").skip(1).flat_map(first_names) {
-                    // What the crate does not declare is of a lower crate.
+                    // A module that the crate does not declare belongs to a lower crate.
                     if used != folder && layer(&used).is_some_and(|theirs| theirs >= own) {
                         let place = format!("crates/{name}/src/{module}.rs:{}", number + 1);
                         wrong.push(format!("{place}: {} (layer {own})", line.trim()));
@@ -103,7 +103,7 @@ fn files_use_lower_layers_of_their_crate_only() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Uses that close a circle, and are left out because a function chooses there between the implementations of the trait
+/// Uses that close a circle and are allowed, because a function there chooses between the implementations of the trait
 /// that its own file declares: the trait and the choice are read together.
 const CHOICES: [(&str, &str); 15] = [
     ("model/network", "model/decoder_only"),
@@ -123,18 +123,18 @@ const CHOICES: [(&str, &str); 15] = [
     ("task", "task/parsing"),
 ];
 
-/// What a file declares and uses. Paths are the names between `::`.
+/// Declarations and uses of a file. Paths are the names between `::`.
 #[derive(Default)]
 struct File {
     /// Types, functions and constants of the file itself.
     items: HashSet<String>,
-    /// What `use` brings into the file, by its name there, and whether others see it, too.
+    /// The imports of `use`: local name, path, and whether other files see it, too.
     imports: HashMap<String, (Vec<String>, bool)>,
     /// The paths and single words of the code.
     paths: Vec<Vec<String>>,
 }
 
-/// The words, `::` and other characters of code that has no comments and no text in quotes any more.
+/// Returns the words, `::` and other characters of code whose comments and quoted texts have been removed.
 fn tokens(code: &str) -> Vec<String> {
     let mut tokens: Vec<String> = Vec::new();
     let mut rest = code;
@@ -161,7 +161,7 @@ fn tokens(code: &str) -> Vec<String> {
     tokens
 }
 
-/// Bytes of a text in quotes that `code` begins with.
+/// Returns the number of bytes of the quoted text that `code` begins with.
 fn closing_quote(code: &str) -> usize {
     let mut escaped = false;
     for (at, character) in code.char_indices().skip(1) {
@@ -173,7 +173,7 @@ fn closing_quote(code: &str) -> usize {
     code.len()
 }
 
-/// The names that a tree of `use` brings, each with its path; gives the tokens behind the tree.
+/// Collects the names that a tree of `use` imports, each with its path; returns the tokens behind the tree.
 fn flatten<'a>(
     tokens: &'a [String],
     before: &[String],
@@ -271,7 +271,7 @@ impl Sources {
         Sources(paths.into_iter().filter(|path| !path.ends_with("main.rs")).map(file).collect())
     }
 
-    /// The module whose file declares what `path` names in `module`; none of modules and of what other crates declare.
+    /// Returns the module whose file declares `path` as seen from `module`; `None` for modules and other crates' items.
     fn declares(&self, module: &str, path: &[String], depth: usize) -> Option<String> {
         let mut current = module.to_string();
         for (index, name) in path.iter().enumerate() {
@@ -293,7 +293,7 @@ impl Sources {
         None
     }
 
-    /// The other files that a file uses. A `pub use` counts if the file itself uses the name.
+    /// Returns the other files that a file uses. A `pub use` counts if the file itself uses the name.
     fn used_by(&self, module: &str) -> BTreeSet<String> {
         let file = &self.0[module];
         let private = file.imports.values().filter(|(_, public)| !public).map(|(path, _)| path);
@@ -302,7 +302,7 @@ impl Sources {
         used.filter(|used| used != module && !chosen(used)).collect()
     }
 
-    /// Groups of files in which each uses every other one, directly or through others, with these uses.
+    /// Returns groups of files in which each uses every other one, directly or through others, with these uses.
     fn circles(&self) -> Vec<String> {
         let uses: BTreeMap<&str, BTreeSet<String>> =
             self.0.keys().map(|module| (module.as_str(), self.used_by(module))).collect();
@@ -329,7 +329,7 @@ impl Sources {
     }
 }
 
-/// Looks at the code above the line `#[cfg(test)]` in `src/` and in each crate.
+/// Checks the code above the line `#[cfg(test)]` in `src/` and in each crate.
 #[test]
 fn no_files_use_each_other_in_a_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

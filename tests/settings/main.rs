@@ -1,4 +1,4 @@
-//! What TOML files state: errors, schemas, committed files; and the layers of the code.
+//! TOML files: errors, schemas, committed files; and the layers of the code.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What users read when the parts of a model contradict each other or do not read a key that is stated beside them.
+//! Errors for models whose parts contradict each other or do not read a key that is stated beside them.
 
 use crate::common::folder::{Folder, check_to_train, parts};
 use ablate::config::identity::to_toml;
@@ -8,7 +8,7 @@ use ablate::sweep::idle_check::check_experiment;
 
 const BOTH: &str = "base = \"base.toml\"\n[model]\nencoder = \"recurrent\"\ndecoder = \"recurrent\"\n";
 
-/// Expects the file of these lines behind [`BOTH`] to be refused: the line, and words of the message and of the advice.
+/// Expects the file of these lines behind [`BOTH`] to be refused at `line`, with words of the message and of the advice.
 #[track_caller]
 fn refused(text: &str, line: usize, message: &str, help: &str) {
     let (folder, result) = Folder::experiment(&format!("{BOTH}{text}"), &[]);
@@ -19,7 +19,7 @@ fn refused(text: &str, line: usize, message: &str, help: &str) {
 
 #[test]
 fn recurrent_settings_that_contradict_each_other() {
-    // The settings, which begin in line 7; the line, and words of the message and of the advice.
+    // The settings, which begin in line 7; the line of the error; words of the message and of the advice.
     for (text, line, message, help) in [
         (
             "attention = \"dot\"",
@@ -63,7 +63,7 @@ fn recurrent_settings_that_contradict_each_other() {
 const CONVOLUTIONAL: &str =
     "base = \"base.toml\"\n[model]\nencoder = \"convolutional\"\ndecoder = \"convolutional\"\n";
 
-/// As [`refused`], of convolutional parts.
+/// Does the same as [`refused`] for convolutional parts.
 #[track_caller]
 fn convolutional_refused(text: &str, line: usize, message: &str, help: &str) {
     let (folder, result) = Folder::experiment(&format!("{CONVOLUTIONAL}{text}"), &[]);
@@ -127,7 +127,7 @@ fn a_recurrent_model_asks_nothing_of_heads_and_positions() {
     result.unwrap();
 }
 
-/// What `ablate train` says of an experiment beside its base.
+/// Returns the error of `ablate train` for an experiment beside its base.
 fn checked(base: &str, text: &str, sets: &[&str]) -> Result<(), Error> {
     let folder = Folder::with(&[
         ("own.toml", &format!("base = \"base.toml\"\n{base}")),
@@ -171,9 +171,9 @@ fn a_key_that_the_chosen_parts_do_not_read_is_refused_beside_their_choice() {
     let spans = "[model]\nencoder = \"recurrent\"\n[model.attention]\nspan = { linformer = 4 }";
     let message = "model.attention.span has no effect with model.encoder = \"recurrent\"";
     assert!(said("", spans, &[]).contains(message));
-    // What is not read contradicts nothing.
+    // Settings that are not read contradict nothing.
     checked("[model]\nposition = \"rotary\"\nattention.score = \"additive\"", RECURRENT, &[]).unwrap();
-    // A file may inherit what it does not read, and state what others that inherit from it do.
+    // A file may inherit settings that it does not read, and state settings that files which inherit from it read.
     checked("[model]\nheads = 4", RECURRENT, &[]).unwrap();
     checked("", "[model.recurrent]\ncell = \"lstm\"", &[]).unwrap();
     checked(&format!("{RECURRENT}[model.recurrent]\ncell = \"lstm\""), "[model.recurrent]\nhidden = 9", &[])

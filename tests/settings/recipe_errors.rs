@@ -1,4 +1,4 @@
-//! What users read when a recipe is wrong, and what a recipe's own settings mean.
+//! Errors for wrong recipes, and the meaning of a recipe's own settings.
 
 use crate::common::folder::{Folder, parts};
 use ablate::config::{load_data, load_experiment};
@@ -113,7 +113,7 @@ fn files_of_a_split_are_a_table_or_several() {
         text.contains("[recipe.corpus.files.dev]") && text.contains("[recipe.corpus.files.test]"),
         "{text}"
     );
-    // A mistake inside of either form is found where it is.
+    // A mistake inside of either form is reported at its line.
     let bad = |part: &str| Folder::with(&[("r.toml", &format!("{HEAD}{TRAIN}{DEV}{TEST}{part}"))]);
     fails(
         bad("[[corpus.files.test]]\nsource = 4\ntarget = \"x\""),
@@ -224,7 +224,7 @@ fn a_recipes_settings_are_those_that_nothing_else_states() {
     assert_eq!(load_data(&folder.path("r.toml"), &set).unwrap().merges, 6);
     let experiment = load_experiment(&folder.path("e.toml"), &[]).unwrap();
     assert_eq!((experiment.data.merges, experiment.data.lowercase), (5, true));
-    // Another recipe takes its settings along.
+    // Another recipe brings its own settings.
     let plain = format!("data.recipe={}", folder.path("plain.toml").display());
     let experiment = load_experiment(&folder.path("e.toml"), &[plain]).unwrap();
     assert_eq!((experiment.data.merges, experiment.data.lowercase), (5, false));

@@ -1,4 +1,4 @@
-//! The committed JSON Schemas and key references are the program's, and agree with it on what files may hold.
+//! The committed JSON Schemas and key references equal the program's, and agree with it on what files may contain.
 
 use ablate::config::json_schema;
 use ablate::sweep;
@@ -26,7 +26,7 @@ fn printed(words: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The files of a folder, by name.
+/// Returns the files of a folder, by name.
 fn texts(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
@@ -36,7 +36,7 @@ fn texts(folder: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Every committed TOML of experiments/ and sweeps/, recipes included.
+/// Returns every committed TOML of experiments/ and sweeps/, recipes included.
 fn files() -> Vec<PathBuf> {
     let mut folders = vec![root().join("experiments"), root().join("sweeps")];
     let mut found = Vec::new();
@@ -54,7 +54,7 @@ fn files() -> Vec<PathBuf> {
     found
 }
 
-/// The schema that a file names in its first line.
+/// Returns the schema that a file names in its first line.
 fn named_schema(file: &Path) -> PathBuf {
     let text = std::fs::read_to_string(file).unwrap();
     let first = text.lines().next().unwrap();
@@ -102,7 +102,7 @@ fn refuses(kind: &str, text: &str, said: &str) {
 fn the_committed_schemas_and_the_key_reference_are_what_the_program_writes() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
-    // The second time over the files of the first.
+    // The second run overwrites the files of the first.
     for _ in 0..2 {
         let listed = printed(&["schema", "--out", out]);
         assert!(listed.contains("schema/part.json\n") && listed.contains("reference/model.md\n"), "{listed}");
@@ -142,7 +142,7 @@ fn the_reference_is_not_written_over_a_page_of_the_user() {
     assert!(!folder.path().join("schema").exists(), "nothing else is written either");
 }
 
-/// The keys of every table in a schema, without those of settings in a sweep, which the pages of experiments have.
+/// Collects the keys of every table in a schema, without settings in a sweep, which the pages of experiments have.
 fn key_names(schema: &Value, found: &mut BTreeSet<String>) {
     if let Some(keys) =
         schema["properties"].as_object().filter(|keys| !keys.keys().any(|key| key.contains('.')))
@@ -156,7 +156,7 @@ fn key_names(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The sections of experiments with their keys; a section inside of another comes after it.
+/// Returns the sections of experiments with their keys; a section inside of another comes after it.
 fn sections() -> Vec<(String, Vec<String>)> {
     fn add(schema: &Value, table: &Value, path: &str, found: &mut Vec<(String, Vec<String>)>) {
         let keys = table["properties"].as_object().unwrap();
@@ -185,7 +185,7 @@ fn the_reference_has_every_key_with_type_default_and_meaning() {
     let mut count = 0;
     for (section, keys) in sections() {
         let page = &pages[&format!("{}.md", section.split('.').next().unwrap())];
-        // Below the heading of the section, which of a whole page is its first.
+        // Text below the heading of the section; in a whole page, that is its first heading.
         let (_, text) = page.split_once(&format!("# `[{section}]`\n")).unwrap_or_else(|| panic!("{section}"));
         // Tables of a list inside of it have keys of their own.
         let text = text.split("\n## `[").next().unwrap().split("\n### `[[").next().unwrap();
@@ -208,7 +208,7 @@ fn the_reference_has_every_key_with_type_default_and_meaning() {
     }
 }
 
-/// The anchors of the headings of a page, as GitHub makes them.
+/// Returns the anchors of the headings of a page, as GitHub makes them.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     headings
@@ -244,7 +244,7 @@ fn every_link_of_the_pages_about_keys_leads_somewhere() {
     assert!(count > 50, "{count}");
 }
 
-/// The texts between back quotes in the second column of the tables of docs/coming-from.md: our side.
+/// Returns the texts between back quotes in the second column of the tables of docs/coming-from.md: our side.
 fn our_words() -> Vec<String> {
     let page = std::fs::read_to_string(root().join("docs/coming-from.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
@@ -252,7 +252,7 @@ fn our_words() -> Vec<String> {
     ours.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_string).collect::<Vec<_>>()).collect()
 }
 
-/// A command line is one that the program takes; it may leave out what the command requires.
+/// Checks that the program takes a command line, which may leave out required words.
 fn check_command(words: &str) {
     let read = ablate::commands::score::words(words.split_whitespace().map(Into::into));
     let outcome = ablate::cli::Cli::command().try_get_matches_from(read);

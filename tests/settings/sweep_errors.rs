@@ -1,4 +1,4 @@
-//! What users read when a sweep file is wrong: file, line, and the way out.
+//! Errors for wrong sweep files: file, line, and the way out.
 
 use crate::common::folder::{Folder, parts};
 use crate::common::variants::MODEL_KEYS;
@@ -20,7 +20,7 @@ fn sweep_fails(text: &str, line: usize, message: &str, help: &str) {
     assert_eq!((file.as_str(), at, said.as_str(), helped.as_str()), ("s.toml", line, message, help));
 }
 
-/// `text` follows the two lines of [`SWEEP`], so its first line is line 3.
+/// Expects an error; `text` follows the two lines of [`SWEEP`], so its first line is line 3.
 #[track_caller]
 fn fails(text: &str, line: usize, message: &str, help: &str) {
     sweep_fails(&format!("{SWEEP}{text}"), line, message, help);
@@ -117,7 +117,7 @@ fn seeds_axes_and_rows_of_a_sweep() {
     );
 }
 
-/// The lines and messages of all mistakes of a sweep whose third line is the first of `text`.
+/// Returns the lines and messages of all mistakes of a sweep whose third line is the first of `text`.
 fn all_mistakes(text: &str) -> Vec<(usize, String)> {
     let (_folder, result) = Folder::sweep(&format!("{SWEEP}{text}"));
     let Err(Error::Config(first)) = result else { panic!("expected mistakes, got {result:?}") };
@@ -200,7 +200,7 @@ fn included_files_are_read_on_behind_one_that_is_not_there() {
 fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
     let heads = "[[row]]\nlabel = \"a\"\nset = { \"model.heads\" = 7";
     for (text, told) in [
-        // A condition that cannot be evaluated leaves out the width that 7 heads go with.
+        // A condition that cannot be evaluated leaves out the width that would fit 7 heads.
         (
             format!(
                 "set = {{ \"model.dropout\" = 0.1 }}\n{heads}, \"training.stepz\" = 3 }}\n[axes]\n\
@@ -208,7 +208,7 @@ fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
             ),
             "row \"a\": unknown key training.stepz",
         ),
-        // The width stands in a section that a sweep does not have, or in one that does not know it.
+        // The width is in a section that a sweep does not have, or in one that does not know it.
         (format!("{heads} }}\n[model]\nd_model = 700"), "unknown section [model]"),
         (format!("{heads}, \"training.d_model\" = 700 }}"), "row \"a\": unknown key training.d_model"),
     ] {
@@ -216,14 +216,14 @@ fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
         let messages: Vec<&str> = all.iter().map(|(_, message)| message.as_str()).collect();
         assert_eq!(messages, [told]);
     }
-    // The same place in all rows.
+    // All rows have the same place.
     fails(
         "set = { \"model.headz\" = 4 }\n[axes]\n\"model.layers\" = [2, 4]",
         3,
         "row \"layers=2\": unknown key model.headz",
         &format!("did you mean \"heads\"? {MODEL_KEYS}"),
     );
-    // What a row with a mistake lacks: the value that an exclusion looks for, the row of the base.
+    // Consequences of a row with a mistake: an exclusion lacks its value, the base lacks its row.
     let row = "[[row]]\nlabel = \"a\"\nset = { \"model.heads\" = \"x\" }\n[[row]]\nlabel = \"b\"\n";
     for others in ["[[exclude]]\n\"model.heads\" = 4", "[table]\nbase = \"a\""] {
         fails(
@@ -233,7 +233,7 @@ fn what_follows_from_another_mistake_of_a_sweep_is_not_told() {
             "expected an integer",
         );
     }
-    // A row of the base alone that stands for rows that cannot be read.
+    // A row of the base alone stands for rows that cannot be read.
     fails(
         "set = { \"model.heads\" = 3 }\n[row]\nlabel = \"a\"",
         4,
@@ -296,7 +296,7 @@ fn tables_of_a_sweep() {
         "column \"test/bleu@1-10\": no row has such a class in decoding.length_buckets",
         "set decoding.length_buckets, such as [10, 20, 30]",
     );
-    // No record has these: their cells would stay empty for ever.
+    // No record has these: their cells would always stay empty.
     for column in
         ["train/loss", "dev/bleu@1-10", "test/accuracy@1-10", "train/perplexity", "dev/ter", "test/ter"]
     {
@@ -624,7 +624,7 @@ fn conditions() {
         "when: model.layers = [] has no values",
         "state at least one value, or remove it",
     );
-    // A condition sees what stands above it.
+    // A condition sees only the axes above it.
     fails(
         "[axes]\n\"model.heads\" = { values = [4], when = { \"model.layers\" = 4 } }\n\"model.layers\" = [2, 4]",
         4,
@@ -682,7 +682,7 @@ fn exclusions() {
         "state a value, as in exclude = { \"model.position\" = \"learned\" }",
     );
     fails("exclude = [3]", 3, "exclude[0] = 3 is an integer", "expected a table");
-    // What is drawn may miss the exclusion by chance.
+    // Drawn values may miss the exclusion by chance.
     let drawn = "[random]\nseed = 1\ncount = 2\n\"model.layers\" = { integer = [1, 900] }\n[[exclude]]\n\"model.layers\" = 950\n";
     assert_eq!(Folder::sweep(&format!("{SWEEP}{drawn}")).1.unwrap().len(), 4);
 }
@@ -721,7 +721,7 @@ fn sections() {
         "rows \"A\" and \"B\" are the same configuration",
         "remove one, or change a setting that has an effect; the other is in line 4",
     );
-    // What stands outside of the sections is a section of its own: this excludes nothing of A.
+    // Keys outside of the sections form a section of their own: this excludes nothing of A.
     fails(
         "[[exclude]]\n\"model.heads\" = 4\n[[section]]\nlabel = \"A\"\n[section.axes]\n\"model.heads\" = [4]",
         4,
@@ -902,7 +902,7 @@ fn includes() {
         .2,
         "two rows are labelled \"x\""
     );
-    // So are two that never meet, as their conditions exclude each other.
+    // Two rows that never meet, because their conditions exclude each other, are refused, too.
     let row = |position: &str| {
         format!("[[row]]\nlabel = \"x\"\nwhen = {{ \"model.position\" = \"{position}\" }}\n")
     };

@@ -1,4 +1,4 @@
-//! Every form of a sweep file, and the rows that it stands for.
+//! Every form of a sweep file, and its rows.
 
 use crate::common::folder::Folder;
 use ablate::sweep::expand::{TrialPurpose, expand};
@@ -11,7 +11,7 @@ fn trials(text: &str) -> Vec<Trial> {
     Folder::sweep(&format!("{SWEEP}{text}")).1.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Rows as `label: key = value, …`.
+/// Returns rows as `label: key = value, …`.
 fn rows(text: &str) -> Vec<String> {
     shown(&trials(text))
 }
@@ -57,7 +57,7 @@ fn a_published_row_stands_beside_the_row_that_is_as_it_states_it_alone() {
         papers("[axes]\n\"model.position\" = [\"sinusoidal\", \"none\"]\n"),
         [("base,position=sinusoidal".into(), own.clone()), ("base,position=none".into(), none.clone())]
     );
-    // A default that is stated is the row's own value, and so is a point that changes nothing.
+    // A stated default is the row's own value, and so is a point that changes nothing.
     assert_eq!(
         papers(
             "[[point]]\nlabel = \"as-it-is\"\n[[point]]\nlabel = \"wide\"\nset = { \"model.d_ff\" = 64 }\n"
@@ -225,7 +225,7 @@ fn draws_keep_to_their_bounds_and_use_all_of_the_range() {
     };
     let dropout = column(|trial| trial.experiment.model.dropout);
     assert!(dropout[0] >= 0.0 && dropout[499] <= 0.3, "{} {}", dropout[0], dropout[499]);
-    // Quartiles of 500 draws lie within 4 standard errors (0.3 * 4 * sqrt(0.1875 / 500)) of the law's.
+    // Quartiles of 500 draws lie within 4 standard errors (0.3 * 4 * sqrt(0.1875 / 500)) of those of the distribution.
     for (quarter, expected) in [(125, 0.075), (250, 0.15), (375, 0.225)] {
         assert!((dropout[quarter] - expected).abs() < 0.03, "{quarter}: {}", dropout[quarter]);
     }

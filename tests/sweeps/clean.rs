@@ -1,4 +1,4 @@
-//! `ablate clean`: what it shows, what it removes, and what it never touches.
+//! `ablate clean`: the list that it shows, the files that it removes, and the files that it never touches.
 
 use crate::common::{Workshop, files_below, names};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ set = { "model.d_ff" = 24 }
 const BASE: &str = "results/small/base/seed-1";
 const WIDE: &str = "results/small/wide/seed-1";
 
-/// Every file below a folder with its content, but for locks.
+/// Returns every file below a folder with its content, except locks.
 fn everything(workshop: &Workshop) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = files_below(&workshop.path("results"));
     found.retain(|path, _| !path.ends_with(".lock"));
@@ -72,7 +72,7 @@ fn runs_that_the_sweep_does_not_have_any_more_go_once_no_record_states_them() {
     let workshop = Workshop::swept(SWEEP);
     let without = SWEEP.split("\n[[row]]\nlabel = \"wide\"").next().unwrap().to_string();
     workshop.write("small.toml", &without);
-    // records.jsonl is evidence until the sweep has written it anew.
+    // records.jsonl is evidence until the sweep rewrites it.
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("wide/seed-1: records.jsonl states its record"), "{}", shown.out());
     assert!(workshop.path(WIDE).exists());
@@ -90,7 +90,7 @@ fn superseded_runs_go_unless_a_trial_would_take_them_over() {
     let changed = SWEEP.replace("\"model.d_ff\" = 24", "\"model.d_ff\" = 28");
     workshop.write("small.toml", &changed);
     workshop.run(&["sweep", "small.toml"]).expect(0);
-    // Back to the old settings, not run yet: the superseded run is what the next sweep takes over.
+    // The old settings again, not run yet: the next sweep takes over the superseded run.
     workshop.write("small.toml", SWEEP);
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("a trial of the sweep takes it over"), "{}", shown.out());
@@ -104,28 +104,28 @@ fn superseded_runs_go_unless_a_trial_would_take_them_over() {
 #[test]
 fn what_others_need_or_are_at_stays() {
     let workshop = Workshop::swept(SWEEP);
-    // A trial that only decodes differently goes on from the base's checkpoints.
+    // A trial that only decodes differently continues from the base's checkpoints.
     let greedy = "\n[[row]]\nlabel = \"greedy\"\nset = { \"decoding.beam\" = 1 }\n";
     workshop.write("small.toml", &format!("{SWEEP}{greedy}"));
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("a trial of the sweep takes its training over"), "{}", shown.out());
     workshop.run(&["sweep", "small.toml"]).expect(0).says("goes on from the training of results/small/base");
 
-    // Scored weights that are not what the record says: the checkpoints could make them again.
+    // Scored weights that differ from the record: the checkpoints could make them again.
     workshop.write(&format!("{BASE}/checkpoints/scored.weights.safetensors"), "damaged");
     let before = names(&workshop.path(format!("{BASE}/checkpoints")));
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("not as recorded"), "{}", shown.out());
     assert_eq!(before, names(&workshop.path(format!("{BASE}/checkpoints"))));
 
-    // A run in which a process is at work.
+    // A run with a process at work.
     workshop.write(&format!("{WIDE}/record.json.damaged"), "{");
     let lock = ablate::files::lock(&workshop.path(format!("{WIDE}/.lock"))).unwrap().unwrap();
     workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(workshop.path(format!("{WIDE}/record.json.damaged")).exists());
     drop(lock);
 
-    // A driver.
+    // A sweep with a driver at work.
     let _driver = ablate::sweep::driver::lock(&workshop.path("results/small")).unwrap();
     let refused = workshop.run(&["clean", "small.toml", "--yes"]).expect(5);
     refused.says("another sweep is at work").says(&format!("process {}", std::process::id()));
@@ -154,7 +154,7 @@ fn an_unfinished_trial_keeps_what_it_goes_on_from_and_git_what_it_tracks() {
     assert!(git(&["add", "-f", &format!("{BASE}/checkpoints")]).status.success());
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
     assert!(shown.out().contains("nothing to remove"), "{}", shown.out());
-    // Without its corpus it is not known whose a run is.
+    // Without its corpus, the owner of a run is not known.
     std::fs::remove_dir_all(workshop.path("data")).unwrap();
     std::fs::remove_dir_all(workshop.path(".git")).unwrap();
     let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);

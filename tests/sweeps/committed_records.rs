@@ -15,7 +15,7 @@ label = "wide"
 set = { "model.d_ff" = 24 }
 "#;
 
-/// A sweep that has run, and its records alone in a directory called `evidence/small`.
+/// Returns a workshop in which a sweep has run, and its records alone in a directory called `evidence/small`.
 fn with_evidence() -> (Workshop, String) {
     let workshop = Workshop::swept(SWEEP);
     let records = workshop.text("results/small/records.jsonl");
@@ -49,19 +49,19 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     let status = workshop.run(&["status", "small.toml", "--json"]).expect(0).json();
     assert_eq!(status["states"]["recorded"], 2);
 
-    // Once is enough in the ledger, and the table can be made again.
+    // The ledger states it only once, and the table can be made again.
     let ledger = workshop.text("results/small/ledger.jsonl");
     workshop.run(&words).expect(0);
     assert_eq!(ledger, workshop.text("results/small/ledger.jsonl"));
     let table = workshop.run(&["table", "small.toml", "--reuse-records", "evidence"]).expect(0);
     assert_eq!(outcome.out().trim(), table.out().trim());
 
-    // What cannot be tested is told once, not for every row.
+    // A missing test is reported once, not for every row.
     let missing = "committed records come without the translations";
     assert_eq!(outcome.out().matches(missing).count(), 1, "{}", outcome.out());
     assert!(!outcome.out().contains("is missing; is the run finished?"), "{}", outcome.out());
 
-    // A report has their scores, and says what it leaves out.
+    // A report has the scores of committed records, and names what it leaves out.
     let words = ["report", "small.toml", "--reuse-records", "evidence", "--out", "report.html"];
     workshop.run(&words).expect(0);
     let report = workshop.text("report.html");
@@ -72,7 +72,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
         workshop.run(&["report", "small.toml"]).expect(2).says("holds no finished trial of this sweep");
     outcome.says("or take its records.jsonl with --reuse-records results/small");
 
-    // Records that stand for nothing are told of, once.
+    // Unused records are reported once.
     workshop.write("small.toml", &SWEEP.replace("seeds = [1]", "seeds = [2]"));
     let told = workshop
         .run(&["table", "small.toml", "--reuse-records", "evidence"])
@@ -81,7 +81,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
     workshop.write("small.toml", SWEEP);
 
-    // Where a corpus is not prepared, the records alone tell which text they are of.
+    // Without a prepared corpus, only the records tell which text they are of.
     let elsewhere = ["table", "small.toml", "--data", "none", "--reuse-records", "evidence"];
     let told = workshop
         .run(&elsewhere)
@@ -90,7 +90,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
     assert!(told.out().contains("committed records: base seed 1"), "{}", told.out());
 
-    // A table needs nothing but the records: its directory is made.
+    // A table needs only the records: its directory is created.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
     assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
     assert_eq!(workshop.text("none/yet/small/records.jsonl"), records);
@@ -166,7 +166,7 @@ fn a_run_of_ones_own_comes_before_a_record_and_damage_is_refused() {
         .says("there is no records.jsonl");
 }
 
-/// With the counts of every sentence beside the records, a table comes back byte for byte where runs and text are gone.
+/// With the counts of every sentence beside the records, a table is restored byte for byte without runs and text.
 #[test]
 fn a_table_comes_back_from_records_and_counts_alone() {
     let sweep = SWEEP.replace("seeds = [1]", "seeds = [1, 2]");
@@ -189,7 +189,7 @@ fn a_table_comes_back_from_records_and_counts_alone() {
     workshop.run(&sweep_again).expect(0);
     assert!(as_kept());
 
-    // Runs of other settings in the places of the trials have nothing to say.
+    // Runs of other settings in the places of the trials are ignored.
     let places = ["evidence/small", "elsewhere"];
     std::fs::create_dir_all(workshop.path(places[0])).unwrap();
     for name in &names[3..] {
@@ -216,7 +216,7 @@ fn a_table_comes_back_from_records_and_counts_alone() {
     assert!(workshop.run(&words).expect(0).out().contains("p (Holm)"));
     assert_eq!(workshop.read("other/small/sentence_counts.jsonl.gz"), kept[4]);
 
-    // Damage is told: in the counts of others the table has no test, and one's own are not overwritten.
+    // Damage is reported: with damaged counts of others the table has no test, and one's own are not overwritten.
     workshop.write("results/small/sentence_counts.jsonl.gz", "no archive");
     let words = ["table", "small.toml", "--results", "third", "--reuse-records", "results"];
     let out = workshop.run(&words).expect(0).out();

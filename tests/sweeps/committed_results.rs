@@ -1,16 +1,16 @@
-//! The tables under results/ come back, byte for byte, from the records and the counts of sentences beside them.
+//! The tables under results/ are restored, byte for byte, from the records and the counts of sentences beside them.
 
 use crate::common::{Workshop, long, root};
 use std::path::PathBuf;
 
-/// The files of a table.
+/// File names of a table.
 const TABLES: [&str; 3] = ["table.md", "table.csv", "table.tex"];
 
-/// Some with few records, and one in the layout of Table 3. The tables of all others are made in the long suite alone, because
-/// the time grows with every result.
+/// Some sweeps with few records, and one in the layout of Table 3. Only the long suite makes the tables of all others,
+/// because the time grows with every result.
 const EVERY_DAY: [&str; 5] = ["demo", "multi30k-quick", "multi30k-table3", "spans", "tying"];
 
-/// The directories of sweeps under results/ that have the counts of sentences.
+/// Returns the directories of sweeps under results/ that have the counts of sentences.
 fn committed() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("results")).unwrap();
     let mut names: Vec<String> = entries
@@ -25,7 +25,7 @@ fn committed() -> Vec<String> {
     names
 }
 
-/// The sweep's file of that name in sweeps/ or one of its folders.
+/// Returns the sweep's file of that name in sweeps/ or one of its folders.
 fn sweep_file(name: &str) -> PathBuf {
     let sweeps = root().join("sweeps");
     let file = format!("{name}.toml");

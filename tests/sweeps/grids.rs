@@ -1,4 +1,4 @@
-//! Grids as their users see them: a column for each setting, rows chosen and sorted, two settings against each other.
+//! Tables of grids: a column for each setting, rows chosen and sorted, two settings against each other.
 
 use crate::common::Workshop;
 use serde_json::Value;
@@ -25,7 +25,7 @@ set = { "training.steps" = 4, "training.dev_bleu_interval_steps" = 0 }
 #[test]
 fn a_grid_has_a_column_for_each_setting_that_varies_in_every_form() {
     let workshop = Workshop::swept(GRID);
-    // Directories have the whole label; what is the same everywhere is no column.
+    // Directories have the whole label; settings that are the same everywhere have no column.
     let first = "learning_rate_scale=0.5,dropout=0.0,position=none,beam=1";
     assert!(workshop.path(format!("results/small/{first}/seed-2/record.json")).exists());
     let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
@@ -33,7 +33,7 @@ fn a_grid_has_a_column_for_each_setting_that_varies_in_every_form() {
     assert!(lines[0].starts_with(" learning_  dropout  beam  n "), "{shown}");
     assert!(lines[1].starts_with("rate_scale ") && lines[1].contains(" perplexity"), "{shown}");
     assert!(lines[3].starts_with("       0.5      0.0     1  2  "), "{shown}");
-    // Notes below the table are broken where there is a terminal.
+    // Notes below the table are wrapped on a terminal.
     let mut of_table = lines.iter().take_while(|line| !line.starts_with('±'));
     assert!(of_table.all(|line| line.chars().count() <= 80), "{shown}");
     assert!(shown.contains("In every row: parameters ×10⁶ 0.01, steps 4, position=none."), "{shown}");
@@ -111,7 +111,7 @@ fn rows_of_a_grid_are_chosen_sorted_and_set_against_each_other() {
         (&serde_json::json!({ "decoding.beam": 2 }), &2.into())
     );
 
-    // The files beside the runs stay whole; a part is written where it is asked for.
+    // The files beside the runs stay complete; a part is written to `--out`.
     workshop.run(&[&pivot[..], &["--where", "beam=1", "--out", "part"]].concat()).expect(0);
     let csv = workshop.text("part/table.csv");
     let header = "model.dropout,training.learning_rate_scale=0.5,training.learning_rate_scale=0.5 sd,";

@@ -1,4 +1,4 @@
-//! `ablate sweep --plan`: before anything, in the middle, at the end; for people and for scripts.
+//! `ablate sweep --plan`: before, during and after a sweep; for people and for scripts.
 
 use crate::common::Workshop;
 use serde_json::Value;
@@ -17,7 +17,7 @@ label = "no-positions"
 set = { "model.position" = "none" }
 "#;
 
-/// The plan of the sweep with further words.
+/// Returns the plan of the sweep with further words.
 fn json(workshop: &Workshop, words: &[&str]) -> Value {
     workshop.run(&[&["sweep", "small.toml", "--plan", "--json"], words].concat()).expect(0).json()
 }
@@ -78,7 +78,7 @@ fn the_json_has_the_names_that_scripts_rely_on() {
     assert_eq!(plan["rows"][0]["price"]["assumed"], true);
 }
 
-/// Rows whose batches are alike may still cost differently: with R-Drop every micro-batch passes twice.
+/// Rows with the same batches may still cost differently: with R-Drop every micro-batch passes twice.
 #[test]
 fn two_passes_are_counted_twice() {
     let workshop = Workshop::with_sweep(SWEEP);
@@ -94,7 +94,7 @@ fn two_passes_are_counted_twice() {
 fn what_ran_here_tells_time_and_memory_of_what_has_not() {
     let workshop = Workshop::with_sweep(SWEEP);
     workshop.run(&["sweep", "small.toml", "--set", "training.steps=6"]).expect(0);
-    // Other lengths of training are other trials of the same shapes.
+    // Other lengths of training make other trials of the same shapes.
     let plan = workshop.plan("small.toml");
     assert_eq!(plan["trials"][0]["state"], "changed");
     for row in plan["rows"].as_array().unwrap() {
@@ -109,7 +109,7 @@ fn what_ran_here_tells_time_and_memory_of_what_has_not() {
         plan["trials"].as_array().unwrap().iter().map(|t| t["seconds_left"].as_f64().unwrap()).collect();
     let sum: f64 = each.iter().sum();
     assert!(total < sum && total >= sum / 2.0 - 1e-9, "{total} with two workers, {each:?}");
-    // Another number of threads is another speed.
+    // Another number of threads has another speed.
     let other = json(&workshop, &["--set", "run.threads=2"]);
     assert_eq!(other["rows"][0]["price"]["rate"], Value::Null);
 
@@ -146,7 +146,7 @@ fn a_plan_says_why_a_trial_is_not_finished() {
 #[test]
 fn what_another_run_or_row_does_is_not_counted_again() {
     let workshop = Workshop::new();
-    // Where BLEU is measured on the way, decoding is a part of training.
+    // With BLEU measured during training, decoding is a part of training.
     let steps = "\"training.steps\" = 8, \"training.dev_bleu_interval_steps\" = 0";
     let head = format!("base = \"tiny.toml\"\nseeds = [1]\nset = {{ {steps} }}\n");
     workshop.write("small.toml", &format!("{head}[[row]]\nlabel = \"base\"\n"));
@@ -190,7 +190,7 @@ fn a_probe_measures_what_has_never_run() {
     assert_eq!(again.err().matches("measuring").count(), 2, "{}", again.err());
     workshop.run(&["sweep", "small.toml", "--probe"]).expect(2).says("--plan");
 
-    // More than any address space holds.
+    // More memory than any address space has.
     let too_large = ["model.embedding_rows=16777216", "model.d_model=4194304"];
     let sets = too_large.iter().flat_map(|set| ["--set", set]);
     let words: Vec<&str> = ["sweep", "small.toml", "--plan", "--probe"].into_iter().chain(sets).collect();
@@ -209,7 +209,7 @@ fn later_row(workshop: &Workshop, setting: &str) {
 fn every_row_is_held_to_the_prepared_text_before_anything_starts() {
     let workshop = Workshop::new();
     let plan = ["sweep", "later.toml", "--plan"];
-    // More rows than any vocabulary needs without merges, fewer than this text's.
+    // More rows than any vocabulary needs without merges, fewer than this text's vocabulary.
     later_row(&workshop, "\"model.embedding_rows\" = 520");
     workshop.run(&plan).expect(0);
     let few = workshop.run(&["sweep", "later.toml"]).expect(2);
@@ -228,7 +228,7 @@ fn every_row_is_held_to_the_prepared_text_before_anything_starts() {
         ),
     ] {
         later_row(&workshop, setting);
-        // The first of them prepares the texts.
+        // The first row prepares the texts.
         workshop.run(&["sweep", "later.toml"]).expect(2).says(says).says("later.toml:6: ");
         workshop.run(&plan).expect(2).says(says);
     }

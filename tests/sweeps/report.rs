@@ -50,7 +50,7 @@ fn a_report_is_one_file_that_is_the_same_each_time() {
     assert!(page.contains("2 rows, 4 trials: 4 finished. Base row: layers=1."));
     assert!(page.contains("None: every trial of the sweep is finished."));
 
-    // One score by row, one by the axis, one learning curve (dev BLEU is measured once), one by length.
+    // One figure of scores by row, one by the axis, one learning curve (dev BLEU is measured once), one by length.
     let drawn = pictures(&page);
     assert_eq!(drawn.len(), 4);
     let files: Vec<String> = first.out().lines().skip(1).map(String::from).collect();
@@ -62,7 +62,7 @@ fn a_report_is_one_file_that_is_the_same_each_time() {
         assert!(png == workshop.read(format!("again/{file}.png")), "{file} is another the second time");
     }
 
-    // The values are those of the table.
+    // The values equal those of the table.
     let table = workshop.text("results/s/table.md");
     for line in table.lines().filter(|line| line.starts_with("| layers=")).take(2) {
         for cell in line.split('|').map(str::trim).filter(|cell| cell.contains('±')) {
@@ -81,7 +81,7 @@ set = { "training.steps" = 4, "training.dev_interval_steps" = 2, "run.attention_
 "model.position" = ["sinusoidal", "none"]
 "#;
 
-/// A grid of twelve rows whose scores are set: positions decide, then dropout.
+/// A grid of twelve rows with given scores: positions matter most, then dropout.
 fn grid() -> Workshop {
     let workshop = Workshop::new();
     workshop.write("grid.toml", GRID);
@@ -128,12 +128,12 @@ fn a_grid_is_shown_by_its_settings_and_no_row_is_lost() {
         "12 finished. No base row; others are shown beside the first row, learning_rate_scale=0.5,dropout=0.0,position=sinusoidal."
     ));
     assert!(page.contains("<h2>Settings against the first row</h2>"));
-    // A line of the table for each row, with a column for each setting.
+    // The table has a line for each row, and a column for each setting.
     assert_eq!(page.matches("<tr data-row=\"learning_rate_scale=").count(), 12);
     for heading in ["learning_rate_scale", "dropout", "position"] {
         assert!(page.contains(&format!(" data-key>{heading}</th>")), "{heading} is no column");
     }
-    // Positions decide who is among the best, and the means say by how much.
+    // Positions decide which rows are best, and the means say by how much.
     let importance = workshop.text("figures/importance.svg");
     assert!(importance.find(">position<") < importance.find(">dropout<"), "{importance}");
     assert!(page.contains("<td>position</td><td>sinusoidal</td>"), "{page}");
@@ -148,7 +148,7 @@ fn a_grid_is_shown_by_its_settings_and_no_row_is_lost() {
         .filter(|name| name.starts_with("curves"))
         .map(|name| workshop.text(format!("figures/{name}.svg")))
         .collect();
-    // The base row is in both.
+    // The base row is in both figures.
     assert_eq!(curves.matches("stroke-linejoin").count(), 13);
 }
 
@@ -184,7 +184,7 @@ fn the_script_makes_the_sweep_again_in_an_empty_folder() {
         std::fs::create_dir(clone.path(folder)).unwrap();
     }
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ablate"), clone.path("scripts/ablate")).unwrap();
-    // The folder is no clone: a git that only notes what it was asked.
+    // The folder is not a clone: this git only notes its arguments.
     clone.write("bin/git", "#!/bin/sh\necho \"$@\" >> asked\n");
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(clone.path("bin/git"), executable).unwrap();

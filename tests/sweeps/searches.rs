@@ -1,4 +1,4 @@
-//! `[search]`: draws that learn from results, on tiny models: the same draws whatever stops the driver, and what users see.
+//! `[search]`: draws that learn from results, on tiny models: the same draws whatever stops the driver, and the output.
 
 use crate::common::Workshop;
 use crate::common::runs::wait;
@@ -27,10 +27,10 @@ objective = "dev/loss"
 
 const SWEEP: [&str; 2] = ["sweep", "small.toml"];
 
-/// The draws in the ledger of a results directory: row and values.
+/// Returns the draws in the ledger of a results directory: row and values.
 fn draws(workshop: &Workshop, results: &str) -> Vec<(String, Value)> {
     let ledger = workshop.text(format!("{results}/small/ledger.jsonl"));
-    // A line that a driver is writing is passed over.
+    // A line that a driver is still writing is ignored.
     let lines = ledger.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let drawn = lines.filter(|line| line["event"] == "drawn");
     drawn.map(|line| (line["row"].as_str().unwrap().to_string(), line["values"].clone())).collect()
@@ -70,7 +70,7 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
     assert_eq!(table(&stopped), table(&whole));
     assert_records_of_later_draws_stay(&whole.text("results/small/records.jsonl"));
 
-    // Without its ledger the search comes to the same draws, because the runs are there; more draws go on from them.
+    // Without its ledger the search makes the same draws, because the runs are there; more draws continue from them.
     std::fs::remove_file(stopped.path("results/small/ledger.jsonl")).unwrap();
     let plan = stopped.run(&["sweep", "small.toml", "--plan"]).expect(0);
     assert!(!plan.err().contains("does not state"), "runs of draws are the search's own: {}", plan.err());
@@ -102,8 +102,8 @@ fn a_search_that_is_stopped_and_killed_draws_the_same() {
     assert_eq!((&plan["search"]["known"], &plan["search"]["trials_to_come"]), (&10.into(), &2.into()));
 }
 
-/// A clone of a finished search has its records in the search's own file. They stay there when a part of it is run, though
-/// most draws are still to come.
+/// A clone of a finished search has its records in the search's own file. They stay there when a part of the search is
+/// run, though most draws are still to come.
 fn assert_records_of_later_draws_stay(records: &str) {
     let clone = Workshop::with_sweep(SEARCH);
     clone.write("committed.jsonl", records);
@@ -123,7 +123,7 @@ fn draws_at_random_are_those_of_a_random_sweep_and_workers_do_not_wait() {
     let events = workshop.run(&["sweep", "small.toml", "--json"]).expect(0).out();
     let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let of_kind = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
-    // The ten at the start are there before anything runs.
+    // The ten initial draws are there before anything runs.
     assert_eq!((of_kind("drawn"), of_kind("trial_finished")), (2, 24));
     assert_eq!((&events[0]["trials"], &events[0]["to_run"]), (&24.into(), &24.into()));
     let drawn = draws(&workshop, "results");

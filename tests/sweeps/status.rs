@@ -1,4 +1,4 @@
-//! Those who watch a sweep: the board on a terminal, events for programs, `ablate status` from elsewhere.
+//! Displays of a running sweep: the board on a terminal, events for programs, `ablate status` from elsewhere.
 
 use crate::common::{Outcome, Workshop};
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn status(workshop: &Workshop) -> Value {
     workshop.run(&["status", "small.toml", "--json"]).expect(0).json()
 }
 
-/// The state of the trial of a row.
+/// Returns the state of the trial of a row.
 fn trial<'a>(status: &'a Value, row: &str) -> &'a Value {
     status["trials"].as_array().unwrap().iter().find(|trial| trial["row"] == row).unwrap()
 }
@@ -85,7 +85,7 @@ fn events_tell_the_whole_sweep_to_a_program() {
         assert!(progress["tokens_per_second"].is_f64() && progress["seconds_left"].is_f64(), "{progress}");
         let bleu = of("trial_metric", row).into_iter().find(|event| event["tag"] == "dev/bleu").unwrap();
         assert_eq!(bleu["step"], 10);
-        // The final scores are the record's.
+        // The final scores equal those of the record.
         let record = workshop.record(&format!("results/small/{row}/seed-1"));
         assert_eq!(of("trial_finished", row)[0]["metrics"], record["metrics"]);
     }
@@ -95,7 +95,7 @@ fn events_tell_the_whole_sweep_to_a_program() {
     assert!(failed[0]["log"].as_str().unwrap().ends_with("explodes/seed-1/log.txt"));
     assert!(failed[0]["detail"].as_str().unwrap().contains("diverged at step"));
 
-    // The second time there is little to tell, and still a first and a last line.
+    // The second run has little to report, and still a first and a last line.
     let again = workshop.run(&["sweep", "small.toml", "--json"]).expect(1);
     let names: Vec<String> =
         self::events(&again).iter().map(|e| e["event"].as_str().unwrap().into()).collect();
@@ -160,7 +160,7 @@ fn status_works_beside_a_driver_and_after_its_death() {
     let second = workshop.run(&["sweep", "small.toml"]).expect(5);
     second.says("another sweep is at work").says(&format!("process {}", driver.id()));
 
-    // The driver dies, and with it, in order, its trial.
+    // The driver is killed, and its trial saves its state and stops.
     driver.kill().unwrap();
     driver.wait().unwrap();
     let begun = Instant::now();
@@ -204,14 +204,14 @@ fn a_terminal_shows_a_line_a_trial_and_none_is_too_long() {
     for part in ["3 trials: ", "queued", "running", "/20", "tok/s", "BLEU", "explodes seed 1  failed"] {
         assert!(shown.contains(part), "no {part:?} on the terminal:\n{shown}");
     }
-    // The board is drawn in lines filled with blanks to the terminal's width: each begins where it should.
+    // The board is drawn in lines filled with blanks to the terminal's width: each begins at the right place.
     let plain = without_escapes(&shown);
     let boards: Vec<&str> = plain.split(['\n', '\r']).filter(|text| text.contains(" trials: ")).collect();
     let mut seen = 0;
     for board in boards {
         let characters: Vec<char> = board.chars().collect();
         let lines = characters.chunks(usize::from(width)).map(|line| line.iter().collect::<String>());
-        // What was said stands above.
+        // Messages stand above the board.
         for line in lines.skip_while(|line| !line.starts_with("3 trials: ")) {
             let begins = ["3 trials: ", "base seed 1 ", "explodes seed 1 ", "wide seed 1 "];
             assert!(line.trim().is_empty() || begins.iter().any(|begin| line.starts_with(begin)), "{line:?}");
@@ -221,7 +221,7 @@ fn a_terminal_shows_a_line_a_trial_and_none_is_too_long() {
     assert!(seen > 12, "{plain}");
 }
 
-/// The text without the terminal's control sequences.
+/// Returns the text without the terminal's control sequences.
 fn without_escapes(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text.chars().peekable();

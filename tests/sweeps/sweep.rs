@@ -21,7 +21,7 @@ label = "no-positions"
 set = { "model.position" = "none" }
 "#;
 
-/// The sweep at work.
+/// Starts the sweep.
 fn started(workshop: &Workshop) -> Child {
     let mut command = workshop.command(&["sweep", "small.toml"]);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -119,7 +119,7 @@ fn records_are_kept_as_trials_finish() {
     let mut sweep = started(&workshop);
     let records = workshop.path("results/small/records.jsonl");
     let lines = || std::fs::read_to_string(&records).map_or(0, |text| text.lines().count());
-    // The last row goes on for ever: what is there now no end of the sweep has written.
+    // The last row never ends: files that are there now were not written at the end of the sweep.
     assert!(wait_beside(&mut sweep, "four records are kept", || lines() >= 4), "the sweep has ended");
     assert!(!workshop.path("results/small/table.md").exists());
     signal(sweep.id() as i32, libc::SIGTERM);
@@ -136,7 +136,7 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
     let plan = workshop.run(&[&words[..], &["--plan"]].concat()).expect(0).out();
     assert!(plan.contains("4 rows, 8 trials"), "{plan}");
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "a plan writes nothing");
-    // What an earlier sweep of this name has left is no sign that this one has begun.
+    // Files that an earlier sweep of this name left are no sign that this one has begun.
     std::fs::create_dir_all(workshop.path("results/tiny-dropout-norm")).unwrap();
     workshop.run(&[&words[..], &["--workers", "0"]].concat()).expect(2);
     assert!(!workshop.path("tiny-dropout-norm.toml").exists(), "what is refused leaves no file");
@@ -145,7 +145,7 @@ fn a_command_line_makes_a_sweep_and_saves_it() {
                     \"model.norm\" = [\"pre\", \"post\"]\n";
     let text = workshop.text("tiny-dropout-norm.toml");
     assert!(text.ends_with(expected), "{text}");
-    // The same words find it again, and so does the file, which states everything that they do.
+    // The same words find it again, and so does the file, which states all their settings.
     workshop.run(&words).expect(0).says("all 8 trials are finished already");
     workshop.run(&["sweep", "tiny-dropout-norm.toml"]).expect(0).says("all 8 trials are finished already");
     let status = workshop.run(&["status", "tiny-dropout-norm.toml"]).expect(0).out();
@@ -246,7 +246,7 @@ fn what_would_be_left_out_is_told() {
     plan.says(
         "the plan shows all trials that are left; max_trials = 1 or --fail-fast would end the sweep before",
     );
-    // What a row states itself, its label still names.
+    // The label still names settings that a row states itself.
     workshop.write(
         "rows.toml",
         "base = \"tiny.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n\

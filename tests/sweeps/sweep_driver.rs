@@ -1,4 +1,4 @@
-//! What a sweep's driver does about failures, budgets, poor trials and work that is done already.
+//! The driver of a sweep: its handling of failures, budgets, poor trials and finished work.
 
 use crate::common::runs::{RUN_FILES, assert_same_files, last_step, signal, wait};
 use crate::common::{Outcome, Workshop};
@@ -17,14 +17,14 @@ fn row(label: &str, set: &str) -> String {
     format!("\n[[row]]\nlabel = \"{label}\"\nset = {{ {set} }}\n")
 }
 
-/// The events of a kind in the ledger, as rows.
+/// Returns the rows of the events of a kind in the ledger.
 fn events(workshop: &Workshop, kind: &str) -> Vec<String> {
     let ledger = workshop.text("results/small/ledger.jsonl");
     let lines = ledger.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     lines.filter(|line| line["event"] == kind).map(|line| line["row"].as_str().unwrap().to_string()).collect()
 }
 
-/// Expects that two runs of one trial share all that such runs share; they may have different labels.
+/// Expects that two runs of one trial share all files of such runs; they may have different labels.
 #[track_caller]
 fn assert_same_but_label(one: (&Workshop, &str), other: (&Workshop, &str)) {
     let [here, there] = [one, other].map(|(workshop, run)| workshop.path(run));
@@ -40,7 +40,7 @@ fn record_but_label(workshop: &Workshop, run: &str) -> String {
     record.to_string()
 }
 
-/// Starts the sweep, kills the process that trains a trial once it has done two updates, and waits for the end of the sweep.
+/// Starts the sweep, kills the process that trains a trial after two updates, and waits for the end of the sweep.
 fn sweep_with_a_kill(workshop: &Workshop, words: &[&str], run: &str) -> Outcome {
     let mut command = workshop.command(words);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -77,7 +77,7 @@ fn attempts_have_a_limit() {
     outcome.expect(1).says("1 of 1 trial failed; the same command tries them again");
     let failure = workshop.text("results/small/base/seed-1/failure.json");
     assert!(failure.contains("\"kind\": \"killed\""), "{failure}");
-    // The process could not say that it ended; the driver did.
+    // The process could not record its end; the driver did.
     let events = std::fs::read_dir(workshop.path("results/small/base/seed-1")).unwrap();
     let ended = events.map(|entry| entry.unwrap().path()).any(|path| {
         path.to_string_lossy().contains("tfevents")
@@ -169,7 +169,7 @@ fn a_trial_that_finished_elsewhere_is_taken_over() {
     assert!(workshop.text(format!("{new}/record.json")).contains("\"label\": \"renamed\""));
     workshop.run(&["verify", new, "--decode"]).expect(0);
     workshop.run(&["sweep", "other.toml"]).expect(0).says("the trial is finished already");
-    // A damaged run lends nothing.
+    // A damaged run is not reused.
     workshop.write(&format!("{old}/hypotheses/test.txt"), "changed\n");
     workshop.write(&format!("{new}/hypotheses/test.txt"), "changed\n");
     workshop.write("third.toml", SWEEP);
@@ -191,7 +191,7 @@ fn rows_that_only_decode_differently_share_one_training() {
     assert_ne!(record_but_label(&shared, run), record_but_label(&shared, "results/small/base/seed-1"));
     assert_eq!(events(&shared, "reused"), ["greedy"]);
 
-    // Curves that were changed are not taken along.
+    // Changed curves are not copied.
     std::fs::remove_dir_all(shared.path(run)).unwrap();
     let curves = shared.text("results/small/base/seed-1/metrics.csv");
     shared
@@ -229,7 +229,7 @@ fn halving_finishes_the_best_with_the_bytes_it_would_have_anyway() {
         .says("dev_interval_steps = 10");
 }
 
-/// Three trials of which halving lets the first alone go on.
+/// Three trials, of which halving continues only the first.
 fn halved() -> String {
     let slow = |label: &str, scale: &str| row(label, &format!("\"training.learning_rate_scale\" = {scale}"));
     let rows = slow("slow", "0.01") + &slow("slower", "0.001");
@@ -246,7 +246,7 @@ fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_giv
     whole.run(&["sweep", "small.toml"]).expect(0).says("halving let 2 trials go no further");
     assert_eq!(events(&whole, "started").len(), before, "nothing goes on that was halved");
 
-    // Killed once on its way to the second comparison, at update 30.
+    // The sweep is killed once on its way to the second comparison, at update 30.
     let mut command = killed.command(&["sweep", "small.toml"]);
     let driver = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let run = "results/small/base/seed-1";
@@ -326,7 +326,7 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
         sets.iter().for_each(|set| words.extend(["--set", set]));
         words
     };
-    // A learning rate that soon makes things worse.
+    // A learning rate that soon makes the loss worse.
     let sets = [
         "training.early_stopping_patience=2",
         "training.learning_rate_scale=20.0",
@@ -353,7 +353,7 @@ fn patience_ends_a_training_early_and_a_resumed_one_at_the_same_update() {
     let (last, before) = losses.split_at(losses.len() - 2);
     let best = last.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(before.iter().all(|&loss| loss >= best), "{losses:?}");
-    // The end of the training has one score, of the weights that are kept.
+    // The end of the training has one score, that of the kept weights.
     let mut sets = sets.to_vec();
     sets.push("training.dev_bleu_interval_steps=5");
     workshop.run(&words("scored", &sets)).expect(0);

@@ -1,4 +1,4 @@
-//! Tables and comparisons as their users see them: made of run directories, in every format, and again.
+//! Tables and comparisons: made of run directories, in every format, and repeated.
 
 use crate::common::{Outcome, Workshop};
 use ablate::results::metric::{METRICS, of_tasks};
@@ -36,7 +36,7 @@ set = { "model.position" = "learned" }
 
 const FILES: [&str; 3] = ["table.md", "table.tex", "table.csv"];
 
-/// The record of a run, by its path.
+/// Returns a metric of a run, which is named by its path.
 fn metric(workshop: &Workshop, run: &str, tag: &str) -> f64 {
     workshop.record(run)["metrics"][tag].as_f64().unwrap()
 }
@@ -51,7 +51,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     assert!(shown.lines().all(|line| line.chars().count() <= 100), "{shown}");
     let [markdown, latex, csv] = &first;
 
-    // The paper's columns, blank where a row is as the base.
+    // The paper's columns, blank where a row equals the base.
     let row = |label: &str| {
         markdown.lines().find(|line| line.contains(&format!("| {label} |"))).unwrap().to_string()
     };
@@ -72,7 +72,7 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
         "{latex}"
     );
 
-    // Values and tests are those of the records and of `ablate score`.
+    // Values and tests equal those of the records and of `ablate score`.
     let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let cell = &table["rows"][1]["cells"][1];
     let scores = [1, 2].map(|seed| metric(&workshop, &format!("results/small/A-h1/seed-{seed}"), "dev/bleu"));
@@ -84,12 +84,12 @@ fn table_3_is_made_of_run_directories_alone_and_again_to_the_byte() {
     assert_eq!(table["significance"]["missing"], serde_json::json!([]));
     assert_eq!(table["verdicts"][1]["group"], "E");
     assert!(table["rows"][0]["cost"]["counted_flops"].as_f64().unwrap() > 0.0);
-    // Batches, and with them padding, are the seed's; the plan prices the first.
+    // Batches, and with them padding, depend on the seed; the plan prices the first seed.
     let record = workshop.record("results/small/base/seed-1");
     let counted = record["training_flops"].as_f64().unwrap();
     let of_translation = of_tasks(&METRICS, &[TaskKind::Translation]);
-    // A column is what a record can have: these two and the metrics, of which one is the best of what was measured in
-    // training, and one is measured by length alone (tests/runs/lengths.rs).
+    // A column can be any value of a record: these two and the metrics, one of which is the best value measured in
+    // training, and one is measured only by length (tests/runs/lengths.rs).
     let metrics = record["metrics"].as_object().unwrap().keys().cloned();
     let others = ["parameters", "steps", "best/dev_perplexity", "dev/exact_match", "test/exact_match"]
         .map(String::from);
@@ -123,7 +123,7 @@ fn a_report_draws_differences_beside_the_papers() {
 fn a_table_that_cannot_be_written_is_shown_all_the_same() {
     let workshop = Workshop::swept(TABLE3);
     let shown = workshop.run(&["table", "small.toml"]).expect(0).out();
-    // A file cannot take the place of a directory, whoever writes it.
+    // A file cannot replace a directory, whoever made it.
     std::fs::remove_file(workshop.path("results/small/table.md")).unwrap();
     std::fs::create_dir(workshop.path("results/small/table.md")).unwrap();
     let outcome = workshop.run(&["table", "small.toml"]).expect(1).says("its files are not written: cannot ");
@@ -145,7 +145,7 @@ fn a_table_that_cannot_be_shown_is_written_all_the_same() {
         outcome.expect(1).says("cannot write standard output: No space left on device");
         assert!(paths.iter().all(|path| path.is_file()), "{words:?}");
     }
-    // Events are told while the sweep runs, which goes on without them.
+    // Events are printed while the sweep runs, which continues without them.
     let mut command = workshop.command(&["sweep", "small.toml", "--json"]);
     command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let outcome =
@@ -178,7 +178,7 @@ fn one_seed_is_tested_over_sentences_as_ablate_score_tests_it() {
     let close = |a: &Value, b: f64| (a.as_f64().unwrap() - b).abs() < 1e-9;
     let baseline = scored["systems"][0]["bleu"]["score"].as_f64().unwrap();
     assert!(close(&found["difference"], expected["score"].as_f64().unwrap() - baseline));
-    // With barely trained models ties are frequent: they count here and do not there.
+    // With barely trained models ties are frequent: the table's test counts them, that of `ablate score` does not.
     let (ours, theirs) = (found["sentences"]["p"].as_f64().unwrap(), expected["p_value"].as_f64().unwrap());
     assert!(ours >= theirs && ours <= 1.0, "{ours} {theirs}");
     assert!(found["seeds"].is_null());
@@ -194,7 +194,7 @@ fn without_the_corpus_rows_are_not_compared_and_the_table_says_why() {
     let markdown = workshop.text("results/small/table.md");
     assert!(!markdown.contains("Against the base row") && markdown.contains("Against the paper's Table 3"));
 
-    // Translations that are not those of the record are evidence of nothing.
+    // Translations that differ from the record are no evidence.
     workshop.write("results/small/A-h1/seed-2/hypotheses/dev.txt", "forged\n");
     let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     assert!(
@@ -266,7 +266,7 @@ fn table_2_has_systems_by_language_pairs_from_sections_or_from_sweeps() {
     // Each system is compared with the base on its own pair.
     assert_eq!(table["systems"][1]["results"][0][1]["bleu"]["comparison"]["base"], "en-de,base");
 
-    // The same from two sweeps.
+    // The same table from two sweeps.
     let (sections, _) = TABLE2.split_once("[[section]]\nlabel = \"en-fr\"").unwrap();
     let german = sections
         .replace("DEVICE", &format!("{device:?}"))
@@ -316,7 +316,7 @@ fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
     let values =
         [1, 2].map(|seed| metric(&workshop, &format!("results/small/base/seed-{seed}"), "test/bleu"));
     assert_eq!(bleu["summaries"][0]["values"], serde_json::json!(values));
-    // The table tests the same.
+    // The table has the same test.
     let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     let dev = scores.iter().find(|score| score["tag"] == "dev/bleu").unwrap();
     assert_eq!(dev["sentences"], table["rows"][1]["cells"][1]["comparison"]["sentences"]);
@@ -333,7 +333,7 @@ fn rows_and_runs_are_compared_with_tests_sentences_and_lengths() {
     assert!(text.starts_with("A  results/small/base: seeds 1, 2; "), "{text}");
     assert!(text.contains("model.heads") && text.contains("  reference "), "{text}");
 
-    // One run has no test over seeds; a run beside itself does not differ.
+    // One run has no test over seeds; a run does not differ from itself.
     let run = "results/small/base/seed-1";
     let same =
         workshop.run(&["compare", run, run, "--json", "--split", "dev", "--by", "bleu"]).expect(0).json();
@@ -381,12 +381,12 @@ fn what_does_not_compare_is_refused() {
         ])
         .expect(0);
     workshop.run(&["compare", base, "results/low/seed-1"]).expect(2).says("are scored differently");
-    // A row is of one configuration.
+    // A row has one configuration.
     std::fs::rename(workshop.path("results/low/seed-1"), workshop.path("results/small/base/seed-3")).unwrap();
     workshop.run(&["compare", base, base]).expect(2).says("differ in more than the seed");
     std::fs::remove_file(workshop.path("results/small/base/seed-3/record.json")).unwrap();
     workshop.run(&["compare", base, base]).expect(0).says("seed-3 is not finished and is left out");
-    // Text that is equal compares, whatever the merges.
+    // Equal text can be compared, whatever the merges.
     workshop
         .run(&[
             "train",

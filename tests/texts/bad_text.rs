@@ -1,4 +1,4 @@
-//! Text that is none: one error that names the file, exit code 2, and nothing left behind.
+//! Files that are not text: one error that names the file, exit code 2, and nothing left behind.
 
 use crate::common::corpora::gzip;
 use crate::common::{FILES, Workshop};
@@ -11,7 +11,7 @@ target_language = "de"
 merges = 20
 "#;
 
-/// Six good files and the recipe that names them, in `text/` and `mine.toml`.
+/// A workshop with six good files and the recipe that names them, in `text/` and `mine.toml`.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     std::fs::create_dir(workshop.path("text")).unwrap();
@@ -28,7 +28,7 @@ const PREPARE: [&str; 4] = ["prepare", "mine.toml", "--source", "text"];
 #[test]
 fn one_error_names_file_and_line_and_nothing_stays() {
     let long = [b"one house\n", "x".repeat(10 << 20).as_bytes(), b"\nthree houses\n"].concat();
-    // More than one block of text, so that the damage is found amid reading.
+    // More than one block of text, so that the damage is found in the middle of reading.
     let lines: Vec<u8> =
         (0..20_000u64).flat_map(|n| format!("{}\n", n * n * 7919 % 1_000_003).into_bytes()).collect();
     let packed = gzip(&lines);
@@ -60,7 +60,7 @@ fn one_error_names_file_and_line_and_nothing_stays() {
     }
 }
 
-/// Prepared directories and leftovers, without the folder of the downloads.
+/// Returns prepared directories and leftovers, without the folder of the downloads.
 fn left_in_data(workshop: &Workshop) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(workshop.path("data")) else { return Vec::new() };
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -101,7 +101,7 @@ fn cleaning_takes_what_it_is_told_to() {
     assert_eq!(document["counts"]["train"]["kept"], 2);
 }
 
-/// One document of WMT's XML since 2021, with two sentences.
+/// A document of WMT's XML since 2021, with two sentences.
 const WMT_XML: &str = "<?xml version='1.0' encoding='utf-8'?>\n<dataset id=\"x\">\n<doc origlang=\"en\" id=\"d\">\n\
     <src lang=\"en\"><p>\n<seg id=\"1\">cats &amp; dogs</seg>\n<seg id=\"2\">one tree</seg></p></src>\n\
     <ref lang=\"de\" translator=\"A\"><p>\n<seg id=\"1\">Katzen &amp; Hunde</seg>\n<seg id=\"2\">ein Baum</seg></p></ref>\n\

@@ -18,7 +18,7 @@ struct Fixture {
 #[derive(Deserialize)]
 struct Setting {
     config: BleuConfig,
-    /// Against one reference.
+    /// Signature with one reference.
     signature: String,
     short_signature: String,
 }
@@ -28,21 +28,21 @@ struct Case {
     name: String,
     hypotheses: Vec<String>,
     references: Vec<Vec<String>>,
-    /// With effective order, otherwise the default configuration.
+    /// Scores with effective order, otherwise with the default configuration.
     sentence_scores: Vec<f64>,
     results: Vec<Expected>,
 }
 
 #[derive(Deserialize)]
 struct Expected {
-    /// Its place in the list of settings.
+    /// Index in the list of settings.
     setting: usize,
     line: String,
     score: f64,
     precisions: [f64; 4],
     matches: [u64; 4],
     totals: [u64; 4],
-    /// Of hypotheses and references, in tokens.
+    /// Lengths of hypotheses and references, in tokens.
     lengths: [u64; 2],
 }
 

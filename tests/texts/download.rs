@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Patient where nothing is to be waited for, quick where it is.
+/// Long timeouts, which a sound server never reaches, and short pauses between attempts.
 const POLICY: Policy = Policy {
     attempts: 3,
     most_attempts: 20,
@@ -18,12 +18,12 @@ const POLICY: Policy = Policy {
     silence: Duration::from_secs(60),
 };
 
-/// The file that is to be had: 100,000 bytes of which no two parts are equal.
+/// The file to download: 100,000 bytes of which no two parts are equal.
 fn file() -> Vec<u8> {
     (0..25_000u32).flat_map(u32::to_le_bytes).collect()
 }
 
-/// Of [`file`], as Python's hashlib computes it.
+/// SHA-256 of [`file`], as Python's hashlib computes it.
 const SHA256: &str = "e47b2ef8f931a31c1167cdd8eeb73e8055b325f984e3adf8a01d8c3520d797d3";
 
 /// A mirror that states size and checksum.
@@ -41,7 +41,7 @@ impl Desk {
         Desk { folder: tempfile::tempdir().unwrap(), policy: POLICY }
     }
 
-    /// The content that the mirrors give, or the error, and what was said on the way.
+    /// Returns the content that the mirrors give, or the error; and the messages on the way.
     fn obtain(&self, mirrors: &[Mirror]) -> (Result<Vec<u8>, Error>, String) {
         let mut said = String::new();
         let cache = Cache::new(self.folder.path(), self.policy);
@@ -102,7 +102,7 @@ fn a_file_comes_once_and_is_kept() {
     desk.gets_it(&[pinned(server.url("/a"))]);
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
-    // A file that the server compresses on the way would not be the one whose checksum is known.
+    // If the server compressed the file for transfer, its checksum would differ.
     assert_eq!(requests[0].accept_encoding.as_deref(), Some("identity"));
     assert_eq!(desk.lock(), "", "what the recipe states is not recorded");
 }
@@ -181,14 +181,14 @@ fn a_file_that_changed_meanwhile_is_not_mixed_with_the_old_one() {
         _ => Reply::new(200, &file()).header("ETag: \"new\""),
     });
     desk.gets_it(&[Mirror::at(&server.url("/a"))]);
-    // It does not: only the checksum can tell, and then all of it is fetched again.
+    // The server ignores If-Range: only the checksum can tell, and then the whole file is fetched again.
     let server = Server::start(|request, number| match number {
         0 => Reply::ranged(request, &[7; 100_000]).cut(30_000),
         _ => Reply::ranged(request, &file()),
     });
     let said = Desk::new().gets_it(&[pinned(server.url("/a"))]);
     assert!(said.contains("sha256") && said.contains("starting anew"), "{said}");
-    // Neither checksum nor validator: nothing is resumed.
+    // There is neither checksum nor validator, so nothing is resumed.
     let server = Server::start(|request, number| match number {
         0 => Reply::ranged(request, &[7; 100_000]).cut(30_000),
         _ => Reply::ranged(request, &file()),
@@ -199,7 +199,7 @@ fn a_file_that_changed_meanwhile_is_not_mixed_with_the_old_one() {
 
 #[test]
 fn a_part_of_another_version_is_not_joined_to_the_first() {
-    // Servers that do not look at If-Range. Nothing but what they say of the part tells that the file has changed.
+    // Servers that ignore If-Range. Only the headers of the partial response tell that the file has changed.
     type Described = fn(Reply, bool) -> Reply;
     let describe: [(&str, Described); 4] = [
         ("another ETag", |reply, new| reply.header(if new { "ETag: \"new\"" } else { "ETag: \"old\"" })),
@@ -220,7 +220,7 @@ fn a_part_of_another_version_is_not_joined_to_the_first() {
         assert!(said.contains("has changed") && said.contains("starting anew"), "{what}: {said}");
         assert!(desk.lock().contains(SHA256), "{what}: {}", desk.lock());
     }
-    // The size tells as well, and then no checksum is needed to find out.
+    // The size tells as well, and no checksum is needed.
     let server = Server::start(|request, number| match number {
         0 => Reply::ranged(request, &[7; 90_000]).header("ETag: \"one\"").cut(30_000),
         _ => ranged(request, number),
@@ -244,7 +244,7 @@ fn a_later_call_does_not_join_two_versions_either() {
 
 #[test]
 fn a_server_that_never_goes_on_where_it_was_cut_is_given_up_for_the_next_mirror() {
-    // From the beginning it sends a part, and in place of the rest something else.
+    // From the beginning the server sends a part, and later other bytes in place of the rest.
     let server = Server::start(|request, number| match (request.target.as_str(), request.from) {
         ("/bad/a", None) => ranged(request, number).cut(30_000),
         ("/bad/a", Some(_)) => {
@@ -256,7 +256,7 @@ fn a_server_that_never_goes_on_where_it_was_cut_is_given_up_for_the_next_mirror(
     assert_eq!(found.unwrap(), file());
     assert!(said.contains("3 attempts in a row brought nothing new"), "{said}");
     assert_eq!(server.requests().len(), 4);
-    // A byte more each time is no end either.
+    // One byte more in each attempt does not complete the file either.
     let server = Server::start(|request, number| ranged(request, number).cut(1));
     let said = Desk::new().fails(&[pinned(server.url("/a"))]);
     assert!(said.contains("given up after 20 attempts"), "{said}");
@@ -271,7 +271,7 @@ fn a_server_that_sends_without_end_is_given_up_for_the_next_mirror() {
     let desk = Desk::new();
     let said = desk.gets_it(&[Mirror::at(&server.url("/endless/a")), Mirror::at(&server.url("/a"))]);
     assert!(said.contains("more than 1048576 bytes") && said.contains("state bytes = "), "{said}");
-    // A size that is stated counts, and the server's own statement as well.
+    // A stated size is the limit instead, also if only the server states it.
     let server = Server::start(|_, _| Reply::new(200, &[7; 2 << 20]));
     assert_eq!(Desk::new().obtain(&[Mirror::at(&server.url("/b"))]).0.unwrap().len(), 2 << 20);
 }
@@ -286,7 +286,7 @@ fn name_and_password_of_an_address_go_to_the_server_and_nowhere_else() {
     });
     let with = |path: &str| server.url(path).replace("://", "://me:secret@");
     let said = desk.gets_it(&[Mirror::at(&with("/a"))]);
-    // As Python's base64 has "me:secret".
+    // Python's base64 of "me:secret".
     let authorization = "Basic bWU6c2VjcmV0";
     assert!(server.requests().iter().all(|one| one.authorization.as_deref() == Some(authorization)));
     assert!(said.contains(&server.url("/a")), "{said}");
@@ -310,23 +310,23 @@ fn a_server_that_sends_another_range_is_not_believed() {
 
 #[test]
 fn lies_about_the_length_are_found_out() {
-    // More is promised than comes, each time.
+    // The server promises more bytes than it sends, each time.
     let server = Server::start(|_, _| Reply::new(200, &file()).length(Some(100_010)));
     let said = Desk::new().fails(&[Mirror::at(&server.url("/a"))]);
     assert!(said.contains("after 100000 of 100010 bytes"), "{said}");
-    // Less is promised than the recipe states: not even begun.
+    // The server promises fewer bytes than the recipe states: the download does not begin.
     let server = Server::start(|_, _| Reply::new(200, &file()).length(Some(99_990)));
     let said = Desk::new().fails(&[pinned(server.url("/a"))]);
     assert!(said.contains("has 99990 bytes instead of 100000"), "{said}");
-    // The size is not stated, only the checksum.
+    // Only the checksum is stated, not the size.
     let server = Server::start(|_, _| Reply::new(200, &file()).length(Some(99_990)));
     let said = Desk::new().fails(&[Mirror { bytes: None, ..pinned(server.url("/a")) }]);
     assert!(said.contains("sha256"), "{said}");
-    // No length at all, and more than stated.
+    // No length, and more bytes than stated.
     let server = Server::start(|_, _| Reply::new(200, &[7; 200_000]).length(None));
     let said = Desk::new().fails(&[pinned(server.url("/a"))]);
     assert!(said.contains("more than 100000 bytes"), "{said}");
-    // No length, and right.
+    // No length, and the right number of bytes.
     let server = Server::start(|_, _| Reply::new(200, &file()).length(None));
     Desk::new().gets_it(&[pinned(server.url("/a"))]);
     let server = Server::start(|_, _| Reply::new(200, &file()).length(None).cut(50));
@@ -349,7 +349,7 @@ fn the_next_mirror_is_asked_when_one_has_another_file() {
     for reason in ["another file than stated", "a web page", "404"] {
         assert!(said.contains(reason), "{said}");
     }
-    // None of which is worth a second attempt.
+    // None of these errors is worth a second attempt.
     assert_eq!(server.requests().len(), 4);
     let said = Desk::new().fails(&mirrors[..3]);
     assert_eq!(said.lines().filter(|line| line.contains(&server.url(""))).count(), 3, "{said}");
@@ -374,7 +374,7 @@ fn redirections_are_followed_to_an_end() {
         _ => ranged(request, number).cut(60_000),
     });
     Desk::new().gets_it(&[pinned(server.url("/old"))]);
-    // Each attempt is redirected, and asks for the rest.
+    // Each attempt is redirected, and requests the rest.
     assert_eq!(server.requests().last().unwrap().from, Some(60_000));
     let said = Desk::new().fails(&[pinned(server.url("/round"))]);
     assert!(said.contains("redirect"), "{said}");
@@ -416,7 +416,7 @@ fn an_unknown_checksum_is_recorded_and_required_from_then_on() {
     std::fs::remove_file(&place).unwrap();
     let said = desk.fails(std::slice::from_ref(&mirror));
     assert!(said.contains("lock.toml") && said.contains("delete its entry"), "{said}");
-    // Which is what one does to accept the new file.
+    // This is how to accept the new file.
     std::fs::remove_file(desk.folder.path().join("lock.toml")).unwrap();
     assert_eq!(desk.obtain(std::slice::from_ref(&mirror)).0.unwrap(), [7; 100_000]);
     // A file that is kept without an entry is accepted without a server, and recorded.

@@ -1,4 +1,4 @@
-//! `ablate evalb` as a user calls it, and what it counts beside PYEVALB (`scripts/make_evalb_fixtures.py`).
+//! `ablate evalb`, and its counts compared with PYEVALB's (`scripts/make_evalb_fixtures.py`).
 
 use crate::common::{Workshop, fixture};
 use ablate::constituency_tree::Tree;
@@ -10,7 +10,7 @@ struct Fixture {
     cases: Vec<Case>,
 }
 
-/// Two trees, and what PYEVALB counts.
+/// Two trees, and the counts of PYEVALB.
 #[derive(Deserialize)]
 struct Case {
     gold: String,

@@ -1,9 +1,9 @@
-//! Every reader of files against damaged and hostile input: it gives a value or one error, and never panics.
+//! Every reader of files on damaged and hostile input: it returns a value or one error, and never panics.
 //!
-//! Each target starts from sound files and changes them at random: bits, bytes, numbers, pieces of other files, cuts. A
-//! change that brings up an error that was not seen before, or none, stays and is changed further; that leads deeper
-//! without measuring what code ran. As part of `cargo test` the same few thousand changes are tried each time;
-//! `scripts/fuzz` lets targets run for minutes from a seed of its own (`ABLATE_FUZZ_SECONDS`, `ABLATE_FUZZ_SEED`).
+//! Each target starts from sound files and changes them at random: bits, bytes, numbers, pieces of other files, cuts. An
+//! input that causes an error that was not seen before, or none, is kept and changed further; that leads deeper without
+//! measuring which code ran. As part of `cargo test` the same few thousand changes are tried each time; `scripts/fuzz`
+//! lets targets run for minutes from a seed of its own (`ABLATE_FUZZ_SECONDS`, `ABLATE_FUZZ_SEED`).
 //! An input that makes a reader panic is written to `ABLATE_FUZZ_OUT`, or shown.
 
 use crate::common::learn_tokenizer;
@@ -26,11 +26,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Changes that are tried as part of `cargo test`, for each target.
+/// Number of changes for each target as part of `cargo test`.
 const USUAL: u64 = 1500;
-/// Inputs that are changed further, at most.
+/// Largest number of inputs that are kept for further changes.
 const POOL: usize = 400;
-/// Longer inputs only take longer.
+/// Largest input: longer ones only take longer.
 const LONGEST: usize = 1 << 16;
 
 /// A reader under test.
@@ -40,7 +40,7 @@ struct Target<'a> {
     file: &'a str,
     /// Sound files; the first must be read, later ones may need others beside them.
     seeds: Vec<Vec<u8>>,
-    /// Repairs a checksum, so that what lies behind it is reached too.
+    /// Repairs a checksum, so that the reader gets beyond it.
     repair: fn(&mut [u8]),
     read: &'a dyn Fn(&Path) -> Result<()>,
 }
@@ -59,7 +59,7 @@ impl Mutator {
         start..start + self.below(longest + 1)
     }
 
-    /// One to four changes of `input`, with pieces of `other`.
+    /// Makes one to four changes of `input`, with pieces of `other`.
     fn change(&mut self, input: &[u8], other: &[u8]) -> Vec<u8> {
         let mut bytes = input.to_vec();
         for _ in 0..=self.below(4) {
@@ -120,7 +120,7 @@ impl Mutator {
         }
     }
 
-    /// Puts another number in the place of the first one behind `at`.
+    /// Replaces the first number behind `at` by another one.
     fn change_number(&mut self, bytes: &mut Vec<u8>, at: usize) {
         const NUMBERS: [&str; 8] = ["0", "-1", "1", "2", "1e9", "65536", "4294967296", "0.5"];
         let digits = |byte: &u8| byte.is_ascii_digit();
@@ -134,7 +134,7 @@ impl Mutator {
     }
 }
 
-/// An error without what the input itself put into it.
+/// Returns the text of an error without the parts of the input in it.
 fn kind_of(error: &Error) -> String {
     let shown = error.to_string();
     let first = shown.lines().next().unwrap_or_default();
@@ -153,7 +153,7 @@ fn seconds() -> Option<u64> {
 }
 
 impl Target<'_> {
-    /// Changes and reads until the number of tries or the time is reached.
+    /// Changes inputs and reads them until the number of tries or the time is reached.
     fn run(&self) {
         let seed = std::env::var("ABLATE_FUZZ_SEED").ok().map_or(0, |text| text.parse().expect("a number"));
         let mut mutator = Mutator(rng(seed, Purpose::Resampling, 0));
@@ -165,7 +165,7 @@ impl Target<'_> {
         let limit = seconds().map(Duration::from_secs);
         let (mut tries, mut accepted) = (0u64, 0u64);
         while limit.map_or(tries < USUAL, |limit| begun.elapsed() < limit) {
-            // The sound ones come first, as they are.
+            // The sound files come first, unchanged.
             let mut input = match self.seeds.get(tries as usize) {
                 Some(sound) => sound.clone(),
                 None => {
@@ -205,7 +205,7 @@ impl Target<'_> {
         );
     }
 
-    /// Tells of an input that made the reader panic, and fails.
+    /// Reports an input that made the reader panic, and fails.
     fn report(&self, input: &[u8]) -> String {
         let shown = match std::env::var_os("ABLATE_FUZZ_OUT").map(PathBuf::from) {
             Some(folder) => {
@@ -281,7 +281,7 @@ fn tokenizer() {
     target.run();
 }
 
-/// The committed files below `folder` that end in `.toml`.
+/// Returns the committed files below `folder` that end in `.toml`.
 fn committed(folder: &str) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut names: Vec<PathBuf> =
@@ -291,7 +291,7 @@ fn committed(folder: &str) -> Vec<Vec<u8>> {
     names.iter().map(|name| std::fs::read(name).unwrap()).collect()
 }
 
-/// A whole experiment, so that no file stands behind it.
+/// A whole experiment, without a base file.
 const EXPERIMENT: &str = r#"
 label = "small"
 [data]
@@ -338,7 +338,7 @@ fn sweep() {
     let base = tempfile::tempdir().unwrap();
     let experiment = base.path().join("small.toml");
     std::fs::write(&experiment, EXPERIMENT).unwrap();
-    // The committed sweeps, on a base that is there.
+    // The committed sweeps, on a base that exists.
     let on_base = |bytes: &Vec<u8>| {
         let text = String::from_utf8(bytes.clone()).unwrap();
         let lines = text.lines().map(|line| match line.starts_with("base =") {
@@ -424,7 +424,7 @@ fn zip() -> Vec<u8> {
     writer.finish().unwrap().into_inner()
 }
 
-/// Extracts the members, and looks that nothing was written elsewhere.
+/// Extracts the members, and checks that nothing was written elsewhere.
 fn extract_safely(archive: &Path) -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("inner");

@@ -1,5 +1,5 @@
-//! Moses's text processing equals sacremoses's, as `scripts/make_moses_fixtures.py` has recorded it: of
-//! generated lines whole, and by digest of every line of real texts. Those are not part of the repository:
+//! Moses's text processing equals sacremoses's, as `scripts/make_moses_fixtures.py` has recorded it: whole lines of
+//! generated text, and digests of all lines of real texts. The real texts are not part of the repository:
 //! `ABLATE_TEST_CORPORA` names their directory.
 
 use crate::common::corpora::{directory_of_texts, lines_of};
@@ -19,7 +19,7 @@ struct Generated {
     lines: Vec<Line>,
 }
 
-/// A line and what becomes of it.
+/// A line and its processed forms.
 #[derive(Deserialize)]
 struct Line {
     line: String,
@@ -35,10 +35,10 @@ struct Line {
 struct Text {
     path: String,
     language: Language,
-    /// Of a table.
+    /// Column of a table, if the file is one.
     column: Option<usize>,
     lines: usize,
-    /// CRC-32 of the tokens of normal punctuation, and of the text made of those again.
+    /// CRC-32 of the tokens after normalisation, and of the text detokenised from them.
     tokens: u32,
     text: u32,
 }

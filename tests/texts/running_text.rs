@@ -16,7 +16,7 @@ fn prepared(workshop: &Workshop, recipe: &str) -> Prepared {
     Prepared::load(&workshop.path(out.trim()), &load_data(&workshop.path("r.toml"), &[]).unwrap()).unwrap()
 }
 
-/// The text of all blocks of a split together. Checks that each block but the last has the stated length.
+/// Returns the joined text of all blocks of a split. Checks that each block but the last has the stated length.
 fn text(data: &Prepared, split: Split, length: usize) -> String {
     let store = data.split(split).unwrap();
     assert!((0..store.len() - 1).all(|block| store.target(block).len() == length));
@@ -46,7 +46,7 @@ fn the_text_of_all_blocks_is_the_text_of_the_files() {
     assert_eq!((counts.train_source_tokens, counts.train_target_tokens), (0, tokens as u64));
 }
 
-/// A line that fills several blocks is cut by chance like every other.
+/// A line that fills several blocks is cut at random like every other.
 #[test]
 fn dropout_has_no_limit_of_length_in_running_text() {
     let workshop = Workshop::new();
@@ -62,7 +62,7 @@ fn dropout_has_no_limit_of_length_in_running_text() {
     assert_eq!(data.decode_text(&ids), format!("{line}\nx\n").repeat(2));
 }
 
-/// The characters of the training text, ends of lines among them; those that the dev text alone has are one token.
+/// The vocabulary has the characters of the training text, line ends included; those only in the dev text are one token.
 #[test]
 fn a_token_can_be_a_character() {
     let workshop = Workshop::new();
@@ -72,7 +72,7 @@ fn a_token_can_be_a_character() {
     let recipe = one.replace("merges = 60", "pieces = \"characters\"");
     let data = prepared(&workshop, &recipe);
     let tokenizer = data.tokenizers.target();
-    // Four special tokens, then these.
+    // Four special tokens come before these.
     let characters = "\n ,.Aacmt\u{d6}";
     let tokens: String = (4..tokenizer.len() as u32).map(|id| tokenizer.token(id).to_string()).collect();
     assert_eq!(tokens, characters);
@@ -80,7 +80,7 @@ fn a_token_can_be_a_character() {
     let dev = data.split(Split::Dev).unwrap();
     assert_eq!((dev.len(), dev.target(0)), (1, vec![9, 5, 3, 9, 12, 4]));
     assert_eq!(data.decode_text(&dev.target(0)), "a \u{fffd}at\n");
-    // The number of merges is not read: no other corpus, and no silence where it is stated.
+    // The number of merges is not read: the corpus is the same, and stating it is reported.
     let with_merges = recipe.replace("pieces =", "merges = 7\npieces =");
     std::fs::write(workshop.path("r.toml"), with_merges).unwrap();
     workshop.run(&["prepare", "r.toml", "--source", "."]).expect(0).says("already prepared");

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// What `scripts/make_score_command_fixtures.py` has written.
+/// Content of the file that `scripts/make_score_command_fixtures.py` writes.
 #[derive(Deserialize)]
 struct Fixture {
     sacrebleu: String,
@@ -31,14 +31,14 @@ fn commands_of_sacre_bleu_print_what_sacre_bleu_prints() {
     for Command { arguments, output } in &fixture.commands {
         let words: Vec<&str> = ["score"].into_iter().chain(arguments.split(' ')).collect();
         let ours = workshop.run(&words).expect(0).out();
-        // A signature names the program that has counted, which also moves lines that are aligned at their scores.
+        // A signature names the program, which also shifts lines that are aligned at their scores.
         let ours = ours.replace(&format!("ablate-{}", env!("CARGO_PKG_VERSION")), &fixture.sacrebleu);
         // Intervals are drawn by another generator: only their form is compared.
         assert_eq!(without_intervals(&ours), without_intervals(output), "{arguments}");
     }
 }
 
-/// A text in which the numbers of confidence intervals are #.
+/// Returns a text in which the numbers of confidence intervals are replaced by #.
 fn without_intervals(text: &str) -> String {
     let mut text = text.to_string();
     for mark in ["μ = ", "± ", "\"confidence_mean\": ", "\"confidence_var\": "] {
@@ -73,7 +73,7 @@ fn the_words_of_sacre_bleu_are_understood() {
         ),
         ("ablate score -- -lc", "ablate score -- -lc"),
         ("ablate score -m", "ablate score -m"),
-        // Other commands, and a directory called as the command.
+        // Other commands, and a directory that has the name of the command.
         ("ablate moses tokenize -l de", "ablate moses tokenize -l de"),
         ("ablate --data score train -lc", "ablate --data score train -lc"),
         ("ablate", "ablate"),

@@ -16,7 +16,7 @@ const TOLERANCE: f64 = 1e-9;
 #[derive(Deserialize)]
 struct Fixture {
     sacrebleu: String,
-    /// So many have two references, and are scored as sentences.
+    /// Number of lines that have two references, and are scored as sentences.
     first_lines: usize,
     texts: Vec<Text>,
 }
@@ -24,7 +24,7 @@ struct Fixture {
 #[derive(Deserialize)]
 struct Text {
     path: String,
-    /// From the start.
+    /// Number of lines from the start.
     lines: usize,
     seed: u64,
     scores: Vec<Scores>,
@@ -34,16 +34,16 @@ struct Text {
 struct Scores {
     metric: String,
     config: serde_json::Value,
-    /// All lines against the text.
+    /// Score of all lines against the text.
     corpus: f64,
-    /// The first lines against the text and another perturbation of it.
+    /// Score of the first lines against the text and another perturbation of it.
     two_references: f64,
-    /// The first lines against the text.
+    /// Mean score of the first lines against the text.
     mean_of_sentences: f64,
 }
 
-/// The text with some pieces between spaces dropped, doubled, put before the last one, beheaded or ended, as
-/// in the script.
+/// Returns the text with some pieces between spaces dropped, doubled, moved before the last one, or changed at their
+/// start or end, as in the script.
 fn perturbed(text: &str, seed: u64, line: u64) -> String {
     let mut words: Vec<String> = Vec::new();
     for (index, word) in text.split(' ').enumerate() {

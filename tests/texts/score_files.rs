@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::io::Write;
 
-/// Set S of the texts that sacreBLEU's own figures are quoted for, and a better system.
+/// A workshop with set S of the texts that sacreBLEU's own figures are quoted for, and a better system.
 fn workshop() -> Workshop {
     let workshop = Workshop::new();
     workshop.write(
@@ -150,7 +150,7 @@ fn mistakes_are_named_and_nothing_is_scored() {
     }
 }
 
-/// As small as gzip makes it by default.
+/// Compresses bytes with the default level of gzip.
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).unwrap();
@@ -201,7 +201,7 @@ fn what_is_no_text_is_an_error_and_never_a_score() {
             let outcome = workshop.run(&hypothesis).expect(2).says(message);
             assert_eq!(outcome.out(), "", "{file}");
         }
-        // As a reference, and as the second of several.
+        // The file as the second of several references, and of several hypotheses.
         for files in [["--hyp", "hyp", "--ref", "ref", file], ["--hyp", "hyp", file, "--ref", "ref"]] {
             let outcome = workshop.run(&[&["score"], &files[..]].concat()).expect(2).says(message);
             assert_eq!(outcome.out(), "", "{file}");
@@ -228,7 +228,7 @@ fn packed_files_and_standard_input_give_what_plain_files_give() {
     assert_eq!(wrong.says("standard input:2: byte 1 is not UTF-8").out(), "");
 }
 
-/// Two small runs, and the files that their translations and references are in.
+/// Two small runs, and the files of their translations and references.
 #[test]
 fn runs_are_scored_and_compared_as_files_are() {
     let workshop = Workshop::new();
@@ -286,7 +286,7 @@ fn runs_are_scored_and_compared_as_files_are() {
         let outcome = workshop.run(&[&["score"], words].concat()).expect(2).says(message);
         assert_eq!(outcome.out(), "");
     }
-    // Of other sentences: not to be compared.
+    // A run on other sentences cannot be compared.
     let other = workshop.text("tiny.toml").replace("seed = 3", "seed = 4");
     workshop.write("other.toml", &other);
     workshop.run(&["train", "other.toml", "--set", "training.steps=2"]).expect(0);
@@ -294,7 +294,7 @@ fn runs_are_scored_and_compared_as_files_are() {
     assert_eq!(outcome.says("have translated different texts").out(), "");
 }
 
-/// However a file is compressed, and whatever it is called.
+/// Any compression, and any file name.
 #[test]
 fn files_of_other_compressions_give_what_plain_files_give() {
     let workshop = workshop();

@@ -22,7 +22,7 @@ struct Fixture {
 struct Setting {
     name: String,
     config: serde_json::Value,
-    /// Against one reference.
+    /// Signature with one reference.
     signature: String,
     short_signature: String,
     results: Vec<Expected>,

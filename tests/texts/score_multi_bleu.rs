@@ -17,11 +17,11 @@ struct Fixture {
 struct Expected {
     case: String,
     plain: [String; 2],
-    /// After splitting compounds.
+    /// Lines after splitting compounds.
     split: [String; 2],
 }
 
-/// The numbers that our score has in common with the line, as the program prints them.
+/// Returns the numbers that our score shares with the line, as the program prints them.
 fn as_printed(metric: &MultiBleuConfig, counts: &[u64]) -> String {
     let json = metric.json(counts);
     let number = |value: &serde_json::Value| value.as_f64().expect("a number");
@@ -54,7 +54,7 @@ fn multi_bleu_equals_the_script_s() {
             for (lowercase, line) in [false, true].into_iter().zip(lines) {
                 let metric = MultiBleuConfig { moses: None, compound_split, lowercase };
                 let counts = metric.counts(hypotheses, references).expect("texts that pair up");
-                // The program divides by the length of an empty hypothesis and dies.
+                // The program divides by the length of an empty hypothesis and stops with an error.
                 if !line.is_empty() {
                     assert_eq!(&as_printed(&metric, &counts.sum()), line, "case {case:?}, {metric:?}");
                     printed += 1;

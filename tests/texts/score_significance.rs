@@ -19,7 +19,7 @@ struct Fixture {
 #[derive(Deserialize)]
 struct Systems {
     references: Vec<String>,
-    /// The first is the baseline.
+    /// Systems, of which the first is the baseline.
     systems: Vec<Vec<String>>,
     metrics: HashMap<String, Tests>,
 }
@@ -44,8 +44,8 @@ struct Expected {
     half_width: Option<f64>,
 }
 
-/// The Monte Carlo error allowed: five standard errors of the difference between two p-values, each from so
-/// many trials, and the step between possible values.
+/// Returns the Monte Carlo error allowed: five standard errors of the difference between two p-values, each from `trials`
+/// trials, and the step between possible values.
 fn allowed(ours: f64, theirs: f64, trials: u32) -> f64 {
     let p = ours.midpoint(theirs);
     let trials = f64::from(trials);

@@ -1,4 +1,4 @@
-//! The tokenizer gives every line back exactly, learns the merges of subword-nmt and gives the ids of Hugging
+//! The tokenizer restores every line exactly, learns the merges of subword-nmt and gives the ids of Hugging
 //! Face `tokenizers`, both as `scripts/make_bpe_fixtures.py` has recorded them. The test on real texts finds
 //! them in the directory that `ABLATE_TEST_CORPORA` names.
 
@@ -24,7 +24,7 @@ struct Encoded {
     ids: Vec<u32>,
 }
 
-/// Special tokens, which no text may become.
+/// Number of special tokens, which no text encodes to.
 const SPECIALS: u32 = 3;
 
 fn learned(Fixture { text, asked_merges, .. }: &Fixture) -> Tokenizer {
@@ -132,7 +132,7 @@ fn generated_hostile_lines_come_back() {
         let mut line = String::new();
         for _ in 0..rng.random_range(0..24) {
             match rng.random_range(0..4) {
-                // Of any plane, surrogates being no characters.
+                // A code point of any plane; surrogates are not characters.
                 0 => {
                     let code = rng.random_range(0..17) << 16 | rng.random_range(0..0x1_0000);
                     line.extend(char::from_u32(code));

@@ -23,16 +23,16 @@ fn the_program_takes_trees_apart_and_restores_them() {
     let restored =
         "(S (NP (DT the) (NN dog)) (VP (VBZ wants) (S (VP (TO to) (VP (VB go))))) (. .))\n(X (NN a))\n";
     assert_eq!(run(&restore, SEQUENCES).expect(0).out(), restored);
-    // The trees may be compressed, in every form.
+    // The trees may be compressed in any form.
     let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
     packed.write_all(TREES.as_bytes()).unwrap();
     std::fs::write(workshop.path("gold.bz2"), packed.finish().unwrap()).unwrap();
     assert_eq!(run(&["tree", "restore", "--like", "gold.bz2"], SEQUENCES).expect(0).out(), restored);
-    // What a model writes may be no tree: its line stays empty, and the program says so.
+    // A model may write text that is not a tree: its line stays empty, and the program reports it.
     let outcome = run(&restore, "(S XX )NP\n(X XX )X\n").expect(0);
     assert_eq!(outcome.out(), "\n(X (NN a))\n");
     outcome.says("1 of 2 sequences are no tree; the first: line 1: token 3, )NP: (S is open");
-    // Or its tree, repaired.
+    // With --repair, the line is its repaired tree.
     let repaired = [&restore[..], &["--repair"]].concat();
     let outcome = run(&repaired, "(S (NP XX )S\n(X XX )X\n").expect(0);
     assert!(outcome.out().starts_with("(S (NP (DT the)) (NN dog) "), "{}", outcome.out());
@@ -83,7 +83,7 @@ fn a_parser_s_corpus_is_prepared_from_trees() {
     }
 }
 
-/// A tree over any words, with functions, traces, unary chains and nameless constituents, as its text.
+/// Generates a tree over any words, with functions, traces, unary chains and nameless constituents, as its text.
 fn any_tree() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         ("(NN|VB|DT|\\.|-LRB-)", "[a-zé0-9\\u{a0}]{1,4}").prop_map(|(tag, word)| format!("({tag} {word})")),
@@ -98,7 +98,7 @@ fn any_tree() -> impl Strategy<Value = String> {
         .prop_map(move |(children, label)| constituent(children, label))
 }
 
-/// Symbols that a model may write, in any order.
+/// Generates symbols that a model may write, in any order.
 fn any_sequence() -> impl Strategy<Value = String> {
     let symbol = "(\\(S|\\(NP|\\(VP|\\)S|\\)NP|\\)VP|XX|XX|\\(|\\)|dog)";
     proptest::collection::vec(symbol, 0..25).prop_map(|symbols| symbols.join(" "))
@@ -114,7 +114,7 @@ proptest! {
             let (repaired, defects) = repair(&sequence, form, tree.leaves());
             prop_assert_eq!(defects, Defects::default(), "{}", sequence);
             let Some(back) = repaired else {
-                // Nothing but traces.
+                // The tree has only traces.
                 prop_assert_eq!((sequence.as_str(), tree.leaves().count()), ("", 0));
                 continue;
             };
@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(&Tree::parse(&tree.to_string()).unwrap(), &tree);
         let strict = Tree::from_sequence(&sequence, LeafForm::Word, leaves());
         prop_assert_eq!(defects.is_none(), strict.is_ok(), "{:?}", strict);
-        // What has been repaired needs no repair.
+        // A repaired tree needs no repair.
         let again = repair(&tree.sequence(LeafForm::Word), LeafForm::Word, leaves());
         prop_assert_eq!(again, (Some(tree), Defects::default()));
     }

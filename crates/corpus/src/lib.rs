@@ -1,6 +1,6 @@
 //! Corpora, from a recipe to the store of tokens and its batches: downloads, cleaning, byte-pair encoding.
 
-// Both macros panic where nobody reads.
+// Both macros panic if the output is closed.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod data;

@@ -3,7 +3,7 @@
 use super::category::{Case, Gender, Number};
 use super::word::Noun;
 
-/// What stands before a noun; it decides the adjective's ending.
+/// Determiner before a noun; it decides the adjective's ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Article {
     /// der, die, das.
@@ -12,7 +12,7 @@ pub enum Article {
     Demonstrative,
     /// ein, kein, mein …: the stem without ending.
     Indefinite(&'static str),
-    /// Nothing, before a plural.
+    /// No determiner, before a plural.
     Bare,
 }
 
@@ -53,7 +53,7 @@ fn at(table: &[Row; 4], case: Case, gender: Gender, number: Number) -> &'static 
     table[case as usize][column]
 }
 
-/// The article as written; empty for [`Article::Bare`].
+/// Returns the article as written; empty for [`Article::Bare`].
 pub fn article(article: Article, case: Case, gender: Gender, number: Number) -> String {
     match article {
         Article::Definite => at(&DEFINITE, case, gender, number).to_string(),
@@ -81,7 +81,7 @@ pub fn personal_pronoun(case: Case, gender: Gender, number: Number) -> &'static 
     at(&PERSONAL, case, gender, number)
 }
 
-/// The noun as written in this case and number.
+/// Returns the noun as written in this case and number.
 pub fn noun_form(noun: &Noun, case: Case, number: Number) -> String {
     let [singular, genitive, plural] = noun.german;
     match (number, case) {

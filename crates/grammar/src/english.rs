@@ -71,10 +71,10 @@ pub fn write(sentence: &Sentence) -> String {
     line.finish(if sentence.front.is_question() { '?' } else { '.' })
 }
 
-/// Which part of the verb a verb phrase begins with.
+/// The part of the verb with which a verb phrase begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verbal {
-    /// Auxiliary and all.
+    /// The finite verb, which is the auxiliary if there is one.
     Finite,
     /// The auxiliary stands before the subject.
     AfterAuxiliary,
@@ -92,7 +92,7 @@ fn question(line: &mut Line, clause: &Clause) {
     verb_phrase(line, clause, Verbal::AfterAuxiliary, Skip::default());
 }
 
-/// The auxiliary that questions put first; `None` where they take "do".
+/// Returns the auxiliary that questions put first; `None` if they take "do".
 fn auxiliary(clause: &Clause) -> Option<&'static str> {
     let agreement = clause.subject.agreement();
     match &clause.predicate {

@@ -66,7 +66,7 @@ pub fn write(sentence: &Sentence) -> String {
     line.finish(if sentence.front.is_question() { '?' } else { '.' })
 }
 
-/// Where subject and finite verb stand.
+/// Order of subject and finite verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     SubjectFirst,
@@ -74,7 +74,7 @@ enum Order {
     Inverted,
     /// Finite verb at the end.
     Final,
-    /// Finite verb first, the subject was said by the clause before.
+    /// Finite verb first; the subject is that of the clause before.
     SubjectShared,
     /// No subject; "zu" and the infinitive at the end.
     Infinitive,
@@ -120,8 +120,8 @@ fn write_clause(line: &mut Line, clause: &Clause, order: Order, skip: Skip) {
     }
 }
 
-/// The object whose relative clause follows the whole clause: one with no place behind it
-/// that the relative clause could be taken to belong to.
+/// Returns the object whose relative clause follows the whole clause: one without a place behind it,
+/// to which the relative clause would seem to belong.
 fn postponed(clause: &Clause, skip: Skip) -> Option<(&NounPhrase, &Clause)> {
     let Predicate::Action { object: Some(Nominal::Phrase(phrase)), .. } = &clause.predicate else {
         return None;
@@ -184,7 +184,7 @@ impl VerbForms {
     }
 }
 
-/// Everything between the subject and the end of the verb.
+/// Writes everything between the subject and the end of the verb.
 fn middle(line: &mut Line, clause: &Clause, skip: Skip, postponed: bool) {
     let (verb, object, recipient) = match &clause.predicate {
         Predicate::Action { verb, object, recipient, .. } => {
@@ -301,8 +301,8 @@ fn behind_preposition(line: &mut Line, preposition: &str, nominal: &Nominal, cas
     }
 }
 
-/// Preposition and noun phrase, contracted where German contracts. A phrase that a relative
-/// clause follows keeps its article: it points at that one thing.
+/// Writes preposition and noun phrase, contracted where German contracts. A phrase with a relative
+/// clause keeps its article, which points at that one thing.
 fn phrase_behind(line: &mut Line, preposition: &str, phrase: &NounPhrase, case: Case) {
     let restricted = matches!(phrase.modifier, Some(Modifier::Relative { .. }));
     let contracted = if phrase.determiner == Determiner::The && !restricted {
@@ -348,7 +348,7 @@ fn noun_phrase(line: &mut Line, phrase: &NounPhrase, case: Case, article_said: b
     }
 }
 
-/// The noun phrase up to its noun. `article_said`: a contraction holds the article. `negated`: "ein" becomes "kein".
+/// Writes a noun phrase up to its noun. `article_said`: in a contraction. `negated`: "ein" becomes "kein".
 fn core(line: &mut Line, phrase: &NounPhrase, case: Case, article_said: bool, negated: bool) {
     let (gender, number) = (phrase.noun.gender, phrase.number);
     let article = match phrase.determiner {

@@ -117,7 +117,7 @@ pub const COMPOUND_ELEMENTS: &[CompoundElement] = &[
     element("city", "Stadt", Series::Town),
 ];
 
-/// Same in both languages.
+/// Names, which are the same in both languages.
 pub const NAMES: &[&str] = &["Anna", "Peter", "Maria", "Paul", "Lena", "Karl"];
 
 const fn adjective(english: [&'static str; 2], german: [&'static str; 3]) -> Adjective {
@@ -276,15 +276,15 @@ pub const INTRANSITIVE: &[Verb] = &[
     verb(["eat", "eats", "eaten"], ["essen", "esse", "isst", "gegessen"], Frame::Intransitive),
 ];
 
-/// Moves its subject somewhere.
+/// Verb whose subject moves somewhere.
 pub const GO: Verb =
     verb(["go", "goes", "gone"], ["gehen", "gehe", "geht", "gegangen"], Frame::Intransitive).sein();
 
-/// Moves a thing somewhere.
+/// Verb that moves a thing somewhere.
 pub const PUT: Verb =
     verb(["put", "puts", "put"], ["legen", "lege", "legt", "gelegt"], accusative(Class::Thing));
 
-/// Says where a thing is.
+/// Verb that says where a thing is.
 pub const LIE: Verb =
     verb(["lie", "lies", "lain"], ["liegen", "liege", "liegt", "gelegen"], Frame::Intransitive);
 
@@ -339,20 +339,20 @@ pub const TIMES: &[Adverb] = &[
 /// Times that go with the perfect.
 pub const PERFECT_TIMES: &[Adverb] = &[adverb("today", "heute"), adverb("this week", "diese Woche")];
 
-/// Stand before the English verb.
+/// Adverbs that stand before the English verb.
 pub const FREQUENCIES: &[Adverb] =
     &[adverb("often", "oft"), adverb("always", "immer"), adverb("never", "nie")];
 
 pub const IN: Preposition = Preposition { english: "in", english_direction: "into", german: "in" };
 
-/// With a building or a landscape.
+/// Prepositions with a building or a landscape.
 pub const PLACE_PREPOSITIONS: &[Preposition] = &[
     IN,
     Preposition { english: "behind", english_direction: "behind", german: "hinter" },
     Preposition { english: "in front of", english_direction: "in front of", german: "vor" },
 ];
 
-/// With a piece of furniture.
+/// Prepositions with a piece of furniture.
 pub const SURFACE_PREPOSITIONS: &[Preposition] = &[
     Preposition { english: "on", english_direction: "on", german: "auf" },
     Preposition { english: "under", english_direction: "under", german: "unter" },

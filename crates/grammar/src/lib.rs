@@ -1,14 +1,14 @@
 //! The generated corpus: English sentences and their German translations, written by a grammar.
 //!
-//! It exists so that a first run needs no download, and so that ablations differ for reasons that
-//! can be named. What the translation of a word is depends on the rest of the sentence: articles,
+//! It exists so that a first run needs no download, and so that the reasons for differences between ablations
+//! are known. The translation of a word depends on the rest of the sentence: articles,
 //! adjectives and pronouns agree with nouns in gender, number and case; case follows from the verb
 //! or the preposition, hence from who does what to whom, which English says by word order alone;
 //! verbs move to second or last place, and their prefixes, participles and infinitives to the end.
 //!
-//! Configuration: `recipe.corpus.generated`. How hard the language is: [`shares`].
+//! Configuration: `recipe.corpus.generated`. Difficulty of the language: [`shares`].
 
-// Both macros panic where nobody reads.
+// Both macros panic if the output is closed.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 mod category;
@@ -35,10 +35,10 @@ use std::collections::HashSet;
 /// A split owns at least one in [`PARTITIONS`] sentences, so chance alone never gets there.
 const PATIENCE: usize = 20_000;
 
-/// Every source sentence falls into one of so many parts by its hash: 0 is dev, 1 is test, the others train.
+/// Number of parts into which source sentences fall by their hash: 0 is dev, 1 is test, the others train.
 const PARTITIONS: u64 = 8;
 
-/// The pairs of one split: (English, German), none twice.
+/// Returns the pairs of one split, (English, German), without repetitions.
 ///
 /// The same configuration gives the same bytes on every machine. Which split a sentence belongs to
 /// depends on its English text alone, so no two splits share a sentence, not even those of different seeds.
@@ -55,7 +55,7 @@ pub fn generate(config: &GeneratedCorpus, split: Split) -> Result<Vec<(String, S
     collect(wanted, split, || planner.sentence())
 }
 
-/// The first `wanted` different sentences of `split` that `draw` yields.
+/// Returns the first `wanted` different sentences of `split` that `draw` yields.
 fn collect(
     wanted: usize,
     split: Split,
@@ -86,7 +86,7 @@ fn collect(
     Ok(pairs)
 }
 
-/// The split that a source sentence belongs to.
+/// Returns the split that a source sentence belongs to.
 fn split_of(source: &str) -> Split {
     match hash(source) % PARTITIONS {
         0 => Split::Dev,
@@ -95,7 +95,7 @@ fn split_of(source: &str) -> Split {
     }
 }
 
-/// FNV-1a (Fowler, Noll, Vo), scattered: short, portable, and stable for good.
+/// Hashes with FNV-1a (Fowler, Noll, Vo) and mixes the result: short, portable, and stable for good.
 /// Two different sentences with one hash would cost the corpus one sentence.
 fn hash(text: &str) -> u64 {
     let fnv = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -126,7 +126,7 @@ mod tests {
     fn splits_share_no_source_sentence_and_repeat_none() {
         let mut seen = HashSet::new();
         for split in Split::ALL {
-            // Other seeds for each split: disjointness does not hang on a common seed.
+            // Other seeds for each split: disjointness does not depend on a common seed.
             let pairs = generate(&corpus(20_000, split as u64), split).unwrap();
             assert_eq!(pairs.len(), 20_000);
             for (source, _) in pairs {
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn every_construction_occurs_often_enough() {
         type Holds = fn(&str, &str) -> bool;
-        // Least occurrences in 1,000 pairs.
+        // Smallest numbers of occurrences in 1,000 pairs.
         let constructions: [(&str, usize, Holds); 24] = [
             ("question", 50, |_, de| de.ends_with('?')),
             ("wh-question by case", 8, |_, de| de.starts_with("Wen ") || de.starts_with("Wem ")),
@@ -237,7 +237,7 @@ mod tests {
         }
     }
 
-    /// `word` stands only behind a comma or at the beginning.
+    /// Whether `word` stands only behind a comma or at the beginning.
     fn opens_a_clause(line: &str, word: &str) -> bool {
         line.match_indices(&format!(" {word} ")).all(|(at, _)| line[..at].ends_with(','))
     }

@@ -50,7 +50,7 @@ const GERMAN_SMALL: [&str; 20] = [
 const GERMAN_TENS: [&str; 8] =
     ["zwanzig", "dreißig", "vierzig", "fünfzig", "sechzig", "siebzig", "achtzig", "neunzig"];
 
-/// "twenty-five", of a number below 100.
+/// Returns a number below 100 in English: "twenty-five".
 pub fn english(number: usize) -> String {
     match number {
         0..20 => ENGLISH_SMALL[number].to_string(),
@@ -64,7 +64,7 @@ pub fn english(number: usize) -> String {
     }
 }
 
-/// "fünfundzwanzig", units before tens, of a number below 100.
+/// Returns a number below 100 in German, units before tens: "fünfundzwanzig".
 pub fn german(number: usize) -> String {
     match number {
         0..20 => GERMAN_SMALL[number].to_string(),

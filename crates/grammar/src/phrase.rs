@@ -1,4 +1,4 @@
-//! Draws noun phrases and places: determiner, adjective, compound, what modifies them.
+//! Draws noun phrases and places: determiners, adjectives, compounds, modifiers.
 
 use super::category::{Gender, Number};
 use super::lexicon;
@@ -46,7 +46,7 @@ impl Planner {
         self.noun(class, detail)
     }
 
-    /// Draws a phrase as what a clause is about.
+    /// Draws a noun phrase as a subject or object.
     pub(super) fn noun(&mut self, class: Class, detail: Detail) -> Nominal {
         Nominal::Phrase(Box::new(self.phrase(class, detail)))
     }
@@ -97,7 +97,7 @@ impl Planner {
         let genitive = if class == Class::Animal { 0 } else { shares::GENITIVE };
         let roll = self.below(100) as u32;
         if roll < genitive {
-            // "my brother of the king" is not said.
+            // "my brother of the king" is not good English.
             let owned = matches!(phrase.determiner, Determiner::The);
             return owned.then(|| Modifier::Of(Box::new(self.owner())));
         }
@@ -113,7 +113,7 @@ impl Planner {
         (roll < genitive + shares::ATTACHED + shares::RELATIVE).then(|| self.relative(class, phrase))
     }
 
-    /// A person in the genitive, who may belong to another.
+    /// Draws a person in the genitive, who may belong to another person.
     fn owner(&mut self) -> NounPhrase {
         let mut owner = self.plain(lexicon::PERSONS, lexicon::BEING_ADJECTIVES);
         // A genitive needs an article to show itself.
@@ -153,7 +153,7 @@ impl Planner {
         Modifier::Relative { person, clause: Box::new(clause) }
     }
 
-    /// A verb whose object may be of this class.
+    /// Draws a verb whose object may be of this class.
     fn verb_for(&mut self, class: Class) -> &'static Verb {
         loop {
             let verb = match self.below(10) {
@@ -171,13 +171,13 @@ impl Planner {
         }
     }
 
-    /// In, behind or in front of a building or a landscape.
+    /// Draws a place in, behind or in front of a building or a landscape.
     pub(super) fn place(&mut self, direction: bool) -> Place {
         let preposition = if self.chance(60) { &lexicon::IN } else { self.pick(lexicon::PLACE_PREPOSITIONS) };
         self.at(preposition, lexicon::PLACES, direction)
     }
 
-    /// On, under or next to a piece of furniture.
+    /// Draws a place on, under or next to a piece of furniture.
     pub(super) fn furniture(&mut self, direction: bool) -> Place {
         let preposition = self.pick(lexicon::SURFACE_PREPOSITIONS);
         self.at(preposition, lexicon::SURFACES, direction)

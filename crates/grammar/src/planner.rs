@@ -1,4 +1,4 @@
-//! Draws sentences at random: which construction, which verb, what depends on what.
+//! Draws sentences at random: constructions, verbs and what depends on them.
 //!
 //! The noun phrases are in [`super::phrase`].
 
@@ -16,7 +16,7 @@ use super::word::{Adverb, Class, Frame, Verb};
 const WHY: Adverb = Adverb { english: "why", german: "warum" };
 const WHERE: Adverb = Adverb { english: "where", german: "wo" };
 
-/// How much a noun phrase may hold.
+/// The parts that a noun phrase may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
     /// Genitives, prepositional phrases and relative clauses.
@@ -124,7 +124,7 @@ impl Planner {
         Sentence { front, clause, trailing: None }
     }
 
-    /// Two clauses for a conjunction; "when" joins events of one time.
+    /// Draws two clauses for a conjunction; "when" joins events of one time.
     fn joined(&mut self) -> (&'static Adverb, Clause, Clause) {
         let conjunction = self.pick(lexicon::SUBORDINATORS);
         let (mut first, mut second) = (self.short_clause(), self.short_clause());
@@ -158,7 +158,7 @@ impl Planner {
             let verb = self.pick(lexicon::INTENDING);
             act(self.subject(Detail::Full), verb, Tense::Present, None)
         };
-        // Of what a person can do: things lie, and cannot try to.
+        // A goal that a person can have: things lie, and cannot try to.
         let mut goal = self.clause(Some(Role::Subject), Detail::Plain);
         goal.subject = shared_subject(&clause.subject);
         (goal.negated, goal.time, goal.frequency) = (false, None, None);
@@ -204,7 +204,7 @@ impl Planner {
         Sentence { front: Front::Subject, clause, trailing: None }
     }
 
-    /// A clause whose object is a thing, and the pronoun for that thing.
+    /// Draws a clause whose object is a thing; also returns the pronoun for that thing.
     fn about_a_thing(&mut self) -> (Clause, Nominal) {
         let things = lexicon::TRANSITIVE
             .iter()
@@ -219,9 +219,9 @@ impl Planner {
         (act(subject, verb, tense, Some(Nominal::Phrase(Box::new(thing)))), it)
     }
 
-    /// What the same subject does with "it" after `before`.
+    /// Draws a clause in which the same subject does something with "it" after `before`.
     fn reuse(&mut self, it: Nominal, before: &Clause) -> Clause {
-        // The subject is the caller's; this one is replaced.
+        // The caller replaces this subject.
         let subject = Nominal::First(Number::Singular);
         match self.below(3) {
             0 => {
@@ -251,21 +251,21 @@ impl Planner {
         }
     }
 
-    /// "it is old".
+    /// Draws a description of a thing: "it is old".
     fn description(&mut self, it: Nominal) -> Clause {
         let adjective = self.pick(lexicon::THING_ADJECTIVES);
         let negated = self.chance(shares::NEGATED);
         Clause { negated, ..stated(it, Predicate::State { adjective, comparison: None }) }
     }
 
-    /// A clause without long noun phrases or adverbials, for sentences of two clauses.
+    /// Draws a clause without long noun phrases or adverbials, for sentences of two clauses.
     fn short_clause(&mut self) -> Clause {
         let mut clause = self.clause(None, Detail::Plain);
         clause.time = None;
         clause
     }
 
-    /// A clause about an action. With `moved`, the frame has that role, and it is filled like any other.
+    /// Draws a clause about an action. With `moved`, the frame has that role, and it is filled like any other.
     pub(super) fn clause(&mut self, moved: Option<Role>, detail: Detail) -> Clause {
         let action = loop {
             let action = self.weighted(shares::ACTIONS);
@@ -317,7 +317,7 @@ impl Planner {
         clause
     }
 
-    /// Negation, frequency, time and place, as far as they go together.
+    /// Draws negation, frequency, time and place, as far as they go together.
     fn circumstances(&mut self, clause: &mut Clause, action: Action) {
         clause.place = match action {
             Action::Go => Some(self.place(true)),
@@ -353,7 +353,7 @@ impl Planner {
         }
     }
 
-    /// An integer in 0..n, from 32 bits by multiplication: no floating point, one draw, same everywhere.
+    /// Draws an integer in 0..n, from 32 bits by multiplication: no floating point, one draw, same everywhere.
     pub(super) fn below(&mut self, n: usize) -> usize {
         ((u64::from(self.rng.next_u32()) * n as u64) >> 32) as usize
     }
@@ -362,7 +362,7 @@ impl Planner {
         (self.below(100) as u32) < percent
     }
 
-    /// A word of a list. It is the earlier of two draws, so that some words are frequent and some rare.
+    /// Draws a word of a list. It is the earlier of two draws, so that some words are frequent and some rare.
     pub(super) fn pick<T>(&mut self, list: &'static [T]) -> &'static T {
         let drawn = self.below(list.len());
         &list[drawn.min(self.below(list.len()))]
@@ -446,7 +446,7 @@ fn may_be_negated(clause: &Clause) -> bool {
     object_fits && recipient_fits
 }
 
-/// The last noun phrase before the adverbials.
+/// Returns the last noun phrase before the adverbials.
 fn last_nominal(clause: &Clause) -> Option<&Nominal> {
     match &clause.predicate {
         Predicate::Action { object: None, recipient: None, .. } => None,

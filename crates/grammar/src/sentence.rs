@@ -13,7 +13,7 @@ pub struct Sentence {
     pub trailing: Option<Trailing>,
 }
 
-/// What stands before the subject.
+/// Element before the subject.
 #[derive(Debug)]
 pub enum Front {
     /// Nothing: the subject comes first.
@@ -28,7 +28,7 @@ pub enum Front {
     Polar,
     /// A question about the noun phrase that is a [`Nominal::Asked`] in the clause.
     Who,
-    /// A question about an adverbial: where, when, why.
+    /// A question about an adverbial: where, why.
     Circumstance(&'static Adverb),
 }
 
@@ -37,7 +37,7 @@ impl Front {
         matches!(self, Front::Polar | Front::Who | Front::Circumstance(_))
     }
 
-    /// The adverbials of the clause that are said here.
+    /// Returns the adverbials of the clause that stand in front.
     pub fn said(&self) -> Skip {
         Skip { time: matches!(self, Front::Time), place: matches!(self, Front::Place) }
     }
@@ -50,7 +50,7 @@ pub struct Skip {
     pub place: bool,
 }
 
-/// What follows the main clause.
+/// Element behind the main clause.
 #[derive(Debug)]
 pub enum Trailing {
     /// A conjunction (that, whether, because …) and its clause.
@@ -132,9 +132,9 @@ pub enum Nominal {
     Third(Gender, Number),
     /// "it" for a thing whose German noun has this gender, or "they" for several.
     It(Gender, Number),
-    /// What the relative pronoun stands for: left out here, said at the head of the clause.
+    /// The part that the relative pronoun stands for: left out here, said at the head of the clause.
     Gap(Gender, Number),
-    /// What a question asks for: a person, or a thing.
+    /// The part that a question asks for: a person, or a thing.
     Asked {
         person: bool,
     },
@@ -177,7 +177,7 @@ pub enum Modifier {
     },
 }
 
-/// Where the gap of a relative clause or the asked part of a question is.
+/// Role of the gap in a relative clause, or of the asked part in a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Subject,
@@ -191,7 +191,7 @@ impl Number {
     }
 }
 
-/// Person and number, as finite verbs see them.
+/// Person and number, with which finite verbs agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
     First,
@@ -212,7 +212,7 @@ impl Nominal {
         }
     }
 
-    /// Said elsewhere: at the head of the clause.
+    /// Whether it is said elsewhere: at the head of the clause.
     pub fn is_moved(&self) -> bool {
         matches!(self, Nominal::Gap(..) | Nominal::Asked { .. })
     }
@@ -221,14 +221,14 @@ impl Nominal {
         matches!(self, Nominal::First(_) | Nominal::Third(..) | Nominal::It(..))
     }
 
-    /// Ends in a relative clause, behind which an adverbial would be read as part of it.
+    /// Whether it ends in a relative clause, behind which an adverbial would be read as part of that clause.
     pub fn ends_in_clause(&self) -> bool {
         matches!(self, Nominal::Phrase(p) if matches!(p.modifier, Some(Modifier::Relative { .. })))
     }
 }
 
 impl Clause {
-    /// The moved noun phrase of a relative clause or question, and its role.
+    /// Returns the moved noun phrase of a relative clause or question, and its role.
     pub fn moved(&self) -> Option<(Role, &Nominal)> {
         let mut parts = vec![(Role::Subject, Some(&self.subject))];
         if let Predicate::Action { object, recipient, .. } = &self.predicate {
@@ -254,14 +254,14 @@ impl Line {
         self.0.push_str(word);
     }
 
-    /// A comma, unless one stands there or nothing does.
+    /// Adds a comma, unless the line is empty or ends in one.
     pub fn comma(&mut self) {
         if !self.0.is_empty() && !self.0.ends_with(',') {
             self.0.push(',');
         }
     }
 
-    /// The finished sentence: capital first, `mark` last.
+    /// Returns the finished sentence: capital first, `mark` last.
     pub fn finish(mut self, mark: char) -> String {
         if self.0.ends_with(',') {
             self.0.pop();

@@ -1,9 +1,9 @@
-//! How hard the language is: every share and bound in one place.
+//! Difficulty of the language: every share and bound in one place.
 //!
 //! Shares are percentages of the cases where the choice arises. Changing any number here
 //! changes the corpus, so raise `RESULT_VERSION` with it.
 
-/// What a list of weights chooses between; see [`SENTENCES`].
+/// Kind of a sentence, drawn with the weights of [`SENTENCES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// One clause, subject first or an adverbial in front.
@@ -69,7 +69,7 @@ pub const ACTIONS: &[(Action, u32)] = &[
     (Action::Lie, 4),
 ];
 
-/// A main clause with a time or place has it in front.
+/// Share of main clauses with a time or place that have it in front.
 pub const FRONTED: u32 = 50;
 pub const TIME: u32 = 25;
 pub const CLOCK: u32 = 20;
@@ -86,16 +86,16 @@ pub const NAME: u32 = 10;
 pub const PLURAL: u32 = 28;
 pub const ADJECTIVE: u32 = 28;
 pub const COMPOUND: u32 = 35;
-/// Of noun phrases in the plural.
+/// Share of plural noun phrases that have a count.
 pub const COUNT: u32 = 30;
-/// Of counts, those in digits.
+/// Share of counts that are written in digits.
 pub const DIGITS: u32 = 25;
-/// Of noun phrases that may be modified: a genitive, a preposition, a relative clause.
+/// Shares of noun phrases, among those that may be modified, with a genitive, a preposition, a relative clause.
 pub const GENITIVE: u32 = 14;
 pub const ATTACHED: u32 = 10;
 pub const RELATIVE: u32 = 14;
-/// A genitive holds another.
+/// Share of genitives that hold another.
 pub const NESTED_GENITIVE: u32 = 25;
 
-/// Words of an English sentence.
+/// Number of words of an English sentence.
 pub const WORDS: std::ops::RangeInclusive<usize> = 4..=20;

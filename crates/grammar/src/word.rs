@@ -1,4 +1,4 @@
-//! What the lexicon says of a word: one type for each kind.
+//! The properties of words in the lexicon: one type for each kind of word.
 
 use super::category::{Case, Gender};
 
@@ -10,9 +10,9 @@ pub struct Noun {
     /// Nominative singular, genitive singular, nominative plural.
     pub german: [&'static str; 3],
     pub gender: Gender,
-    /// Takes the genitive's ending in accusative and dative too (der Student, den Studenten).
+    /// Whether it takes the genitive's ending in accusative and dative, too (der Student, den Studenten).
     pub weak: bool,
-    /// Which first elements make a compound with it.
+    /// Family of the first elements that make a compound with it.
     pub compounds: Option<Series>,
 }
 
@@ -44,7 +44,7 @@ pub struct Adjective {
     pub german: [&'static str; 3],
 }
 
-/// Which nouns a verb combines with.
+/// Class of nouns that a verb combines with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Person,
@@ -57,7 +57,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// Whether a noun of class `other` will do where this class is wanted.
+    /// Whether a noun of class `other` can stand where this class is wanted.
     pub fn admits(self, other: Class) -> bool {
         match self {
             Class::Any => true,
@@ -67,7 +67,7 @@ impl Class {
     }
 }
 
-/// What a verb needs beside its subject.
+/// Complements that a verb needs beside its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Frame {
     Intransitive,
@@ -90,7 +90,7 @@ pub struct Verb {
     pub german: [&'static str; 4],
     /// Separable prefix, or empty.
     pub prefix: &'static str,
-    /// The perfect is formed with sein.
+    /// Whether the perfect is formed with "sein".
     pub sein: bool,
     pub frame: Frame,
 }
@@ -131,19 +131,19 @@ impl Noun {
 }
 
 impl Verb {
-    /// With an English particle.
+    /// Adds an English particle.
     pub const fn particle(mut self, particle: &'static str) -> Self {
         self.particle = particle;
         self
     }
 
-    /// With a separable German prefix.
+    /// Adds a separable German prefix.
     pub const fn prefix(mut self, prefix: &'static str) -> Self {
         self.prefix = prefix;
         self
     }
 
-    /// Its perfect takes "sein".
+    /// Forms the perfect with "sein".
     pub const fn sein(mut self) -> Self {
         self.sein = true;
         self

@@ -1,6 +1,6 @@
 //! BLEU, chrF, TER and EVALB with their tokenisers, resampling tests, and Moses's rules for text.
 
-// Both macros panic where nobody reads.
+// Both macros panic if the output is closed.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod moses;

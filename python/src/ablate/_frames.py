@@ -16,7 +16,7 @@ from ablate._read import Error
 if TYPE_CHECKING:
     from pandas.api.typing import DataFrameGroupBy
 
-#: Where results come from: a directory, a file, or a frame that :func:`records` or :func:`metrics` returned.
+#: A source of results: a directory, a file, or a frame that :func:`records` or :func:`metrics` returned.
 Source: TypeAlias = "str | Path | pd.DataFrame"
 
 #: Sections of an experiment. Columns that begin with one of them are settings.
@@ -149,12 +149,12 @@ def metrics(*paths: str | Path, tags: Sequence[str] | None = None) -> pd.DataFra
 
 
 def by_row(frame: pd.DataFrame) -> DataFrameGroupBy[Any, Any]:
-    """The lines of each row. Rows of different sweeps are different rows, even with one label."""
+    """Groups the lines by row. Rows of different sweeps are different rows, even if they have the same label."""
     return frame.groupby(["sweep", "row"] if _has_several_sweeps(frame) else "row", sort=False)
 
 
 def row_name(row: Any) -> str:
-    """A key of :func:`by_row` as people read it."""
+    """Returns a key of :func:`by_row` in readable form."""
     return "/".join(row) if isinstance(row, tuple) else str(row)
 
 
@@ -212,7 +212,7 @@ def _refuse_twice(frame: pd.DataFrame, keys: list[str]) -> None:
 
 
 def _records_of(path: Path) -> list[dict[str, Any]]:
-    """The lines of one path. A run directory wins over a line of ``records.jsonl`` for the same row and seed."""
+    """Returns the lines of one path. A run directory takes precedence over ``records.jsonl`` for the same row and seed."""
     if path.is_file():
         found = [_read.record_file(path)] if path.suffix == ".json" else list(_read.record_lines(path))
     else:

@@ -1,4 +1,4 @@
-"""From the files of a sweep to plain Python values. Each error names the file, and the line where there is one."""
+"""Reads the files of a sweep into plain Python values. Each error names the file, and the line where there is one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Point:
-    """A line of ``metrics.csv``: what was measured after ``step`` updates."""
+    """A line of ``metrics.csv``: a value that was measured after ``step`` updates."""
 
     step: int
     tag: str

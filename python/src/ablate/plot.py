@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 _DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-#: In place of a setting that a configuration does not write.
+#: Label of a setting that a configuration does not write.
 _DEFAULT = "default"
 
 
@@ -37,7 +37,7 @@ def curves(source: Source, tag: str = "dev/perplexity", *, ax: Axes | None = Non
 
     Args:
         source: As for :func:`ablate.metrics`, or its frame.
-        tag: What was measured: ``dev/perplexity``, ``dev/loss``, ``train/loss``, …
+        tag: The measured value: ``dev/perplexity``, ``dev/loss``, ``train/loss``, …
     """
     frame = _metrics(source)
     check_name("tag", tag, frame["tag"].unique())

@@ -1,4 +1,4 @@
-//! A workshop beside a cluster of pretence: `slurm.sh` under the names of Slurm's programs.
+//! A workshop with a simulated cluster: `slurm.sh` under the names of Slurm's programs.
 
 use crate::common::runs::{assert_same_run, wait};
 use crate::common::{Outcome, Workshop};
@@ -8,12 +8,12 @@ use std::process::{Child, Command, Stdio};
 
 pub struct Cluster {
     pub workshop: Workshop,
-    /// Its programs and its jobs.
+    /// The programs of the cluster and its jobs.
     folder: tempfile::TempDir,
 }
 
 impl Cluster {
-    /// With this sweep as `small.toml`.
+    /// Creates a cluster with this sweep as `small.toml`.
     pub fn new(sweep: &str) -> Self {
         let cluster = Cluster { workshop: Workshop::new(), folder: tempfile::tempdir().unwrap() };
         cluster.workshop.write("small.toml", sweep);
@@ -26,7 +26,7 @@ impl Cluster {
         cluster
     }
 
-    /// A file of the cluster's.
+    /// Returns the path of a file of the cluster.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -49,30 +49,30 @@ impl Cluster {
         command
     }
 
-    /// The sweep through Slurm, with further words.
+    /// Runs the sweep through Slurm, with further words.
     pub fn sweep(&self, words: &[&str]) -> Outcome {
         Outcome(self.start(words).wait_with_output().unwrap())
     }
 
-    /// The sweep through Slurm, started.
+    /// Starts the sweep through Slurm.
     pub fn start(&self, words: &[&str]) -> Child {
         let all: Vec<&str> =
             ["sweep", "small.toml", "--launcher", "slurm"].iter().chain(words).copied().collect();
         self.command(&all).spawn().unwrap()
     }
 
-    /// What happened, of this kind: `start 11_0`.
+    /// Returns the events of a kind, such as `start 11_0`.
     pub fn trace(&self, kind: &str) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("trace")).unwrap_or_default();
         text.lines().filter(|line| line.starts_with(kind)).map(str::to_string).collect()
     }
 
-    /// The process that a job runs.
+    /// Returns the process that a job runs.
     pub fn keeper(&self, job: &str) -> i32 {
         std::fs::read_to_string(self.path(job).join("pid")).unwrap().trim().parse().unwrap()
     }
 
-    /// The process that trains a trial at the moment.
+    /// Returns the process that trains a trial at the moment.
     pub fn trainer(&self, run: &str) -> i32 {
         self.workshop.attempts(run).last().unwrap()["process"].as_i64().unwrap() as i32
     }
@@ -90,7 +90,7 @@ impl Cluster {
         });
     }
 
-    /// The events of a kind in the ledger, as reasons.
+    /// Returns the reasons of the events of a kind in the ledger.
     pub fn events(&self, kind: &str) -> Vec<String> {
         let ledger = self.workshop.text("results/small/ledger.jsonl");
         let lines = ledger.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
@@ -100,7 +100,7 @@ impl Cluster {
             .collect()
     }
 
-    /// Compares everything that equal runs share with what the sweep leaves that is given to this machine alone.
+    /// Compares everything that equal runs share with the results of the same sweep run on this machine.
     #[track_caller]
     pub fn assert_as_local(&self, runs: &[&str]) {
         let local = Workshop::swept(&self.workshop.text("small.toml"));

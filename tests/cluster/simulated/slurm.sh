@@ -8,7 +8,7 @@ trace() { echo "$*" >> "$cluster/trace"; }
 state() { cat "$1/state" 2>/dev/null; }
 become() { echo "$2" > "$1/state.new" && mv "$1/state.new" "$1/state"; }
 
-# Runs one element until it does not come back.
+# Runs one element until it is not requeued.
 run() {
   local job=$1 id=$2 array=${2%_*} element=${2#*_} restarts=0 code
   while [ -d "$job" ]; do
@@ -40,7 +40,7 @@ run() {
   done
 }
 
-# Starts the elements of an array, so many at once.
+# Starts the elements of an array, at most a given number at once.
 pump() {
   local array=$1 last=$2 most=$3 element job
   for element in $(seq 0 "$last"); do

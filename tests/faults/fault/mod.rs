@@ -1,4 +1,4 @@
-//! Faults at chosen places of a program's work on files: `shim.cpp`, loaded into it.
+//! Faults at chosen places where a program works on files: `shim.cpp`, loaded into the program.
 #![allow(dead_code)] // each test file uses its part
 
 use std::path::{Path, PathBuf};
@@ -30,10 +30,10 @@ set = { "model.position" = "none" }
 "#;
 
 pub const TRIALS: [&str; 2] = ["results/kill/base/seed-1", "results/kill/no-positions/seed-1"];
-/// Updates of a trial.
+/// Number of updates of a trial.
 pub const STEPS: u64 = 24;
 
-/// A kind of file that a process writes: a name for people, and a pattern over `call path`.
+/// A kind of file that a process writes: a readable name, and a pattern over `call path`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The word of the command line: `sweep` or `trial`.
@@ -79,7 +79,7 @@ pub const PLACES: [Place; 29] = [
     place("sweep", "prepared data", "* data*"),
 ];
 
-/// What happens at a place; the words of `shim.cpp`.
+/// A fault at a place, in the words of `shim.cpp`.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
     pub place: Place,
@@ -88,7 +88,7 @@ pub struct Fault {
     pub what: &'static str,
 }
 
-/// A workshop with the sweep `kill.toml`, and what a fault needs outside of it.
+/// A workshop with the sweep `kill.toml`, and the files outside of it that a fault needs.
 pub struct Site {
     pub workshop: Workshop,
     outside: tempfile::TempDir,
@@ -101,13 +101,13 @@ impl Site {
         Site { workshop, outside: tempfile::tempdir().unwrap() }
     }
 
-    /// One in which the sweep has run without a fault.
+    /// Creates a site in which the sweep has run without a fault.
     pub fn swept() -> Self {
         let workshop = Workshop::swept_as("kill.toml", SWEEP);
         Site { workshop, outside: tempfile::tempdir().unwrap() }
     }
 
-    /// One whose data is prepared already, as in `other`.
+    /// Creates a site whose data is prepared already, as in `other`.
     pub fn with_data_of(other: &Site) -> Self {
         let site = Site::new();
         for folder in std::fs::read_dir(other.workshop.path("data")).unwrap() {
@@ -122,35 +122,35 @@ impl Site {
         site
     }
 
-    /// Where the shim writes what it did.
+    /// Returns the file in which the shim notes its actions.
     pub fn mark(&self) -> PathBuf {
         self.outside.path().join("mark")
     }
 
-    /// The call and the file that the fault struck, if it did; forgotten afterwards, which frees a full disk.
+    /// Returns the call and the file that the fault struck, if it did, and removes the note, which frees a full disk.
     pub fn struck(&self) -> Option<String> {
         let line = std::fs::read_to_string(self.mark()).ok()?;
         std::fs::remove_file(self.mark()).unwrap();
         Some(line.trim_end().to_string())
     }
 
-    /// The sweep, not started yet.
+    /// Returns the sweep, not started yet.
     pub fn sweep(&self) -> Command {
         let mut command = self.workshop.command(&["sweep", "kill.toml"]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Any command with the shim in it and its children.
+    /// Returns the command with the shim in it and its children.
     pub fn watched(&self, mut command: Command) -> Command {
-        // A path of one form: the shim compares texts.
+        // One form of the path, because the shim compares texts.
         let folder = self.workshop.path("").canonicalize().unwrap();
         command.current_dir(&folder).env("LD_PRELOAD", shim());
         command.env("FAULT_DIR", format!("{}/", folder.display())).env("FAULT_MARK", self.mark());
         command
     }
 
-    /// The command with a fault.
+    /// Returns the command with a fault.
     pub fn faulty(&self, command: Command, fault: &Fault) -> Command {
         let mut command = self.watched(command);
         command.env("FAULT_IN", fault.place.process).env("FAULT_PLACE", fault.place.pattern);
@@ -158,7 +158,7 @@ impl Site {
         command
     }
 
-    /// The calls on files of an uninterrupted sweep: of the driver, then of the trials.
+    /// Returns the calls on files of an uninterrupted sweep: of the driver, then of the trials.
     pub fn calls(&self) -> [Vec<String>; 2] {
         ["sweep", "trial"].map(|process| {
             let _ = std::fs::remove_dir_all(self.workshop.path("results"));
@@ -171,7 +171,7 @@ impl Site {
         })
     }
 
-    /// The newest training state of a trial, by its name.
+    /// Returns the step of a trial's newest training state, from its name.
     pub fn newest_state(&self, trial: &str) -> Option<u64> {
         let files = std::fs::read_dir(self.workshop.path(trial).join("checkpoints")).ok()?;
         let step =
@@ -179,7 +179,7 @@ impl Site {
         files.filter_map(|file| step(file.unwrap().file_name().into_string().unwrap())).max()
     }
 
-    /// The steps from which the attempts at a trial began.
+    /// Returns the steps from which the attempts at a trial began.
     pub fn attempts(&self, trial: &str) -> Vec<u64> {
         self.workshop.first_steps(trial)
     }
@@ -199,7 +199,7 @@ pub fn assert_same(whole: &Site, resumed: &Site, told: &str) {
         files.extend(shown.into_iter().filter(|file| whole.workshop.path(file).exists()));
         let last_state = format!("step-{STEPS:08}.state.safetensors");
         for name in common::names(&whole.workshop.path(trial).join("checkpoints")) {
-            // Which earlier states are kept depends on where a signal added one.
+            // A signal may have added a state, which decides which earlier states are kept.
             if name.contains(".weights.") || name == last_state {
                 files.push(format!("{trial}/checkpoints/{name}"));
             }
@@ -229,7 +229,7 @@ fn shim() -> &'static Path {
     })
 }
 
-/// A running sweep; whatever is left of it dies with this value.
+/// A running sweep; its processes are killed when this is dropped.
 pub struct Running {
     pub driver: Child,
     folder: PathBuf,
@@ -242,7 +242,7 @@ impl Running {
         Running { driver: command.spawn().unwrap(), folder: site.workshop.path("").canonicalize().unwrap() }
     }
 
-    /// The trials' processes that work in the workshop's folder, also those whose driver is gone.
+    /// Returns the trials' processes that work in the workshop's folder, also those whose driver is gone.
     pub fn trials(&self) -> Vec<i32> {
         let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let process: i32 = entry.unwrap().file_name().to_str()?.parse().ok()?;

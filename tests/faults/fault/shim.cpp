@@ -12,10 +12,10 @@
 //   term     sends itself SIGTERM before the call
 //   twice    sends itself SIGTERM twice before the call
 //   hangup   sends itself SIGHUP three times before the call
-//   throw    a thread of its own throws std::bad_alloc before the call, which nobody catches
+//   throw    a thread of its own throws std::bad_alloc before the call, which is not caught
 //   full     the same as enospc, and every later call that needs space fails until FAULT_MARK is removed
 //
-// FAULT_CLOCK shifts the wall clock of every process by so many seconds.
+// FAULT_CLOCK shifts the wall clock of every process by its value in seconds.
 
 #include <cerrno>
 #include <climits>
@@ -98,7 +98,7 @@ void put_line(int file, const char *line, int length) {
   syscall(SYS_close, file);
 }
 
-// What is to happen at this call; `needs_space` tells whether a full disk refuses it.
+// Returns the fault to cause at this call; `needs_space` says whether a full disk refuses the call.
 Fault crossing(const char *call, const char *path, bool needs_space) {
   if (!watched(path)) return Fault::None;
   if (needs_space && disk_is_full()) return Fault::NoSpace;

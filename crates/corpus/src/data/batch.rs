@@ -7,28 +7,28 @@ use super::store::Store;
 use crate::seed::{Purpose, rng};
 use rand_chacha::rand_core::Rng;
 
-/// Pairs are sorted by length within windows of so many micro-batches at least: fewer pad too much.
+/// Smallest window, in micro-batches, within which pairs are sorted by length. Smaller windows pad too much.
 const LEAST_WINDOW: u64 = 200;
-/// And of so many at most: with 4,096 tokens a batch, 2 % of a text like WMT's is padding then (docs/data.md).
+/// Largest window: with 4,096 tokens a batch, 2 % of a text like WMT's is padding then (docs/data.md).
 const LARGEST_WINDOW: u64 = 1000;
-/// Between the two, a window is this part of the corpus, so that what is batched together changes every epoch.
+/// Between these limits, the corpus is divided into so many windows that the pairs of a batch change every epoch.
 const WINDOW_PART: u64 = 16;
-/// Packed rows are put in order within windows of so many micro-batches.
+/// Number of micro-batches in a window within which packed rows are sorted.
 const PACKED_WINDOW: usize = 16;
 
-/// How large the micro-batches of a training are, and what is a row in them.
+/// Size and row form of the micro-batches of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {
-    /// Padded tokens a side at most; `training.micro_batch_tokens`.
+    /// Largest number of padded tokens per side; `training.micro_batch_tokens`.
     pub tokens: usize,
-    /// Tokens a side of a row that holds several sentences; absent: a sentence a row. `training.packed_length`.
+    /// Tokens per side of a row that holds several sentences; absent: one sentence per row. `training.packed_length`.
     pub packed_length: Option<usize>,
 }
 
-/// The micro-batches of one epoch, as indices of pairs; every pair is in exactly one of them.
+/// Returns the micro-batches of one epoch, as indices of pairs; every pair is in exactly one of them.
 ///
-/// No batch has more than `batching.tokens` padded tokens on a side, the end of each sentence
-/// counted, but for a pair that is longer alone and forms its own.
+/// No batch has more than `batching.tokens` padded tokens on a side, including the end of each sentence, except that a
+/// longer pair forms a batch of its own.
 pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -> Vec<Vec<u32>> {
     let mut random = rng(seed, Purpose::BatchOrder, epoch);
     let mut order: Vec<u32> = (0..store.len() as u32).collect();
@@ -38,7 +38,7 @@ pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -
         let mut rows = packing::fill_rows(&order, lengths, row_length);
         shuffle(&mut rows, &mut random);
         let rows_a_batch = (batching.tokens / row_length).max(1);
-        // The side with more tokens fills the rows; of the other, the rows of a batch should hold alike.
+        // The side with more tokens fills the rows; on the other side, the rows of a batch should have similar lengths.
         for window in rows.chunks_mut(rows_a_batch * PACKED_WINDOW) {
             window.sort_by_cached_key(|row| packing::shape(std::iter::once(&row[..]), lengths).source);
         }
@@ -55,15 +55,15 @@ pub fn epoch_batches(store: &Store, seed: u64, epoch: u64, batching: Batching) -
     batches
 }
 
-/// The micro-batches of one epoch of running text, as numbers of blocks; every block is in exactly one of them. All but the
-/// last have as many blocks as fit into `tokens` tokens, but one at least.
+/// Returns the micro-batches of one epoch of running text, as numbers of blocks; every block is in exactly one of them.
+/// All but the last have as many blocks as fit into `tokens` tokens, and at least one.
 pub fn block_batches(store: &Store, seed: u64, epoch: u64, tokens: usize) -> Vec<Vec<u32>> {
     let mut order: Vec<u32> = (0..store.len() as u32).collect();
     shuffle(&mut order, &mut rng(seed, Purpose::BatchOrder, epoch));
     blocks_in_order(&order, store, tokens)
 }
 
-/// The same in the order of the text, for evaluation.
+/// Returns the blocks of running text in micro-batches in the order of the text, for evaluation.
 pub fn block_batches_in_order(store: &Store, tokens: usize) -> Vec<Vec<u32>> {
     let order: Vec<u32> = (0..store.len() as u32).collect();
     blocks_in_order(&order, store, tokens)
@@ -74,9 +74,9 @@ fn blocks_in_order(order: &[u32], store: &Store, tokens: usize) -> Vec<Vec<u32>>
     order.chunks(rows).map(<[_]>::to_vec).collect()
 }
 
-/// Batches for evaluation, the longest pairs first, so that memory runs out at once or never.
+/// Returns batches for evaluation, the longest pairs first, so that memory runs out at once or never.
 ///
-/// `lengths` holds tokens of (source, target) without the end of sentence; who has no target says 0.
+/// `lengths` holds tokens of (source, target) without the end of sentence; the length of a missing target is 0.
 pub fn sorted_batches(lengths: &[(usize, usize)], batch_tokens: usize) -> Vec<Vec<u32>> {
     let of = |pair: u32| lengths[pair as usize];
     let mut order: Vec<u32> = (0..lengths.len() as u32).collect();
@@ -85,24 +85,24 @@ pub fn sorted_batches(lengths: &[(usize, usize)], batch_tokens: usize) -> Vec<Ve
     cut(&order, of, batch_tokens)
 }
 
-/// Pairs in each window: the store cut into equal parts.
+/// Returns the number of pairs in each window: the store is cut into equal parts.
 fn window_pairs(store: &Store, micro_batch_tokens: usize) -> usize {
     let tokens = store.source_tokens().max(store.target_tokens()) + store.len() as u64;
     store.len().div_ceil(windows(tokens, micro_batch_tokens as u64) as usize).max(1)
 }
 
-/// Windows of an epoch of so many tokens.
+/// Returns the number of windows of an epoch of `tokens` tokens.
 fn windows(tokens: u64, micro_batch_tokens: u64) -> u64 {
     let batches = tokens.div_ceil(micro_batch_tokens.max(1));
     let window = (batches / WINDOW_PART).clamp(LEAST_WINDOW, LARGEST_WINDOW);
     tokens.div_ceil(window.saturating_mul(micro_batch_tokens).max(1)).max(1)
 }
 
-/// By the longer side, which decides how many pairs fit, then by how much longer it is; equal pairs
-/// stay in their order.
+/// Sorts by the longer side, which decides how many pairs fit, then by the difference of the sides; equal pairs
+/// keep their order.
 ///
 /// The difference rises and falls by turns, so that a batch that crosses from one length to the
-/// next holds pairs of like proportions.
+/// next holds pairs of similar proportions.
 fn sort_by_length(pairs: &mut [u32], lengths: impl Fn(u32) -> (usize, usize)) {
     pairs.sort_by_cached_key(|&pair| {
         let (source, target) = lengths(pair);
@@ -111,7 +111,7 @@ fn sort_by_length(pairs: &mut [u32], lengths: impl Fn(u32) -> (usize, usize)) {
     });
 }
 
-/// Cuts `order` into the longest runs that fit.
+/// Cuts `order` into the longest runs that fit into `budget` padded tokens.
 fn cut(order: &[u32], lengths: impl Fn(u32) -> (usize, usize), budget: usize) -> Vec<Vec<u32>> {
     let mut batches: Vec<Vec<u32>> = Vec::new();
     let mut longest = 0;

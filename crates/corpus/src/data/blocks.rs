@@ -16,12 +16,12 @@ pub struct BlockWriter {
 }
 
 impl BlockWriter {
-    /// `length`: ids of a block.
+    /// Creates a writer of blocks of `length` ids.
     pub fn new(store: StoreWriter, length: usize) -> Self {
         BlockWriter { store, length, pending: Vec::new(), blocks: 0, tokens: 0 }
     }
 
-    /// Ids that follow those before.
+    /// Appends `ids` and writes the blocks that are full.
     pub fn push(&mut self, mut ids: &[u32]) -> Result<()> {
         self.tokens += ids.len() as u64;
         while self.pending.len() + ids.len() >= self.length {
@@ -34,7 +34,7 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Has everything in the store, which is to be finished; also gives the number of blocks and of their tokens.
+    /// Writes the last block. Returns the store, still to be finished, and the numbers of blocks and of their tokens.
     pub fn finish(mut self) -> Result<(StoreWriter, usize, u64)> {
         if !self.pending.is_empty() {
             self.write()?;

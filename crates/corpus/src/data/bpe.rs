@@ -90,11 +90,11 @@ impl Symbols {
     }
 }
 
-/// How often each piece occurs in a text.
+/// Counts of the pieces of a text.
 #[derive(Debug, Clone, Default)]
 pub struct PieceCounts {
     cut: Cut,
-    /// All pieces, each once: millions of strings of their own would take four times the memory.
+    /// All different pieces in one string: millions of separate strings would take four times the memory.
     text: String,
     counts: HashTable<PieceCount>,
     hasher: DefaultHashBuilder,
@@ -108,7 +108,7 @@ struct PieceCount {
 }
 
 impl PieceCounts {
-    /// Of a text that is to be cut so.
+    /// Creates empty counts for text that is cut by `cut`.
     pub fn new(cut: Cut) -> Self {
         PieceCounts { cut, ..PieceCounts::default() }
     }
@@ -122,7 +122,7 @@ impl PieceCounts {
         for_each_piece(line, self.cut, |piece| self.add_piece(piece, 1));
     }
 
-    /// Counts what another text holds too. The order of additions does not show.
+    /// Adds the counts of another text. The order of additions does not matter.
     pub fn absorb(&mut self, other: &PieceCounts) {
         other.iter().for_each(|(piece, count)| self.add_piece(piece, count));
     }
@@ -167,7 +167,7 @@ pub fn learn(pieces: &PieceCounts, merges: usize) -> Vec<Pair> {
 
 /// A piece as its present symbols.
 struct Word {
-    /// Where they begin in [`Statistics::symbols`].
+    /// Index of the first symbol in [`Statistics::symbols`].
     start: usize,
     length: usize,
     count: u64,
@@ -179,22 +179,22 @@ impl Word {
     }
 }
 
-/// Where a pair occurs.
+/// Count of a pair, and the words that hold it.
 #[derive(Default)]
 struct Occurrences {
-    /// Weighted by the counts of the words; overlaps count, so `aaa` holds `a a` twice.
+    /// Occurrences, weighted by the counts of the words; overlaps count, so `aaa` holds `a a` twice.
     count: u64,
-    /// Every word that holds the pair; also some that held it once, and repetitions.
+    /// Indices of all words that hold the pair; may have repetitions and words that no longer hold it.
     words: Vec<u32>,
 }
 
 struct Statistics {
     vocabulary: Symbols,
-    /// Of all words, each in the place that it began with; merges leave gaps.
+    /// Symbols of all words, each word at the place where it began; merges leave gaps.
     symbols: Vec<u32>,
     words: Vec<Word>,
     pairs: HashMap<Pair, Occurrences>,
-    /// Holds every pair of `pairs`, with its count or one from before the count fell.
+    /// Holds every pair of `pairs`, with its count or an earlier, larger count.
     queue: BinaryHeap<Candidate>,
 }
 
@@ -254,7 +254,7 @@ impl Statistics {
         Some(pair)
     }
 
-    /// Takes the most frequent pair out of `pairs`, or nothing where the rest is too rare.
+    /// Removes the most frequent pair from `pairs` and returns it; `None` if all pairs left are too rare.
     fn take_best(&mut self) -> Option<(Pair, Occurrences)> {
         loop {
             let best = self.queue.pop()?;
@@ -282,15 +282,15 @@ fn neighbours(symbols: &[u32]) -> impl Iterator<Item = Pair> + '_ {
     symbols.windows(2).map(|window| (window[0], window[1]))
 }
 
-/// The range of `symbols` from one before the first occurrence of `pair` to one after the last.
+/// Returns the range of `symbols` from one before the first occurrence of `pair` to one after the last.
 fn extent(symbols: &[u32], pair: Pair) -> Option<(usize, usize)> {
     let first = neighbours(symbols).position(|found| found == pair)?;
     let last = symbols.windows(2).rposition(|window| (window[0], window[1]) == pair)?;
     Some((first.saturating_sub(1), (last + 3).min(symbols.len())))
 }
 
-/// Replaces `pair` by `joined` from left to right; returns how many symbols fewer there are. Behind those
-/// that are left, `symbols` keeps what was there.
+/// Replaces `pair` by `joined` from left to right; returns by how many symbols the word is shorter. The end of `symbols`
+/// keeps its old content.
 fn merge(symbols: &mut [u32], pair: Pair, joined: u32) -> usize {
     let before = symbols.len();
     let (mut read, mut write) = (0, 0);

@@ -13,15 +13,15 @@ use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Tokens that `merges` merges give at most: special ones, each byte inside and at the end of a piece,
-/// and what each merge makes.
+/// Returns the largest vocabulary that `merges` merges can give: special tokens, each byte inside and at the end of a
+/// piece, and one token per merge.
 pub fn largest_vocabulary(merges: usize) -> usize {
     SPECIALS.len() + 2 * BYTE_CHARACTERS.len() + merges
 }
 
 /// Pieces up to this many bytes are remembered; longer ones hardly ever come back.
 const CACHED_PIECE_BYTES: usize = 64;
-/// Pieces remembered at most, about 50 MB.
+/// Largest number of pieces remembered, about 50 MB.
 const CACHED_PIECES: usize = 1 << 19;
 
 /// Encodes lines as token ids and back.
@@ -83,12 +83,12 @@ impl BpeTokenizer {
         self.vocabulary.size()
     }
 
-    /// How a token is written in `tokenizer.json`: `Ġhouse</w>`. For labels; use [`BpeTokenizer::decode`] for text.
+    /// Returns a token as `tokenizer.json` writes it: `Ġhouse</w>`. For labels; use [`BpeTokenizer::decode`] for text.
     pub fn token(&self, id: u32) -> &str {
         if (id as usize) < self.len() { self.vocabulary.token(id) } else { "<unused>" }
     }
 
-    /// A token as people read it: its text, and `@@` behind one that its word goes on after.
+    /// Returns a token in readable form: its text, and `@@` behind it if its word continues.
     pub fn label(&self, id: u32) -> String {
         let token = self.token(id);
         let bytes = self.bytes.get(id as usize).map_or(&[][..], Vec::as_slice);
@@ -99,7 +99,7 @@ impl BpeTokenizer {
         }
     }
 
-    /// Adds the token ids of a line, without any special one, whatever the text, to `ids`.
+    /// Appends the token ids of a line to `ids`. None of them is special, whatever the text is.
     pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
         for_each_piece(line, self.cut, |piece| {
             if let Some(known) = cache.pieces.get(piece) {
@@ -116,7 +116,7 @@ impl BpeTokenizer {
         });
     }
 
-    /// Token ids of a line where each merge is left out with probability `dropout` wherever it could be made, drawn anew
+    /// Returns the token ids of a line where each possible merge is left out with probability `dropout`, drawn anew
     /// before each merge.
     ///
     /// # Source
@@ -149,21 +149,21 @@ impl BpeTokenizer {
         ids
     }
 
-    /// The text of the ids of several lines: every line has a blank before it, of which [`decode`](Self::decode) takes the
-    /// first line's.
+    /// Returns the text of the ids of several lines. Every line begins with a blank, and [`decode`](Self::decode) removes
+    /// only that of the first line.
     pub fn decode_lines(&self, ids: &[u32]) -> String {
         self.decode(ids).replace("\n ", "\n")
     }
 
-    /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, and
-    /// bytes that are no UTF-8, which only a model produces, for U+FFFD.
+    /// Returns the text of `ids`. Special tokens and ids beyond the vocabulary give no text, and
+    /// bytes that are not UTF-8, which only a model produces, give U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let bytes: Vec<u8> =
             ids.iter().filter_map(|&id| self.bytes.get(id as usize)).flatten().copied().collect();
         String::from_utf8_lossy(bytes.strip_prefix(b" ").unwrap_or(&bytes)).into_owned()
     }
 
-    /// Merges by rank, from left to right within a rank, in O(n log n) for a piece of n bytes.
+    /// Appends the ids of a piece: merges by rank, then from left to right, in O(n log n) for a piece of n bytes.
     fn encode_piece(&self, piece: &[u8], ids: &mut Vec<u32>) {
         // A linked list: a symbol that went into the one before it is GONE. Place n stands for no place.
         const GONE: u32 = u32::MAX;
@@ -197,11 +197,11 @@ impl BpeTokenizer {
         ids.extend(symbols.into_iter().filter(|&symbol| symbol != GONE));
     }
 
-    /// `tokenizer.json` of Hugging Face `tokenizers`, the same text on every machine.
+    /// Returns `tokenizer.json` of Hugging Face `tokenizers`, the same text on every machine.
     ///
     /// The special tokens are in the vocabulary but not declared as added tokens: `tokenizers` looks
-    /// for those in the raw text, so a line with a literal `<s>` would get the special id. Who wants
-    /// them skipped in decoding says `tokenizer.add_special_tokens(["<pad>", "<s>", "</s>"])`, which
+    /// for those in the raw text, so a line with a literal `<s>` would get the special id. To skip
+    /// special tokens in decoding, call `tokenizer.add_special_tokens(["<pad>", "<s>", "</s>"])`, which
     /// keeps their ids.
     pub fn to_json(&self) -> String {
         let name = |id: u32| quoted(self.vocabulary.token(id));

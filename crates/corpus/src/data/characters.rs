@@ -14,22 +14,22 @@ use std::collections::{BTreeMap, BTreeSet};
 const UNKNOWN: &str = "<unk>";
 /// Tokens before the first character.
 const FIRST: u32 = SPECIALS.len() as u32 + 1;
-/// Characters that a training text may have: more than any writing system needs.
+/// Largest number of different characters in a training text: more than any writing system needs.
 const MOST_CHARACTERS: usize = 1 << 15;
 
-/// The fewest and the most tokens that a vocabulary of characters can have.
+/// The smallest and the largest size of a vocabulary of characters.
 pub const SIZES: [usize; 2] = [FIRST as usize + 1, FIRST as usize + MOST_CHARACTERS];
 
 /// Encodes lines as ids of their characters and back.
 #[derive(Debug, Clone)]
 pub struct CharacterTokenizer {
-    /// How each token is written in `tokenizer.json`.
+    /// Each token as `tokenizer.json` writes it.
     tokens: Vec<Box<str>>,
     ids: HashMap<char, u32>,
 }
 
 impl CharacterTokenizer {
-    /// Of the characters of a text.
+    /// Creates a tokenizer of the characters of a text.
     ///
     /// # Errors
     /// A user error if there are too many for a vocabulary.
@@ -65,7 +65,7 @@ impl CharacterTokenizer {
         self.tokens.get(id as usize).map_or("<unused>", |token| token)
     }
 
-    /// A token as people read it: a blank as `␣`, a control character as its escape sequence.
+    /// Returns a token in readable form: a blank as `␣`, a control character as its escape sequence.
     pub fn label(&self, id: u32) -> String {
         match self.token(id) {
             " " => "␣".into(),
@@ -74,13 +74,13 @@ impl CharacterTokenizer {
         }
     }
 
-    /// Ids of a line, behind what `ids` holds already.
+    /// Appends the ids of a line to `ids`.
     pub fn encode_into(&self, line: &str, ids: &mut Vec<u32>) {
         let unknown = FIRST - 1;
         ids.extend(line.chars().map(|character| self.ids.get(&character).copied().unwrap_or(unknown)));
     }
 
-    /// The text of `ids`. Special tokens and ids beyond the vocabulary stand for nothing, `<unk>` for U+FFFD.
+    /// Returns the text of `ids`. Special tokens and ids beyond the vocabulary give no text, `<unk>` gives U+FFFD.
     pub fn decode(&self, ids: &[u32]) -> String {
         let text = |&id: &u32| match id {
             _ if id as usize >= self.tokens.len() || id < FIRST - 1 => "",

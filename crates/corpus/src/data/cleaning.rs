@@ -1,4 +1,4 @@
-//! Which training pairs are kept, and what each step left out.
+//! Cleaning of the training pairs, with a count of the pairs that each step drops.
 //!
 //! The steps run in the order of [`CleaningCounts`]; a pair counts for the first that drops it. Dev and test
 //! sets are never cleaned. Config keys: `data.recipe.cleaning`; `data.max_length` and `data.max_length_ratio`,
@@ -48,7 +48,7 @@ impl<'a> Cleaner<'a> {
 
     /// Whether dev or test hold the pair or, where overlap is to be dropped, what the recipe calls overlap.
     pub fn is_evaluated(&self, source: &str, target: &str) -> bool {
-        // Nothing to be found in costs nothing.
+        // Without evaluation pairs there is nothing to hash.
         if self.evaluation.is_empty() {
             return false;
         }
@@ -155,7 +155,7 @@ impl<'a> Cleaner<'a> {
 type Step = fn(&mut CleaningCounts) -> &mut usize;
 
 impl Overlap {
-    /// What stands for a pair: equal for those that share what is not to be shared.
+    /// Returns the hashes of the parts of a pair that must not be shared; pairs overlap if they have a hash in common.
     fn hashes(self, source: &str, target: &str) -> [Option<u64>; 2] {
         let (of_source, of_target) = (|| Some(hash_of(1, &[source])), || Some(hash_of(2, &[target])));
         match self {
@@ -204,7 +204,7 @@ mod tests {
         DataConfig { lowercase, merges: 1, max_length: 9, max_length_ratio: 3.0, ..DataConfig::new(recipe) }
     }
 
-    /// What is left of `pairs`, and the steps that took something.
+    /// Returns the pairs that cleaning keeps, and the steps that dropped pairs.
     fn cleaned(cleaning: &Cleaning, pairs: &[(&str, &str)]) -> (Vec<String>, Vec<(&'static str, usize)>) {
         let forms = TextForm::both(&config(false)).unwrap();
         let mut cleaner = Cleaner::new(cleaning, &forms);

@@ -1,10 +1,10 @@
-//! How many training pairs each step of cleaning took; in the manifest, and printed.
+//! Numbers of training pairs that each step of cleaning drops; they are in the manifest and printed.
 
 use super::DataConfig;
 use crate::left_out::is_default;
 use serde::{Deserialize, Serialize};
 
-/// What became of the training pairs: all that were read, and where they went.
+/// Numbers of training pairs: read, kept, dropped by each step, and moved to dev or test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CleaningCounts {
@@ -76,7 +76,7 @@ impl CleaningCounts {
         }
     }
 
-    /// Every step in order with its key, what it is, and the pairs that it took.
+    /// Returns every step in order: its key, its description, and the number of pairs that it removed.
     pub fn steps(&self) -> [(&'static str, &'static str, usize); 16] {
         [
             ("not_sampled", "not in the sample", self.not_sampled),
@@ -98,8 +98,8 @@ impl CleaningCounts {
         ]
     }
 
-    /// The steps that took something, one a line, with what was left after each; then, if there is any, text that
-    /// should not be there.
+    /// Returns the steps that removed pairs, one per line, with the number of pairs left after each; then a warning if
+    /// training pairs are also in dev or test.
     pub fn report(&self) -> Vec<String> {
         let mut left = self.read;
         let mut lines = vec![format!("{:<24}{:>12}{:>12}", "training pairs", "dropped", "left")];

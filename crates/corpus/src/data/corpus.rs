@@ -7,28 +7,28 @@ use super::recipe::{Cleaning, Side, TextFormat};
 use super::sentences::TextReader;
 use crate::error::{Error, Result};
 
-/// What two files hold at one place.
+/// Content of two parallel files at one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pair<'a> {
     Text(&'a str, &'a str),
-    /// A side of it is no text, and that is tolerated.
+    /// One side is not valid text, and this defect is tolerated.
     Defective(Defect),
 }
 
-/// What is an error of the file, and what only of the pair.
+/// Defects that concern only a pair. Any other defect is an error of the file.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tolerance {
     pub not_utf8: bool,
     pub too_long: bool,
-    /// The character U+0000, which hardly any tool lets through unharmed.
+    /// The character U+0000, which most tools do not preserve.
     pub nul: bool,
 }
 
 impl Tolerance {
-    /// For looking at files whose content is known.
+    /// Tolerates every defect; for files whose content is known.
     pub const ALL: Tolerance = Tolerance { not_utf8: true, too_long: true, nul: true };
 
-    /// Defects that a step of the cleaning takes care of.
+    /// Returns the defects that a step of the cleaning handles.
     pub fn of(cleaning: &Cleaning) -> Tolerance {
         Tolerance {
             not_utf8: cleaning.drop_not_utf8,
@@ -45,12 +45,12 @@ impl Tolerance {
     }
 }
 
-/// Calls `visit` with every pair of sentences and says what the two files held.
+/// Calls `visit` with every pair of sentences and returns summaries of the two files.
 ///
 /// # Errors
 /// User errors that name the file, and the line where there is one: missing, empty, unreadable (see
-/// [`TextReader::advance`]), what is not tolerated, sides of unequal length, or not the number of pairs that the
-/// recipe states.
+/// [`TextReader::advance`]), a defect that is not tolerated, sides of unequal length, or not the number of pairs that
+/// the recipe states.
 pub fn read_pairs(
     pair: &FilePair,
     inputs: &Inputs,
@@ -114,7 +114,7 @@ fn current<'a>(source: &'a TextReader, target: &'a TextReader, tolerance: Tolera
     Ok(found.map_or(Pair::Text(texts[0], texts[1]), Pair::Defective))
 }
 
-/// The error for two sides of which `longer` goes on when `shorter` has ended.
+/// Returns the error for two sides of which `longer` continues after the end of `shorter`.
 fn unequal(longer: &mut TextReader, shorter: &TextReader) -> Error {
     loop {
         match longer.advance() {

@@ -30,9 +30,8 @@ impl Encoder<'_> {
         )
     }
 
-    /// Writes the pairs whose numbers of tokens fit by the usual segmentation, in each of the segmentations that are asked
-    /// for, one after the other; returns the counts of all steps, the tokens of each side, and the number of the store's
-    /// files.
+    /// Writes the pairs whose usual segmentation is within the limits of length, once in each of the requested
+    /// segmentations; returns the counts of all steps, the tokens of each side, and the number of the store's files.
     pub fn encode_train(&self) -> Result<(CleaningCounts, (u64, u64), usize)> {
         let mut counts = self.text.counts;
         if self.config.recipe.is_running_text() {

@@ -112,7 +112,7 @@ impl Serialize for FilePairs {
 }
 
 impl<'de> Deserialize<'de> for FilePairs {
-    /// Not an untagged enum, which would lose the place of a mistake.
+    /// Written by hand, because an untagged enum would lose the place of a mistake.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct OneOrMany;
 

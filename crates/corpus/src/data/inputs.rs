@@ -1,4 +1,4 @@
-//! Where the files of a corpus are: in a folder that the user gave, or fetched from their addresses.
+//! The files of a corpus: found in a folder that the user gave, or downloaded from their addresses.
 
 use super::recipe::Recipe;
 use crate::error::{Error, Result};
@@ -146,7 +146,7 @@ impl<'a> Search<'a> {
         Ok(())
     }
 
-    /// Unpacks what is needed of an archive, all at once.
+    /// Unpacks the needed members of an archive in one pass.
     fn unpack(
         &mut self,
         archive: &Checked,
@@ -164,8 +164,8 @@ impl<'a> Search<'a> {
 }
 
 impl Recipe {
-    /// The last part of a path in an archive, by which the member `name` may lie in a folder; none if it could be that of
-    /// another file of the recipe as well.
+    /// Returns the last part of a path in an archive, under which the member `name` may lie in a folder; `None` if
+    /// another file of the recipe could have the same name.
     fn bare_name<'a>(&self, name: &str, path: &'a str) -> Option<&'a str> {
         let bare = last_part(path);
         let is_bare = |other: &str| plain_name(other) == plain_name(bare);

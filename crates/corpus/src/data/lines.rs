@@ -1,8 +1,8 @@
 //! Reading the lines of a text file, one after the other.
 //!
 //! Lines end at `\n` alone (so U+2028, which other readers take for a line end, stays inside), and one `\r`
-//! before it is dropped. Compressed files are told by their names' endings. Nothing but the current line is in
-//! memory, and of a line no more than [`LONGEST_LINE`].
+//! before it is dropped. Compressed files are recognised by the endings of their names. Only the current line is in
+//! memory, and at most [`LONGEST_LINE`] bytes of it.
 
 use crate::error::{Error, Result};
 use crate::fetch::compression::{damage, open};
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-/// Bytes of a line at most; a sentence has a few hundred, and a file without line ends has no sentences.
+/// Largest number of bytes in a line; a sentence has a few hundred, and a file without line ends has no sentences.
 pub const LONGEST_LINE: usize = 1 << 20;
 
-/// What makes a line no text.
+/// A defect that makes a line unusable as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Defect {
-    /// The byte, from 1, that cannot be.
+    /// The line is not UTF-8; `byte` is the first invalid byte, counted from 1.
     NotUtf8 { byte: usize },
     /// More than [`LONGEST_LINE`] bytes.
     TooLong,
 }
 
-/// What a source file held, however it is compressed.
+/// Summary of the text of a source file, which does not depend on its compression.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceFile {
-    /// As the recipe names it.
+    /// Name of the file in the recipe.
     pub name: String,
     pub lines: usize,
-    /// Of the text, decompressed.
+    /// blake3 of the decompressed text, in hexadecimal.
     pub blake3: String,
 }
 
@@ -75,7 +75,7 @@ impl LineReader {
             let taken = &available[..end.map_or(available.len(), |end| end + 1)];
             self.hasher.update(taken);
             any |= !taken.is_empty();
-            // Of a line that is too long, nothing is of use.
+            // The content of a line that is too long is not needed.
             self.too_long |= self.buffer.len() + taken.len() > LONGEST_LINE + 1;
             if !self.too_long {
                 self.buffer.extend_from_slice(taken);
@@ -89,7 +89,7 @@ impl LineReader {
         }
     }
 
-    /// The line that [`LineReader::advance`] went to, without its end, and without the mark that a file may begin with.
+    /// Returns the current line without its end and, in the first line, without a byte order mark.
     pub fn current(&self) -> std::result::Result<&str, Defect> {
         let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -98,14 +98,14 @@ impl LineReader {
         }
         let text =
             std::str::from_utf8(line).map_err(|error| Defect::NotUtf8 { byte: error.valid_up_to() + 1 })?;
-        // Some editors mark UTF-8 so. Inside a text the character is its own.
+        // Some editors mark UTF-8 with this character. Later in a text it is an ordinary character.
         Ok(if self.lines == 1 { text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text) } else { text })
     }
 
-    /// All of the text at once, for formats that do not consist of lines.
+    /// Reads the whole text at once, for formats that do not consist of lines.
     ///
     /// # Errors
-    /// As [`LineReader::advance`], and a user error with the line for what is not UTF-8.
+    /// The errors of [`LineReader::advance`], and a user error with the line for text that is not UTF-8.
     pub fn read_whole(&mut self) -> Result<String> {
         let mut bytes = Vec::new();
         self.input.read_to_end(&mut bytes).map_err(|error| self.unreadable(error))?;
@@ -138,8 +138,8 @@ impl LineReader {
         Error::user(format!("{}:{line}: {what}", self.path.display()))
     }
 
-    /// The error that a defect of the current line is, unless it is tolerated. `is_sentence` says whether the line is a
-    /// sentence, which cleaning can leave out.
+    /// Returns the user error for a defect of the current line. `is_sentence` says whether the line is a sentence, which
+    /// cleaning can leave out.
     pub fn defect(&self, defect: Defect, is_sentence: bool) -> Error {
         let (what, cleaning) = match defect {
             Defect::NotUtf8 { byte } => (
@@ -162,7 +162,7 @@ impl LineReader {
         }
     }
 
-    /// What was read, up to here.
+    /// Returns name, number of lines and hash of the text read so far.
     pub fn summary(&self, name: &str) -> SourceFile {
         SourceFile {
             name: name.into(),

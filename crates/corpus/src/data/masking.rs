@@ -33,7 +33,7 @@ impl Default for MaskingConfig {
 /// The seed of the masks of dev and test: the same for every trial, so that all are measured alike.
 const EVALUATION_SEED: u64 = 0;
 
-/// How masks are drawn. The mask of an example is a pure function of this, the tokens and the number of the example.
+/// Drawing of masks. The mask of an example is a pure function of this value, the tokens and the number of the example.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Masks {
     config: MaskingConfig,
@@ -45,20 +45,20 @@ pub struct Masks {
 /// A block under a mask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedBlock {
-    /// What the model reads.
+    /// Token ids that the model reads.
     pub input: Vec<u32>,
-    /// The places of the tokens that it is to predict, in rising order.
+    /// Places of the tokens that the model is to predict, in rising order.
     pub places: Vec<usize>,
 }
 
 /// A block as a masked language model takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaskedExample {
-    /// What the model reads, and the places of what it is to predict.
+    /// Input of the model, and the places of the tokens that it is to predict.
     pub masked: MaskedBlock,
     /// The tokens that stand at these places.
     pub targets: Vec<u32>,
-    /// Of two texts, the number of tokens that are read before the second, and whether this one follows the first.
+    /// For two texts: the number of tokens read before the second text, and whether the second text follows the first.
     pub second: Option<(usize, bool)>,
 }
 
@@ -73,13 +73,13 @@ impl Masks {
         Masks { config: MaskingConfig::default(), seed: EVALUATION_SEED, vocabulary }
     }
 
-    /// The seed of all that is drawn for an example.
+    /// Returns the seed of all random choices of an example.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// Number of tokens to be predicted of a block of `length` tokens: the share of them to the nearest integer, one at
-    /// least, none of an empty block.
+    /// Returns the number of tokens to predict in a block of `length` tokens: their share, rounded to the nearest
+    /// integer, at least one, and none in an empty block.
     ///
     /// # Source
     /// `create_pretraining_data.py` of the released code of BERT.
@@ -92,7 +92,7 @@ impl Masks {
         share.clamp(length.min(1), length)
     }
 
-    /// The tokens `ids` under the mask of example `number`.
+    /// Draws the mask of example `number` and applies it to the tokens `ids`.
     pub fn draw(&self, ids: &[u32], number: u32) -> MaskedBlock {
         let MaskingConfig { hidden, random, .. } = self.config;
         let mut draws = rng(self.seed, Purpose::Masking, u64::from(number));
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(all.draw(&ids(7), 0).places, [0, 1, 2, 3, 4, 5, 6]);
     }
 
-    /// Of 15,000 chosen tokens; three standard deviations of the shares 0.8 and 0.1 are 0.010 and 0.007.
+    /// Checks 15,000 chosen tokens; three standard deviations of the shares 0.8 and 0.1 are 0.010 and 0.007.
     #[test]
     fn chosen_tokens_are_hidden_replaced_and_kept_in_their_shares() {
         let masks = Masks::of_training(MaskingConfig::default(), 3, VOCABULARY);

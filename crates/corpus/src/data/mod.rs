@@ -106,7 +106,7 @@ impl DataConfig {
         }
     }
 
-    /// The same with every key that it does not read at its default.
+    /// Returns the same configuration with every key that is not read at its default.
     pub fn without_unread(&self) -> Self {
         let mut read = self.clone();
         if self.pieces == Pieces::Characters {
@@ -118,7 +118,7 @@ impl DataConfig {
         read
     }
 
-    /// How the training text is cut into tokens: once, or with dropout as often as is stated.
+    /// Returns the segmentations of the training text: one, or with dropout as many as the configuration states.
     pub fn train_segmentations(&self) -> Vec<Segmentation> {
         let dropout = self.bpe_dropout;
         // A line of running text has no limit: blocks take it apart.
@@ -131,30 +131,30 @@ impl DataConfig {
         }
     }
 
-    /// The limit of the length of training pairs, where it leaves any out: preparing drops those above `max_length`.
+    /// Returns `max_train_length` if it leaves any pair out, i.e. if it is below `max_length`.
     pub fn limit_of_training(&self) -> Option<usize> {
         self.max_train_length.filter(|&limit| limit < self.max_length)
     }
 
-    /// Tokens of a side that no pair of the training exceeds.
+    /// Returns the largest number of tokens per side of a training pair.
     pub fn longest_trained(&self) -> usize {
         self.limit_of_training().unwrap_or(self.max_length)
     }
 }
 
-/// Which merges cut a line into tokens.
+/// Choice of the merges that cut a line into tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Segmentation {
-    /// All.
+    /// All merges.
     Usual,
-    /// Each is left out with a probability wherever it could be made; all where a line would have more than `longest` tokens.
+    /// Each possible merge is left out with probability `dropout`; all are made if a line would exceed `longest` tokens.
     Drawn { dropout: f64, number: u64, longest: usize },
 }
 
 /// Unit of text that a token stands for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-// Recipes state it too, whose schema has none of this one's definitions.
+// Recipes have this key, too, and their schema has none of these definitions.
 #[schemars(inline)]
 pub enum Pieces {
     /// A frequent sequence of bytes: byte-level BPE with `merges` merges (Sennrich et al. 2016).
@@ -168,7 +168,7 @@ pub enum Pieces {
 /// Whether both sides share one BPE vocabulary or each has its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-// Recipes state it too, whose schema has none of this one's definitions.
+// Recipes have this key, too, and their schema has none of these definitions.
 #[schemars(inline)]
 pub enum Vocabulary {
     /// One vocabulary for both sides: merges are learned on both sides together (paper §5.1).
@@ -179,7 +179,7 @@ pub enum Vocabulary {
     Separate,
 }
 
-/// What a file may state as `recipe`.
+/// Returns the schema of the key `recipe`: a recipe, or the path of its file.
 fn recipe_or_path(generator: &mut SchemaGenerator) -> Schema {
     let path = json_schema!({ "description": "Path of a recipe file.", "type": "string" });
     json_schema!({ "anyOf": [path, generator.subschema_for::<Recipe>()] })
@@ -203,18 +203,18 @@ mod defaults {
         *number == segmentations()
     }
 
-    /// As in the paper's released code (tensor2tensor).
+    /// The value in the paper's released code (tensor2tensor).
     pub fn max_length() -> usize {
         256
     }
 
-    /// As in Moses' `clean-corpus-n`.
+    /// The value in Moses's `clean-corpus-n`.
     pub fn max_length_ratio() -> f64 {
         9.0
     }
 }
 
-/// What tests of several files begin with.
+/// Fixtures shared by the tests of several files.
 #[cfg(test)]
 mod fixtures {
     use super::{Corpus, DataConfig, FilePair, Recipe};

@@ -1,9 +1,9 @@
-//! Several sentences a row, so that next to nothing of a micro-batch is padding.
+//! Packing of several sentences into a row, so that almost nothing of a micro-batch is padding.
 //!
 //! Config key: `training.packed_length`. A micro-batch stays a list of pairs: its rows follow from the list alone, by
 //! [`rows`].
 
-/// Pairs that are put into rows together, out of an epoch's random order.
+/// Number of consecutive pairs, in an epoch's random order, that are packed together.
 const WINDOW: usize = 4096;
 
 /// Tokens a side, the end of each sentence counted.
@@ -27,7 +27,7 @@ impl Fill {
     }
 }
 
-/// Puts the pairs of `order` into rows of at most `row_length` tokens a side; a pair that is longer has its own.
+/// Puts the pairs of `order` into rows of at most `row_length` tokens per side; a longer pair has a row of its own.
 ///
 /// Within windows of `order` the longest pair comes first and goes to the first row that has room for both of its
 /// sides. `lengths` gives the tokens of (source, target) of a pair without the end of sentence.
@@ -61,9 +61,9 @@ pub fn fill_rows(order: &[u32], lengths: impl Fn(u32) -> (usize, usize), row_len
     rows
 }
 
-/// The rows of a micro-batch: each takes the pairs in their order as long as both sides have room.
+/// Returns the rows of a micro-batch: each takes the pairs in their order as long as both sides have room.
 ///
-/// Of rows that [`fill_rows`] made, one behind the other, this makes as many rows or fewer.
+/// For the pairs of consecutive rows of [`fill_rows`], the result has as many rows or fewer.
 pub fn rows(pairs: &[u32], lengths: impl Fn(u32) -> (usize, usize), row_length: usize) -> Vec<Vec<u32>> {
     let mut rows: Vec<Vec<u32>> = Vec::new();
     let mut filled = Fill::default();
@@ -83,7 +83,7 @@ pub fn rows(pairs: &[u32], lengths: impl Fn(u32) -> (usize, usize), row_length: 
     rows
 }
 
-/// The padded length of each side of these rows: that of the fullest one.
+/// Returns the padded length of each side of these rows: that of the fullest row.
 pub fn shape<'a>(rows: impl Iterator<Item = &'a [u32]>, lengths: impl Fn(u32) -> (usize, usize)) -> Fill {
     rows.fold(Fill::default(), |longest, row| {
         let filled = row.iter().fold(Fill::default(), |sum, &pair| sum.with(Fill::of(lengths(pair))));

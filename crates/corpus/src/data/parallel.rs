@@ -1,7 +1,7 @@
 //! Counting and encoding a text on several threads, with the result of one.
 //!
 //! One thread reads lines and cuts them into chunks; workers take the chunks in turn; results come back
-//! in the order of the text. Which thread did what does not show in them.
+//! in the order of the text. They do not depend on which thread did what.
 
 use super::Segmentation;
 use super::bpe::PieceCounts;
@@ -20,7 +20,7 @@ const WAITING: usize = 2;
 /// Workers that are worth their memory: reading and writing, which one thread does, keep up with no more.
 const MOST_WORKERS: usize = 16;
 
-/// As many as the machine has processors for this process.
+/// Returns the number of processors that this process may use, limited to `MOST_WORKERS`.
 pub fn usual_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_WORKERS))
 }
@@ -29,7 +29,7 @@ pub fn usual_threads() -> usize {
 #[derive(Debug, Default)]
 struct Lines {
     text: String,
-    /// Where each line ends in `text`.
+    /// End of each line in `text`.
     ends: Vec<usize>,
 }
 
@@ -68,7 +68,7 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
             let (answer, answers) = sync_channel(WAITING);
             let worker = scope.spawn(move || {
                 for chunk in given {
-                    // Whoever does not want the answer any more has met an error, and tells of that.
+                    // The receiver met an error, which it reports, and takes no more answers.
                     if answer.send(work(&mut state, chunk)).is_err() {
                         break;
                     }
@@ -80,7 +80,7 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
         Workers { workers: states.into_iter().map(start).collect(), given: 0, taken: 0 }
     }
 
-    /// Gives a chunk to the worker whose turn it is; first takes the oldest result where many are under way.
+    /// Gives a chunk to the worker whose turn it is; before, takes and returns the oldest result if many are under way.
     fn give(&mut self, chunk: I) -> Option<O> {
         let oldest = (self.given - self.taken == WAITING * self.workers.len()).then(|| self.take()).flatten();
         let (worker, ..) = &self.workers[self.given % self.workers.len()];
@@ -89,7 +89,7 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
         oldest
     }
 
-    /// The oldest result that was not taken, if there is one.
+    /// Takes the oldest result, if there is one.
     fn take(&mut self) -> Option<O> {
         (self.taken < self.given).then(|| {
             let (_, answers, _) = &self.workers[self.taken % self.workers.len()];
@@ -98,7 +98,7 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
         })
     }
 
-    /// What the workers have in the end. All results must have been taken.
+    /// Ends the workers and returns their states. All results must have been taken.
     fn finish(self) -> Vec<W> {
         let joined = self.workers.into_iter().map(|(give, _, worker)| {
             drop(give);
@@ -108,10 +108,10 @@ impl<'scope, I: Send + 'scope, O: Send + 'scope, W: Send + 'scope> Workers<'scop
     }
 }
 
-/// Counts the pieces, cut so, of the lines that `read` passes to its argument.
+/// Counts the pieces, cut by `cut`, of the lines that `read` passes to its argument.
 ///
 /// # Errors
-/// Those of `read`.
+/// Only errors of `read`.
 pub fn count_pieces(
     threads: usize,
     cut: Cut,
@@ -138,7 +138,7 @@ pub fn count_pieces(
     })
 }
 
-/// What a worker has encoded before; of both sides in one where they share a tokenizer.
+/// Pieces that a worker has encoded before; only `target` is used if both sides share a tokenizer.
 #[derive(Clone, Default)]
 struct Caches {
     source: EncodeCache,
@@ -152,7 +152,7 @@ struct Encoded {
 }
 
 impl Encoded {
-    /// Source and target lines in turn.
+    /// Encodes lines, which are source and target sides in turn.
     fn of(tokenizers: &Tokenizers, cut: Segmentation, caches: &mut Caches, lines: &Lines) -> Self {
         let mut encoded = Encoded {
             ids: Vec::with_capacity(lines.text.len() / 3),
@@ -168,7 +168,7 @@ impl Encoded {
         encoded
     }
 
-    /// Calls `sink` with the ids of each two lines.
+    /// Calls `sink` with the ids of each pair of lines.
     fn pairs(&self, mut sink: impl FnMut(&[u32], &[u32]) -> Result<()>) -> Result<()> {
         let mut start = 0;
         self.ends.chunks_exact(2).try_for_each(|ends| {
@@ -179,10 +179,10 @@ impl Encoded {
     }
 }
 
-/// Encodes the pairs of lines that `read` passes to its argument, cut so; `sink` gets their ids in the same order.
+/// Encodes the pairs of lines that `read` passes to its argument by `cut`; `sink` gets their ids in the same order.
 ///
 /// # Errors
-/// Those of `read` and `sink`.
+/// Only errors of `read` and `sink`.
 pub fn encode_pairs(
     tokenizers: &Tokenizers,
     cut: Segmentation,

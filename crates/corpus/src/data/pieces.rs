@@ -5,14 +5,14 @@
 
 use std::sync::LazyLock;
 
-/// Where lines are cut.
+/// Rule that cuts lines into pieces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Cut {
     /// Letters with their marks, digits, or other signs, each with at most one blank before it; or white space.
     #[default]
     Text,
-    /// As text, but one bracket with the letters directly behind it is a piece: `(NP` and `)NP` of a tree that is written as
-    /// a sequence, so that merges make one token of each, as in the vocabularies of Vinyals et al. (2015).
+    /// The rule of [`Cut::Text`], but a bracket with the letters directly behind it is a piece: `(NP` and `)NP` of a tree
+    /// that is written as a sequence. Merges make one token of each, as in the vocabularies of Vinyals et al. (2015).
     Trees,
 }
 
@@ -102,7 +102,7 @@ pub fn for_each_piece(line: &str, cut: Cut, mut visit: impl FnMut(&str)) {
     }
 }
 
-/// Where the first piece of `text`, which is not empty, ends.
+/// Returns the end of the first piece of `text`, which is not empty.
 fn first_piece(text: &str, classes: &[Class]) -> usize {
     let class = |character: char| classes[character as usize];
     let mut characters = text.chars();
@@ -115,7 +115,7 @@ fn first_piece(text: &str, classes: &[Class]) -> usize {
     text.len() - characters.as_str().trim_start_matches(|character| class(character) == kind).len()
 }
 
-/// Where the bracket with its label ends that `text` begins with, if it does.
+/// Returns the end of the bracket with its label that `text` begins with, if it does.
 fn first_symbol(text: &str, classes: &[Class]) -> Option<usize> {
     let bracket = text.strip_prefix(' ').unwrap_or(text);
     let label = bracket.strip_prefix(['(', ')'])?;

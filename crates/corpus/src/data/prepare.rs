@@ -85,10 +85,10 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
     }
 }
 
-/// Opens the prepared data of `config`, of which something has been made already: nothing is prepared in its place.
+/// Opens the prepared data of `config` for a run that has used it. Prepares nothing if it is missing.
 ///
 /// # Errors
-/// A user error where it is not there.
+/// A user error if the data is missing.
 pub fn open_prepared(config: &DataConfig, root: &Path) -> Result<Prepared> {
     open_if_prepared(config, root)?.ok_or_else(|| {
         Error::user(format!(
@@ -109,13 +109,13 @@ pub fn how_to_prepare(recipe: &Recipe) -> &'static str {
     }
 }
 
-/// The prepared data of `config`, if it is there already. Prepares nothing.
+/// Opens the prepared data of `config`; `None` if it is not there. Prepares nothing.
 pub fn open_if_prepared(config: &DataConfig, root: &Path) -> Result<Option<Prepared>> {
     let directory = directory(config, root)?;
     directory.exists().then(|| Prepared::load(&directory, config)).transpose()
 }
 
-/// `<root>/<recipe>-<hash of the data section>`.
+/// Returns the directory of the prepared data, `<root>/<recipe>-<hash of the data section>`.
 pub fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     let name = &config.recipe.name;
     if !is_directory_name(name) {
@@ -125,8 +125,8 @@ pub fn directory(config: &DataConfig, root: &Path) -> Result<PathBuf> {
     Ok(root.join(format!("{name}-{}", &hash[..16])))
 }
 
-/// Writes every file of a prepared directory into `directory`, the manifest last. The number of threads does not
-/// show in them.
+/// Writes every file of a prepared directory into `directory`, the manifest last. Their content does not depend on the
+/// number of threads.
 fn build(
     config: &DataConfig,
     inputs: &Inputs,
@@ -220,7 +220,7 @@ fn build(
     write_durably(&directory.join(MANIFEST), text.as_bytes())
 }
 
-/// Learns a tokenizer on the sides of the training text that are asked for, source and target.
+/// Learns a tokenizer on the requested sides (source, target) of the training text.
 fn learn(
     text: &StagedText,
     config: &DataConfig,
@@ -249,7 +249,7 @@ fn learn(
     Tokenizer::learn(config.pieces, &pieces, config.merges)
 }
 
-/// Whether the files in `inputs` are those that `prepared` was made from.
+/// Checks that the files in `inputs` are those that `prepared` was made from.
 fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> Result<()> {
     let mut found = Vec::new();
     for split in Split::ALL {
@@ -488,7 +488,7 @@ mod tests {
             config.recipe.name = name.into();
             assert!(message(open(&config, Path::new("unused"))).contains("recipe name"));
         }
-        // What validation accepts names a directory.
+        // Every name that validation accepts can name a directory.
         config.recipe.name = "a=b+c,d".into();
         assert!(directory(&config, Path::new("unused")).is_ok());
     }

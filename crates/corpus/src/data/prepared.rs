@@ -42,7 +42,7 @@ pub struct Counts {
     pub test: usize,
     /// Token ids in use, of the target side; a model may have more rows.
     pub vocabulary: usize,
-    /// Those of the source side, where it has its own.
+    /// Token ids in use of the source side, if it has its own vocabulary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_vocabulary: Option<usize>,
     /// Tokens of the kept training pairs in all segmentations, without ends of sentences.
@@ -69,7 +69,7 @@ pub fn content_files(vocabulary: Vocabulary, shards: [usize; 3]) -> Vec<String> 
     file_names(vocabulary).iter().map(|name| name.to_string()).chain(stores).chain(texts).collect()
 }
 
-/// How many files the store of each split has, as their names say.
+/// Returns the number of files of each split's store, counted by their names.
 fn shards(files: &[FileRecord]) -> [usize; 3] {
     Split::ALL.map(|split| {
         let is_shard =
@@ -78,14 +78,14 @@ fn shards(files: &[FileRecord]) -> [usize; 3] {
     })
 }
 
-/// The configuration of the content alone: which part of it is trained on is no matter of preparing.
+/// Returns the part of the configuration that decides the content: all but the limit of the length in training.
 pub(super) fn content(config: &DataConfig) -> DataConfig {
     DataConfig { max_train_length: None, ..config.clone() }
 }
 
-/// The `[data]` section as it is hashed and compared: all that decides the content, and not `origin` or which part of the
-/// content is trained on. The addresses that pairs of files state (`source_url`, `target_url`) are part of it, though they
-/// decide nothing: directories keep the names that they have.
+/// Returns the `[data]` section as it is hashed and compared: all that decides the content, without `origin` and the
+/// limit of the length in training. It includes the addresses of pairs of files (`source_url`, `target_url`), though they
+/// do not change the content, so that existing directories keep their names.
 pub fn section(config: &DataConfig) -> Result<String> {
     serde_json::to_string(&content(config)).map_err(|error| Error::failed(format!("[data]: {error}")))
 }
@@ -115,7 +115,7 @@ pub fn record_file(directory: &Path, name: &str) -> Result<FileRecord> {
     Ok(FileRecord { name: name.into(), bytes, blake3: hasher.finalize().to_hex().to_string() })
 }
 
-/// The two sides of a split as text: what to translate, and the references.
+/// The two sides of a split as text: the sources to translate, and the references.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParallelText {
     pub source: Vec<String>,
@@ -179,7 +179,7 @@ impl Prepared {
         })
     }
 
-    /// Token ids of a line of the source language; none of a line without text.
+    /// Returns the token ids of a line of the source language; none for a line without text.
     pub fn encode_source(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
         match words(line).next() {
             Some(_) => self.tokenizers.source().encode(&self.forms[0].apply(line), cache),
@@ -187,8 +187,8 @@ impl Prepared {
         }
     }
 
-    /// Token ids of the first `count` sources of a split, as they are to be translated: none of a line without text, for
-    /// which the tokenizer has tokens of blanks.
+    /// Returns the token ids of the first `count` sources of a split for translation. A line without text gives none,
+    /// although the tokenizer has tokens for its blanks.
     pub fn sources_to_translate(&self, store: &Store, count: usize) -> Vec<Vec<u32>> {
         let tokenizer = self.tokenizers.source();
         let blank = |ids: &[u32]| words(&tokenizer.decode(ids)).next().is_none();
@@ -207,14 +207,14 @@ impl Prepared {
         ids
     }
 
-    /// Token ids of the end of a line of running text that is not empty. (Of an empty line, the blank that stands before
-    /// every line of BPE is a part of the token.)
+    /// Returns the token ids of the end of a line of running text that is not empty. (In an empty line, the blank that
+    /// BPE puts before every line is part of the token.)
     pub fn line_end(&self) -> Vec<u32> {
         let line = "a";
         self.encode_text(&format!("{line}\n")).split_off(self.encode_text(line).len())
     }
 
-    /// The running text that ids stand for: what [`encode_text`](Self::encode_text) was given.
+    /// Returns the running text that `ids` stand for; undoes [`encode_text`](Self::encode_text), except for lower-casing.
     pub fn decode_text(&self, ids: &[u32]) -> String {
         self.tokenizers.target().decode_lines(ids)
     }
@@ -243,7 +243,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Token ids of a split, every byte of them checked; of the training text without the pairs that
+    /// Opens the token ids of a split and checks every byte. The training split lacks the pairs that
     /// `data.max_train_length` leaves out.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ impl Prepared {
         store.verify().map(|()| store)
     }
 
-    /// As [`Prepared::split`], at once: for those who look at lengths alone, which opening checks.
+    /// Opens the token ids of a split without checking every byte. Lengths are checked, and may be relied on.
     pub fn split_unverified(&self, split: Split) -> Result<Store> {
         let store = Store::open(&self.directory.join(store_name(split)), self.tokenizer_hash)?;
         Ok(match (split, self.limit_of_training) {
@@ -297,7 +297,7 @@ impl Prepared {
     }
 }
 
-/// Numbers of tokens of source and target: those of the prepared corpus, else the most that there can be.
+/// Returns the vocabulary sizes of source and target: those of the prepared corpus, or else the largest possible ones.
 pub fn vocabulary_sizes(config: &DataConfig, prepared: Option<&Prepared>) -> (usize, usize) {
     let [_, most] = sizes(config.pieces, config.merges);
     prepared.map_or((most, most), |prepared| prepared.tokenizers.sizes())

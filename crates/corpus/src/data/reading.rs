@@ -1,5 +1,5 @@
-//! How a model without an encoder reads: a text in which direction and block by block behind what, and what it predicts of
-//! a pair.
+//! Inputs and targets of a model without an encoder: the direction of reading, the token before a block, and the part of
+//! a pair that is predicted.
 
 use super::store::Store;
 use super::tokenizer::BOS;
@@ -19,7 +19,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Tokens of a text in the order in which the model reads them, or tokens in that order as the text has them.
+    /// Turns tokens from the order of the text into the order of reading, or back.
     pub fn turned<T>(self, mut ids: Vec<T>) -> Vec<T> {
         if self == Direction::Backward {
             ids.reverse();
@@ -40,7 +40,7 @@ pub enum FirstInput {
     PreviousToken,
 }
 
-/// How a language model reads the blocks of a text.
+/// Direction in which a language model reads the blocks of a text, and the input before each block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BlockReading {
     pub direction: Direction,
@@ -48,8 +48,8 @@ pub struct BlockReading {
 }
 
 impl BlockReading {
-    /// Returns the tokens that the model reads of a block, and the tokens that it predicts at their places; as many of both
-    /// as the block has.
+    /// Returns the tokens that the model reads of a block, and the tokens that it predicts at their places; both are as
+    /// long as the block.
     ///
     /// # Panics
     /// If `block` is not below [`Store::len`].
@@ -61,7 +61,7 @@ impl BlockReading {
         (inputs, targets)
     }
 
-    /// The token of the text that the first token of a block is predicted from, if there is one.
+    /// Returns the token of the text from which the first token of a block is predicted, if there is one.
     fn token_before(self, store: &Store, block: usize) -> Option<u32> {
         match (self.first_input, self.direction) {
             (FirstInput::Bos, _) => None,

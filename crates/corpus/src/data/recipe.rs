@@ -53,35 +53,35 @@ impl Recipe {
         }
     }
 
-    /// Whether some file of it has this format.
+    /// Whether any file of the corpus has this format.
     pub fn has(&self, format: TextFormat) -> bool {
         let Corpus::Files(files) = &self.corpus else { return false };
         Split::ALL.into_iter().any(|split| files.files(split).iter().any(|pair| pair.format == Some(format)))
     }
 
-    /// Of a recipe of trees, what stands for a word in the sequences that a parser learns to write.
+    /// Returns the form of words in the sequences that a parser learns to write; `None` if the files are not trees.
     pub fn tree_leaves(&self) -> Option<LeafForm> {
         let leaves = if self.trees.tags { LeafForm::Tag } else { LeafForm::Word };
         self.has(TextFormat::Trees).then_some(leaves)
     }
 
-    /// Whether it is text for a language model, and no pairs.
+    /// Whether the corpus is running text for a language model, without pairs.
     pub fn is_running_text(&self) -> bool {
         self.has(TextFormat::Running)
     }
 
-    /// Lists the files that it names, each once, in order.
+    /// Returns the names of the corpus's files, each once, in order.
     pub fn file_names(&self) -> Vec<&str> {
         distinct(self.file_pairs().flat_map(|pair| [pair.source.as_str(), &pair.target]))
     }
 
-    /// Gives the download that brings the file called `name`, whole or as a member of an archive.
+    /// Returns the download that contains the file called `name`, whole or as a member of an archive.
     pub fn download(&self, name: &str) -> Option<&Download> {
         let downloads = &self.origin.downloads;
         downloads.iter().find(|one| one.name.as_deref() == Some(name) || one.members.contains_key(name))
     }
 
-    /// Gives the address that a pair of files states for the file called `name`, which may be both sides of it.
+    /// Returns the address that a pair of files states for the file called `name`, which may be both sides of it.
     pub fn address(&self, name: &str) -> Option<&str> {
         self.file_pairs().find_map(|pair| {
             let of_source = pair.source_url.as_deref().filter(|_| pair.source == name);
@@ -190,7 +190,7 @@ pub struct Moses {
 }
 
 impl Default for Moses {
-    /// Moses's own defaults for its tokeniser, alone.
+    /// The defaults of Moses's tokeniser, without other processing.
     fn default() -> Self {
         let TokenizeOptions { split_hyphens, escape } = TokenizeOptions::default();
         Moses { normalize: Normalization::None, tokenize: true, split_hyphens, escape }
@@ -210,7 +210,7 @@ pub struct Origin {
 }
 
 impl PartialEq for Origin {
-    /// A text is the same wherever it comes from.
+    /// Always equal: the origin does not change the text.
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -304,7 +304,7 @@ pub enum Side {
 }
 
 impl HoldOut {
-    /// Whether it makes this split.
+    /// Whether pairs are held out for this split.
     pub fn makes(&self, split: Split) -> bool {
         match (self, split) {
             (_, Split::Train) => false,

@@ -14,21 +14,21 @@ pub struct TextReader {
     lines: LineReader,
     format: TextFormat,
     column: Option<usize>,
-    /// What a tree or running text is read for.
+    /// The side to read from formats that hold both: trees, running text and WMT's XML.
     side: Side,
     /// The current sentence, where it is not the current line.
     sentence: String,
-    /// What follows it in the current line.
+    /// Rest of the current line behind the sentence.
     rest: String,
     sentences: usize,
-    /// Of WMT's XML: whose reference is read.
+    /// For WMT's XML: the translator whose reference is read.
     translator: Option<String>,
-    /// Of WMT's XML: what is still to come, once the file is read.
+    /// For WMT's XML: the sentences still to come, once the file is read.
     ahead: Option<std::vec::IntoIter<String>>,
 }
 
 impl TextFormat {
-    /// What a file's name tells of its format.
+    /// Returns the format that a file's name implies: segments for `.sgm`, `.sgml` and `.xml`, else lines.
     pub fn of_name(path: &Path) -> TextFormat {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let ends = |ending: &&str| plain_name(&name).ends_with(ending);
@@ -40,7 +40,7 @@ impl TextFormat {
 }
 
 impl TextReader {
-    /// `column` counts from 1. Without a format the file's name tells.
+    /// Opens a file. `column` counts from 1. Without `format`, the file's name decides.
     pub fn open(path: &Path, format: Option<TextFormat>, column: Option<usize>, side: Side) -> Result<Self> {
         Ok(TextReader {
             lines: LineReader::open(path)?,
@@ -55,7 +55,7 @@ impl TextReader {
         })
     }
 
-    /// Of WMT's XML, which may hold several references: reads this translator's.
+    /// For WMT's XML, which may hold several references: reads those of this translator.
     pub fn of_translator(mut self, translator: Option<&str>) -> Self {
         self.translator = translator.map(String::from);
         self
@@ -65,17 +65,17 @@ impl TextReader {
         self.lines.path()
     }
 
-    /// Sentences so far.
+    /// Number of sentences read so far.
     pub fn sentences(&self) -> usize {
         self.sentences
     }
 
-    /// For errors about the current sentence.
+    /// Returns the reader of lines, for errors about the current sentence.
     pub fn lines(&self) -> &LineReader {
         &self.lines
     }
 
-    /// The error that a defect of the current line is, unless it is tolerated.
+    /// Returns the user error for a defect of the current line.
     pub fn defect(&self, defect: Defect) -> Error {
         // Where sentences span lines, no sentence is known to leave out, and running text is never cleaned.
         let is_sentence = match self.format {
@@ -96,8 +96,8 @@ impl TextReader {
     /// Goes to the next sentence; false after the last.
     ///
     /// # Errors
-    /// User errors with file and line: see [`LineReader::advance`]; a missing column; a segment without end; what is no
-    /// tree; WMT's XML where another format was meant, or the other way round.
+    /// User errors with file and line: see [`LineReader::advance`]; a missing column; a segment without end; text that is
+    /// not a tree; WMT's XML where another format was expected, or the other way round.
     pub fn advance(&mut self) -> Result<bool> {
         let found = match self.format {
             TextFormat::Lines | TextFormat::Running => self.lines.advance()?,
@@ -120,7 +120,7 @@ impl TextReader {
         Ok(found)
     }
 
-    /// The sentence that [`TextReader::advance`] went to.
+    /// Returns the current sentence.
     pub fn current(&self) -> std::result::Result<&str, Defect> {
         match (self.format, self.column) {
             (TextFormat::Running, _) if self.side == Side::Source => self.lines.current().map(|_| ""),
@@ -150,7 +150,7 @@ impl TextReader {
         Ok(false)
     }
 
-    /// As sacreBLEU reads them: white space squeezed, entities left alone. Segments may span lines.
+    /// Reads a segment as sacreBLEU does: squeezes white space and leaves entities alone. Segments may span lines.
     fn next_segment(&mut self) -> Result<bool> {
         let mut text: Option<String> = None;
         let mut begun = 0;
@@ -189,7 +189,7 @@ impl TextReader {
         }
     }
 
-    /// Refuses what would mix both sides, and all systems' translations, to one text.
+    /// Refuses WMT's XML, whose sides and systems' translations would be mixed into one text.
     fn refuse_wmt(&self, between: &str) -> Result<()> {
         match ["<src", "<ref", "<hyp"].into_iter().find(|tag| find_tag(between, tag).is_some()) {
             None => Ok(()),
@@ -205,7 +205,7 @@ impl TextReader {
         self.lines.mistake_at(begun, what)
     }
 
-    /// The file is read at the first call.
+    /// Goes to the next sentence of WMT's XML. The first call reads the whole file.
     fn next_of_wmt(&mut self) -> Result<bool> {
         if self.ahead.is_none() {
             let text = self.lines.read_whole()?;
@@ -219,8 +219,8 @@ impl TextReader {
         Ok(found)
     }
 
-    /// Lines up to the one that closes what they open; empty lines between trees are passed over. A source is the words of
-    /// the tree, a target the tree in one line.
+    /// Reads lines until all brackets are closed, and skips empty lines between trees. A source is the words of the tree,
+    /// a target the tree in one line.
     fn next_tree(&mut self) -> Result<bool> {
         let mut text = String::new();
         let mut begun = 0;
@@ -257,7 +257,7 @@ impl TextReader {
     }
 }
 
-/// Where a tag begins, in letters of either case.
+/// Returns the start of a tag, in letters of either case.
 fn find_tag(line: &str, tag: &str) -> Option<usize> {
     let (bytes, tag) = (line.as_bytes(), tag.as_bytes());
     let is_end = |at: usize| bytes.get(at).is_none_or(|byte| byte.is_ascii_whitespace() || *byte == b'>');

@@ -22,13 +22,13 @@ impl LineWriter {
         written.map_err(Error::io("write", &self.path))
     }
 
-    /// Has everything on the disk.
+    /// Writes everything to the disk.
     pub fn finish(mut self) -> Result<()> {
         self.out.flush().and_then(|()| self.out.get_ref().sync_all()).map_err(Error::io("write", &self.path))
     }
 }
 
-/// Reads back what a [`LineWriter`] wrote, carriage returns and all.
+/// Reads back the lines of a [`LineWriter`], including carriage returns.
 pub struct StagedLines {
     path: PathBuf,
     input: BufReader<File>,
@@ -41,7 +41,7 @@ impl StagedLines {
         Ok(StagedLines { path, input: BufReader::with_capacity(1 << 16, file), line: String::new() })
     }
 
-    /// Gives the next line without its end, if there is one.
+    /// Returns the next line without its end, if there is one.
     pub fn next(&mut self) -> Result<Option<&str>> {
         self.line.clear();
         self.input.read_line(&mut self.line).map_err(Error::io("read", &self.path))?;

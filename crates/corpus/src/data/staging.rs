@@ -15,7 +15,7 @@ const LOCK: &str = "lock";
 /// even if clocks of several machines differ.
 const LOCKED_BY_NOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A directory beside the final one, gone again unless it is published.
+/// A directory beside the final one, removed when dropped unless it is published.
 pub struct Staging {
     path: PathBuf,
     /// Whether `path` is still ours to remove: after publishing, another process may have made one of that name.
@@ -25,7 +25,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// A fresh directory for what becomes `directory`. Removes what killed processes left of earlier attempts.
+    /// Creates a fresh directory that is to become `directory`. Removes what killed processes left of earlier attempts.
     pub fn create(directory: &Path) -> Result<Self> {
         let root = parent(directory);
         let name = directory.file_name().unwrap_or_default().to_string_lossy();
@@ -42,7 +42,7 @@ impl Staging {
             }
             let lock_file = path.join(LOCK);
             let lock = match File::create(&lock_file) {
-                // The directory was taken for an abandoned one.
+                // Another process removed the directory as an abandoned one.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) => {
                     // Without a lock, it would stay for long. The first error is the one to report.
@@ -51,8 +51,8 @@ impl Staging {
                 }
                 Ok(lock) => lock,
             };
-            // Somebody may just have taken the new directory for an abandoned one, and somebody else have made one
-            // of the same name since. Where locks are not supported, none is ever found abandoned.
+            // Another process may just have removed the new directory as abandoned, and a third have made one of the
+            // same name since. Where locks are not supported, no directory is ever found abandoned.
             let taken = matches!(lock.try_lock(), Err(TryLockError::WouldBlock));
             if !taken && is_at(&lock, &lock_file) {
                 return Ok(Staging { path, is_ours: true, _lock: lock });
@@ -60,7 +60,7 @@ impl Staging {
         }
     }
 
-    /// Where to write.
+    /// Returns the directory to write into.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -75,7 +75,7 @@ impl Staging {
                 continue;
             }
             let lock_file = entry.path().join(LOCK);
-            // The lock is held until the directory is gone, so that nobody begins to fill it meanwhile.
+            // The lock is held until the directory is gone, so that no process begins to fill it meanwhile.
             let lock = match File::open(&lock_file) {
                 Err(error) if error.kind() == ErrorKind::NotFound && is_old(&entry.path()) => {
                     File::create_new(&lock_file)
@@ -92,13 +92,13 @@ impl Staging {
         Ok(())
     }
 
-    /// Renames to `directory`; false where that exists already, made by a faster process.
+    /// Renames to `directory`; returns false if a faster process has made that already.
     pub fn publish(mut self, directory: &Path) -> Result<bool> {
         sync_dir(&self.path)?;
         match std::fs::rename(&self.path, directory) {
             Ok(()) => {
                 self.is_ours = false;
-                // It went along, so that the directory was never without its lock under the old name.
+                // The lock moved with the directory, which was therefore never without it under the old name.
                 let lock = directory.join(LOCK);
                 std::fs::remove_file(&lock).map_err(Error::io("remove", &lock))?;
                 sync_dir(directory)?;
@@ -134,7 +134,7 @@ fn is_old(directory: &Path) -> bool {
     changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > LOCKED_BY_NOW))
 }
 
-/// Writes a file and has it on the disk when this returns.
+/// Writes a file and syncs it to the disk.
 pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = File::create(path).map_err(Error::io("create", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", path))

@@ -1,8 +1,8 @@
-//! What a line becomes before it is cut into pieces, and what a translation becomes for people.
+//! Form of a line that the model sees, and form of a translation that people see.
 //!
-//! By default nothing: the tokenizer loses no character. With `[moses]` in the recipe the model sees and writes
-//! Moses's tokens, as those systems did whose results are published on tokenised text; scores are counted on
-//! detokenised text against the references as they are. Of a tree the model sees and writes the sequence.
+//! By default both are the text itself: the tokenizer loses no character. With `[moses]` in the recipe the model sees and
+//! writes Moses's tokens, like the systems whose results are published on tokenised text; scores are counted on
+//! detokenised text against the references as they are. Trees on the target side become sequences.
 //! Config keys: `data.recipe.moses`, `data.lowercase`, `data.recipe.trees`.
 
 use super::DataConfig;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::moses::{Detokenizer, Normalization, Normalizer, TokenizeOptions, Tokenizer};
 use std::borrow::Cow;
 
-/// What is done to the lines of one language.
+/// Processing of the lines of one language.
 #[derive(Debug, Clone)]
 pub struct TextForm {
     normalizer: Option<Normalizer>,
@@ -23,10 +23,10 @@ pub struct TextForm {
 }
 
 impl TextForm {
-    /// Of source and target.
+    /// Creates the forms of source and target.
     ///
     /// # Errors
-    /// A user error for a language that Moses's rules are asked for and not known of.
+    /// A user error if the recipe asks for Moses's rules and they do not know a language.
     pub fn both(config: &DataConfig) -> Result<[TextForm; 2]> {
         let recipe = &config.recipe;
         let target = Self::of(config, &recipe.target_language)?;
@@ -56,10 +56,10 @@ impl TextForm {
         })
     }
 
-    /// What the model sees of a line.
+    /// Returns a line as the model sees it.
     pub fn apply<'a>(&self, line: &'a str) -> Cow<'a, str> {
         if let Some(leaves) = self.trees {
-            // Reading a file of trees has refused what is none.
+            // Lines that are not trees were refused when the file was read.
             return Cow::Owned(Tree::parse(line).map(|tree| tree.sequence(leaves)).unwrap_or_default());
         }
         let mut text = Cow::Borrowed(line);
@@ -72,12 +72,12 @@ impl TextForm {
         if self.lowercase { Cow::Owned(text.to_lowercase()) } else { text }
     }
 
-    /// What people see of a line: lower-cased, if the model's text is.
+    /// Returns a line as people see it: lower-cased, if the model's text is.
     pub fn reference<'a>(&self, line: &'a str) -> Cow<'a, str> {
         if self.lowercase { Cow::Owned(line.to_lowercase()) } else { Cow::Borrowed(line) }
     }
 
-    /// The text of what the model wrote: joined again, where it writes tokens.
+    /// Returns the text of the model's output, detokenised if the model writes tokens.
     pub fn restore(&self, text: String) -> String {
         match &self.detokenizer {
             Some(detokenizer) => detokenizer.detokenize(&text),

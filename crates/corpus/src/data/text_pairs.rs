@@ -1,5 +1,5 @@
-//! Blocks of running text cut into two texts, of which the second follows the first or stands elsewhere: what a model learns
-//! of that beside its masked tokens is next sentence prediction (Devlin et al. 2019, §3.1).
+//! Blocks of running text cut into two texts, of which the second follows the first or stands elsewhere. To predict which
+//! of these is true, beside the masked tokens, is next sentence prediction (Devlin et al. 2019, §3.1).
 
 use super::masking::MaskedBlock;
 use super::store::Store;
@@ -10,7 +10,7 @@ use crate::seed::{Purpose, next_uniform, rng};
 /// of `[SEP]`.
 pub const AROUND: usize = 3;
 
-/// The fewest blocks of a text among which another can be drawn for each. The last one is none to draw, because it may be
+/// Smallest number of blocks that allows to draw another block for each. The last block is never drawn, because it may be
 /// shorter than the others.
 pub const FEWEST_BLOCKS: usize = 3;
 
@@ -25,10 +25,10 @@ pub struct TextPair {
     pub follows: bool,
 }
 
-/// What stands behind the cut of a block.
+/// The text behind the cut of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Second {
-    /// What the text goes on with.
+    /// The continuation of the first text.
     Following,
     /// The same places of another block, drawn at random.
     Random,
@@ -66,8 +66,8 @@ impl TextPair {
         TextPair { ids, cut, follows }
     }
 
-    /// What the model reads of the pair under a mask of its tokens: both texts with the tokens [around](AROUND) them. The
-    /// places move with the tokens.
+    /// Returns the model's input for the pair under a mask of its tokens: both texts with the tokens [around](AROUND)
+    /// them. The places move with the tokens.
     pub fn surround(&self, masked: MaskedBlock) -> MaskedBlock {
         let (first, second) = masked.input.split_at(self.cut);
         let input = [&[EOS], first, &[EOS], second, &[EOS]].concat();
@@ -75,7 +75,7 @@ impl TextPair {
         MaskedBlock { input, places: masked.places.into_iter().map(moved).collect() }
     }
 
-    /// How many tokens the model reads before the second text begins.
+    /// Returns the number of tokens that the model reads before the second text begins.
     pub fn before_second(&self) -> usize {
         self.cut + 2
     }
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// Of 10,000 draws; three standard deviations are 0.015.
+    /// Checks 10,000 draws; three standard deviations are 0.015.
     #[test]
     fn half_of_the_second_texts_follow() {
         let (_folder, store) = store();

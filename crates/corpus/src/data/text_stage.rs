@@ -1,7 +1,7 @@
 //! The first half of `prepare`: from source files to the cleaned text of every split.
 //!
-//! Reads everything once and writes it pair by pair, so that no corpus is ever in memory: what the model sees,
-//! in a folder that goes once it is encoded, and the text of dev and test that stays.
+//! Reads everything once and writes it pair by pair, so that no corpus is ever in memory. The text that the model sees is
+//! in a folder that is removed after encoding; the text of dev and test stays.
 
 use super::cleaning::{Cleaner, hash_of};
 use super::cleaning_counts::CleaningCounts;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::seed::{Purpose, uniform};
 use std::path::{Path, PathBuf};
 
-/// Folder of the text that goes again.
+/// Folder of the text that is removed after encoding.
 const FOLDER: &str = "text";
 
 /// The text of all splits as the model sees it, on the disk.
@@ -25,7 +25,7 @@ pub struct StagedText {
     folder: PathBuf,
     /// Whether lines keep their ends.
     running: bool,
-    /// Up to the steps that count tokens.
+    /// Counts of the cleaning, without the steps that count tokens.
     pub counts: CleaningCounts,
     pub dev: usize,
     pub test: usize,
@@ -52,7 +52,7 @@ impl StagedText {
             dev: evaluation(Split::Dev)?,
             test: evaluation(Split::Test)?,
         };
-        // What training text must not share with them is known first.
+        // Dev and test come first, because cleaning drops training pairs that overlap with them.
         let dev_sources = stage.evaluation(Split::Dev)?;
         let test_sources = stage.evaluation(Split::Test)?;
         let train_sources = stage.training()?;
@@ -79,7 +79,7 @@ impl StagedText {
         Ok(text)
     }
 
-    /// Visits the pairs of a split in order; of running text the lines, with their ends, as target sides.
+    /// Visits the pairs of a split in order; for running text, the lines with their ends as target sides.
     pub fn for_each_pair(&self, split: Split, mut visit: impl FnMut(&str, &str) -> Result<()>) -> Result<()> {
         let [source, target] = names(&self.folder, split);
         let (mut source, mut target) = (StagedLines::open(source)?, StagedLines::open(target)?);
@@ -124,7 +124,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Writes dev or test as it is.
+    /// Writes dev or test without cleaning.
     fn evaluation(&mut self, split: Split) -> Result<Vec<SourceFile>> {
         let (forms, cleaner) = (self.forms, &mut self.cleaner);
         let writer = if split == Split::Dev { &mut self.dev } else { &mut self.test };
@@ -141,7 +141,7 @@ impl<'a> Stage<'a> {
         Ok(sources)
     }
 
-    /// `filled` says on which sides any line of dev or test has text.
+    /// Refuses a dev or test set in which a side has no text; `filled` says which sides have any.
     fn refuse_blank(&self, split: Split, filled: [bool; 2]) -> Result<()> {
         let Corpus::Files(files) = &self.config.recipe.corpus else { return Ok(()) };
         // Running text has no source.
@@ -161,7 +161,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Writes what cleaning keeps of the training text, to the split that each pair belongs to.
+    /// Writes the training pairs that cleaning keeps, each to the split that it belongs to.
     fn training(&mut self) -> Result<Vec<SourceFile>> {
         let hold_out = self.hold_out();
         let running = self.config.recipe.is_running_text();
@@ -178,7 +178,7 @@ impl<'a> Stage<'a> {
                 return Ok(());
             }
             if let (true, Pair::Text(source, target)) = (running, pair) {
-                // A line that is left out would join what does not belong together.
+                // Leaving a line out would join lines that do not belong together.
                 cleaner.counts.read += 1;
                 return train.push([source, &forms[1].apply(target)], [""; 2]);
             }
@@ -204,7 +204,7 @@ impl<'a> Stage<'a> {
 }
 
 impl HoldOut {
-    /// The split of a kept pair: `number` counts from 1, `sides` are what the model sees.
+    /// Returns the split of a kept pair: `number` counts from 1, `sides` are the text that the model sees.
     fn split(&self, number: u64, sides: [&str; 2]) -> Split {
         match self {
             HoldOut::Lines(lines) => {
@@ -228,10 +228,10 @@ impl HoldOut {
     }
 }
 
-/// Hears of a pair: its file if it comes from one, its number in it from 0, and its text.
+/// Callback for a pair: its file if it comes from one, its number in the file from 0, and its text.
 type Visit<'a> = dyn FnMut(Option<&FilePair>, u64, Pair) -> Result<()> + 'a;
 
-/// Visits the pairs of a split in order, as they are in the files; says which files they came from.
+/// Visits the pairs of a split in order, as they are in the files; returns the files that they came from.
 pub fn for_each_pair(
     config: &DataConfig,
     inputs: &Inputs,
@@ -262,7 +262,7 @@ pub fn for_each_pair(
 /// Writes the two sides of a split, line by line.
 struct SplitWriter {
     model: [LineWriter; 2],
-    /// The text that stays, of dev and test.
+    /// The text of dev and test that stays.
     kept: Option<[LineWriter; 2]>,
     pairs: usize,
 }
@@ -288,7 +288,7 @@ impl SplitWriter {
         Ok(())
     }
 
-    /// Has everything on the disk; the number of pairs.
+    /// Writes everything to the disk; returns the number of pairs.
     fn finish(self) -> Result<usize> {
         for writer in self.model.into_iter().chain(self.kept.into_iter().flatten()) {
             writer.finish()?;

@@ -9,11 +9,11 @@ use crate::seed::{self, Purpose};
 
 pub use super::bpe_tokenizer::EncodeCache;
 
-/// Fills up the shorter sentences of a batch.
+/// Token that fills up the shorter sentences of a batch.
 pub const PAD: u32 = 0;
-/// What the decoder sees before the first target token.
+/// Token that the decoder reads before the first target token.
 pub const BOS: u32 = 1;
-/// Ends every sentence; batches add it, the store does not hold it.
+/// Token that ends every sentence; batches add it, the store does not hold it.
 pub const EOS: u32 = 2;
 /// Stands in the input of a masked language model where a token is hidden, as BERT's `[MASK]`. It is the token of [`BOS`],
 /// which no text holds and which such a model has no other use for: a vocabulary serves both kinds of language models.
@@ -28,7 +28,7 @@ pub enum Tokenizer {
     Characters(CharacterTokenizer),
 }
 
-/// The fewest and the most tokens that a training text can give.
+/// Returns the smallest and the largest vocabulary that a training text can give.
 pub fn sizes(pieces: Pieces, merges: usize) -> [usize; 2] {
     match pieces {
         Pieces::Bpe => [largest_vocabulary(0), largest_vocabulary(merges)],
@@ -48,7 +48,7 @@ impl Tokenizer {
         })
     }
 
-    /// BPE of at most `merges` merges.
+    /// Learns BPE with at most `merges` merges.
     pub fn from_counts(counts: &PieceCounts, merges: usize) -> Self {
         Tokenizer::Bpe(BpeTokenizer::from_counts(counts, merges))
     }
@@ -62,7 +62,7 @@ impl Tokenizer {
         }
     }
 
-    /// How a token is written in `tokenizer.json`. For labels; use [`Tokenizer::decode`] for text.
+    /// Returns a token as `tokenizer.json` writes it. For labels; use [`Tokenizer::decode`] for text.
     pub fn token(&self, id: u32) -> &str {
         match self {
             Tokenizer::Bpe(bpe) => bpe.token(id),
@@ -70,7 +70,7 @@ impl Tokenizer {
         }
     }
 
-    /// A token as people read it.
+    /// Returns a token in readable form.
     pub fn label(&self, id: u32) -> String {
         match self {
             Tokenizer::Bpe(bpe) => bpe.label(id),
@@ -78,14 +78,14 @@ impl Tokenizer {
         }
     }
 
-    /// Token ids of a line, without any special one, whatever the text.
+    /// Returns the token ids of a line. None of them is special, whatever the text is.
     pub fn encode(&self, line: &str, cache: &mut EncodeCache) -> Vec<u32> {
         let mut ids = Vec::with_capacity(line.len() / 3 + 1);
         self.encode_into(line, cache, &mut ids);
         ids
     }
 
-    /// As [`Tokenizer::encode`], behind what `ids` holds already.
+    /// Appends the ids that [`Tokenizer::encode`] returns to `ids`.
     pub fn encode_into(&self, line: &str, cache: &mut EncodeCache, ids: &mut Vec<u32>) {
         match self {
             Tokenizer::Bpe(bpe) => bpe.encode_into(line, cache, ids),
@@ -93,7 +93,7 @@ impl Tokenizer {
         }
     }
 
-    /// As [`Tokenizer::encode_into`] by another segmentation, which a vocabulary of characters does not have.
+    /// Appends the token ids of a line in another segmentation; a vocabulary of characters has only the usual one.
     pub fn segment_into(
         &self,
         line: &str,
@@ -112,7 +112,7 @@ impl Tokenizer {
         self.encode_into(line, cache, ids);
     }
 
-    /// The text of the ids of a line. Special tokens and ids beyond the vocabulary stand for nothing.
+    /// Returns the text of the ids of a line. Special tokens and ids beyond the vocabulary give no text.
     pub fn decode(&self, ids: &[u32]) -> String {
         match self {
             Tokenizer::Bpe(bpe) => bpe.decode(ids),
@@ -120,7 +120,7 @@ impl Tokenizer {
         }
     }
 
-    /// The text of the ids of lines that were encoded one by one, each with its end.
+    /// Returns the text of the ids of lines that were encoded one by one, each with its end.
     pub fn decode_lines(&self, ids: &[u32]) -> String {
         match self {
             Tokenizer::Bpe(bpe) => bpe.decode_lines(ids),

@@ -6,10 +6,10 @@ use super::tokenizer::Tokenizer;
 
 /// File of the tokenizer of both sides, or of the target side.
 pub const TOKENIZER: &str = "tokenizer.json";
-/// File of the source side's, where it is another one.
+/// File of the source side's tokenizer, if that is another one.
 pub const SOURCE_TOKENIZER: &str = "tokenizer.source.json";
 
-/// What turns the text of either side into ids, and ids into text.
+/// The tokenizers of source and target.
 #[derive(Debug)]
 pub struct Tokenizers {
     source: Option<Tokenizer>,
@@ -17,7 +17,7 @@ pub struct Tokenizers {
 }
 
 impl Tokenizers {
-    /// Without `source`, `target` is both sides' own.
+    /// Creates the tokenizers. Without `source`, both sides use `target`.
     pub fn new(source: Option<Tokenizer>, target: Tokenizer) -> Self {
         Tokenizers { source, target }
     }
@@ -30,7 +30,7 @@ impl Tokenizers {
         &self.target
     }
 
-    /// The source side's, where it is another than the target side's.
+    /// Returns the source side's tokenizer; `None` if both sides share one.
     pub fn source_alone(&self) -> Option<&Tokenizer> {
         self.source.as_ref()
     }

@@ -13,7 +13,7 @@ use crate::white_space::words;
 use roxmltree::{Document, Node, ParsingOptions};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is wrong with a file, and on which of its lines.
+/// A fault of a file, and the line where it is.
 #[derive(Debug, PartialEq)]
 pub struct Problem {
     pub line: usize,
@@ -25,7 +25,7 @@ type Result<T> = std::result::Result<T, Problem>;
 /// Segments of one document and side, by number.
 type Segments = BTreeMap<u64, String>;
 
-/// The sources and their references by `translator`, who need not be named if there is one alone.
+/// Returns the sources and their references by `translator`, which may be absent if the file has only one.
 pub fn read(xml: &str, translator: Option<&str>) -> Result<[Vec<String>; 2]> {
     // A document type may name entities; the parser bounds what they expand to.
     let options = ParsingOptions { allow_dtd: true, ..ParsingOptions::default() };
@@ -75,7 +75,7 @@ fn problem(node: Node, text: String) -> Problem {
     Problem { line: node.document().text_pos_at(node.range().start).row as usize, text }
 }
 
-/// All sources have one language, and so have all references.
+/// Checks that all sources, or all references, have one language.
 fn check_language(root: Node, name: &str, sides: &[Node]) -> Result<()> {
     let Some(first) = sides.first() else {
         let text = format!(
@@ -99,7 +99,7 @@ fn check_language(root: Node, name: &str, sides: &[Node]) -> Result<()> {
     }
 }
 
-/// The translator whose references are read; nothing where the file names none.
+/// Returns the translator whose references are read; `None` if the file names none.
 fn chosen<'a>(root: Node, references: &[Node<'a, '_>], asked: Option<&str>) -> Result<Option<&'a str>> {
     let known: BTreeSet<Option<&str>> = references.iter().map(|node| node.attribute("translator")).collect();
     let names: Vec<String> = known.iter().flatten().map(|name| format!("{name:?}")).collect();

@@ -69,12 +69,12 @@ impl WordsConfig {
 /// The seed of what is drawn for dev and test: the same for every trial, so that all are measured alike.
 const EVALUATION_SEED: u64 = 0;
 
-/// How words are drawn. What an example has is a pure function of this, the words of its block and its number.
+/// Drawing of words. The words of an example are a pure function of this value, the words of its block and its number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WordDraws {
     config: WordsConfig,
     seed: u64,
-    /// The probability with which each word of the vocabulary is read.
+    /// The probability with which each word of the vocabulary is kept.
     kept: Vec<f64>,
     /// The words that noise consists of, and the sums of their weights up to and with each of them.
     noise: Vec<u32>,
@@ -124,7 +124,7 @@ impl WordDraws {
         &self.config
     }
 
-    /// The words `ids` as example `number` has them.
+    /// Draws the rows, predictions and noise words of example `number`, whose words are `ids`.
     ///
     /// # Source
     /// The released code of word2vec, which leaves words out before it looks for contexts, so that these reach further.
@@ -166,7 +166,7 @@ impl WordDraws {
         drawn
     }
 
-    /// The numbers of the rows and of the predictions of [`draw`](Self::draw).
+    /// Returns the numbers of rows and of predictions that [`draw`](Self::draw) would return.
     pub fn count(&self, ids: &[u32], number: u32) -> (usize, usize) {
         let mut random = rng(self.seed, Purpose::Words, u64::from(number));
         let words = self.read(ids, &mut random).len();
@@ -185,7 +185,7 @@ impl WordDraws {
         (words, predictions)
     }
 
-    /// The words that are not left out.
+    /// Returns the words that subsampling keeps.
     fn read(&self, ids: &[u32], random: &mut impl Rng) -> Vec<u32> {
         let mut stays = |id: &u32| {
             let kept = self.kept[*id as usize];
@@ -194,7 +194,7 @@ impl WordDraws {
         ids.iter().copied().filter(|id| stays(id)).collect()
     }
 
-    /// How far the context of a word reaches.
+    /// Draws the distance that the context of a word reaches.
     fn distance(&self, random: &mut impl Rng) -> usize {
         1 + (next_uniform(random) * self.config.window as f64) as usize
     }
@@ -206,7 +206,7 @@ impl WordDraws {
     }
 }
 
-/// How often each of the `vocabulary` words occurs in a text.
+/// Counts the occurrences of each of the `vocabulary` words in a text.
 pub fn count_words(store: &Store, vocabulary: usize) -> Vec<u64> {
     let mut counts = vec![0; vocabulary];
     for block in 0..store.len() {
@@ -215,7 +215,7 @@ pub fn count_words(store: &Store, vocabulary: usize) -> Vec<u64> {
     counts
 }
 
-/// The tokens that occur, the most frequent first, equally frequent ones in the order of their ids.
+/// Returns the tokens that occur, the most frequent first, equally frequent ones in the order of their ids.
 pub fn by_frequency(counts: &[u64]) -> Vec<u32> {
     let mut order: Vec<u32> = (0..counts.len() as u32).filter(|&id| counts[id as usize] > 0).collect();
     // The sort is stable.
@@ -278,7 +278,7 @@ mod tests {
         }
     }
 
-    /// Of 40,000 noise words; words that occur 1, 16 and 81 times have the weights 1, 8 and 27.
+    /// Checks 40,000 noise words; words that occur 1, 16 and 81 times have the weights 1, 8 and 27.
     #[test]
     fn noise_follows_the_counts_to_their_power() {
         let mut counts = vec![0; 10];

@@ -1,8 +1,8 @@
 //! Members of archives: tar in any compression, and zip.
 //!
-//! Only what is asked for is written, to places that the caller chose, and only after the archive was read to
-//! its end. Refused are paths that lead outside, links and other things that are no files, members that come
-//! twice, and bombs.
+//! Only the requested members are written, to places that the caller chose, and only after the archive was read to
+//! its end. Paths that lead outside, links and other members that are not plain files, repeated members, and
+//! decompression bombs are refused.
 
 use super::compression::{Compression, SizeLimit, damage, plain_name};
 use crate::error::{Error, Result, nearest};
@@ -14,7 +14,7 @@ use std::path::{Component, Path, PathBuf};
 use zip::CompressionMethod;
 use zip::result::ZipError;
 
-/// How members of a zip may be compressed. The crate's own list holds those alone that it writes as well.
+/// Compression methods of zip members that can be read. The crate's own list has only those that it writes as well.
 const ZIP_METHODS: [CompressionMethod; 5] = [
     CompressionMethod::Stored,
     CompressionMethod::Deflated,
@@ -23,10 +23,10 @@ const ZIP_METHODS: [CompressionMethod; 5] = [
     CompressionMethod::Xz,
 ];
 
-/// Names of members that an error lists at most.
+/// Largest number of members that an error lists.
 const LISTED: usize = 12;
 
-/// What temporary files of members are named by.
+/// Base name of the temporary files of members.
 pub(super) const MEMBER: &str = "member";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ enum Kind {
     Zip,
 }
 
-/// By the name's ending; nothing for a file that is no archive.
+/// Returns the kind of an archive by the ending of its name; `None` for other files.
 fn kind(name: &str) -> Option<Kind> {
     let short = [(".tgz", Compression::Gzip), (".tbz2", Compression::Bzip2), (".txz", Compression::Xz)];
     if name.ends_with(".zip") {
@@ -78,7 +78,7 @@ struct Extraction<'a> {
     folder: &'a Path,
     /// Files of the archive, for messages.
     seen: Vec<String>,
-    /// Member → where it waits, complete, under a temporary name.
+    /// Each member with the temporary file that holds it until all are complete.
     written: BTreeMap<String, PathBuf>,
 }
 
@@ -87,7 +87,7 @@ impl Extraction<'_> {
         Error::user(format!("{}: {why}", self.archive.display()))
     }
 
-    /// What an error in reading the archive means.
+    /// Returns the error for a failure to read the archive: one of the system, or damaged data.
     fn unreadable(&self, error: io::Error) -> Error {
         if error.raw_os_error().is_some() {
             return Error::io("read", self.archive)(error);
@@ -98,7 +98,7 @@ impl Extraction<'_> {
         self.refuse(&why)
     }
 
-    /// As [`Self::unreadable`], of a zip.
+    /// Does the same as [`Self::unreadable`] for a zip.
     fn unreadable_zip(&self, error: ZipError) -> Error {
         match error {
             ZipError::Io(error) => self.unreadable(error),
@@ -111,7 +111,7 @@ impl Extraction<'_> {
         }
     }
 
-    /// The error for what is whole, but nothing that this program can read.
+    /// Returns the error for an intact archive that this program cannot read.
     fn unknown(&self, what: &str) -> Error {
         self.refuse(&format!(
             "{what}; unpack it with another program and give the folder of its files with --source DIR"
@@ -141,7 +141,7 @@ impl Extraction<'_> {
                 self.write(member, size, &mut entry)?;
             }
         }
-        // What follows the last member, and the checksum of the compressed whole.
+        // Read what follows the last member, so that the checksum of the compressed data is compared.
         let mut rest = archive.into_inner();
         io::copy(&mut rest, &mut io::sink()).map_err(|error| self.unreadable(error))?;
         Ok(())
@@ -177,7 +177,7 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    /// Looks at one entry: its path without `.` parts, if it is asked for.
+    /// Checks one entry; returns its path without `.` parts if it is a requested member.
     fn wanted(&mut self, path: &str, directory: bool, plain: bool) -> Result<Option<String>> {
         let Some(path) = inside(path) else {
             let why = format!("member {path:?} leads outside of the archive's folder; refused");
@@ -223,7 +223,7 @@ impl Extraction<'_> {
         file.sync_all().map_err(Error::io("write", &temporary))
     }
 
-    /// Gives what was written its names, if nothing is missing.
+    /// Gives the written members their names if none is missing.
     fn publish(mut self) -> Result<()> {
         for member in self.members {
             if !self.written.contains_key(*member) {
@@ -247,13 +247,13 @@ impl Extraction<'_> {
 }
 
 impl Drop for Extraction<'_> {
-    /// Removes what an error left behind; a first error is the one to report.
+    /// Removes the temporary files that an error left. Only the first error is reported.
     fn drop(&mut self) {
         self.written.values().for_each(|temporary| _ = std::fs::remove_file(temporary));
     }
 }
 
-/// A member's path without `.` parts, if it stays inside of the folder that the archive is unpacked to.
+/// Returns a member's path without `.` parts; `None` if it leads outside of the folder that the archive is unpacked to.
 pub fn inside(path: &str) -> Option<String> {
     if path.contains(['\\', '\0']) {
         return None;
@@ -273,7 +273,7 @@ pub fn inside(path: &str) -> Option<String> {
 pub(crate) mod tests {
     use super::*;
 
-    /// `bytes` compressed.
+    /// Compresses `bytes`.
     pub(crate) fn compressed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
         match compression {
             Compression::Gzip => {
@@ -321,7 +321,7 @@ pub(crate) mod tests {
         writer.finish().unwrap().into_inner()
     }
 
-    /// What extraction of `wanted` leaves: the contents, or the message of the error.
+    /// Extracts `wanted`: the contents, or the message of the error.
     fn extracted(name: &str, bytes: &[u8], wanted: &[&str]) -> std::result::Result<Vec<Vec<u8>>, String> {
         let folder = tempfile::tempdir().unwrap();
         let archive = folder.path().join(name);
@@ -436,7 +436,7 @@ pub(crate) mod tests {
             if kind.is_symlink() || kind.is_hard_link() {
                 header.set_link_name("/etc/passwd").unwrap();
             }
-            // What a sparse file has besides; others ignore it.
+            // The real size of a sparse file; other kinds ignore it.
             header.as_gnu_mut().unwrap().realsize = *b"00000000000\0";
             header.set_path("a").unwrap();
             header.set_cksum();

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-/// What a file on the disk is.
+/// Size and checksums of a file on the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digests {
     pub bytes: u64,
@@ -19,7 +19,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// Reads the whole of `path`.
+    /// Reads the whole file at `path`.
     pub fn of(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(Error::io("read", path))?;
         let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
@@ -37,7 +37,7 @@ impl Digests {
         Ok(Digests { bytes, sha256: hexadecimal(&sha256.finalize()), md5: hexadecimal(&md5.finalize()) })
     }
 
-    /// What contradicts the mirror's statements, in words; nothing if all agree.
+    /// Describes the first contradiction to the mirror's statements; `None` if all agree.
     pub fn contradiction(&self, stated: &Mirror) -> Option<String> {
         let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
         match stated {

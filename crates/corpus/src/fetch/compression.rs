@@ -18,18 +18,18 @@ pub enum Compression {
     Zstd,
 }
 
-/// Text shrinks to a tenth at best; what grows by more than this is no text and may fill a disk.
+/// Largest ratio of expansion. Text shrinks to a tenth at best; data that grows by more may be a bomb that fills a disk.
 const LARGEST_RATIO: u64 = 200;
 /// Bytes that any file may expand to, however small it is.
 pub const ALWAYS_ALLOWED: u64 = 64 << 20;
-/// KiB that a dictionary of xz may take: what `xz -9` needs, and more.
+/// Memory in KiB that a dictionary of xz may take: more than `xz -9` needs.
 const XZ_MEMORY: u32 = 512 << 10;
 
 impl Compression {
     pub const ALL: [Compression; 4] =
         [Compression::Gzip, Compression::Bzip2, Compression::Xz, Compression::Zstd];
 
-    /// How names of such files end.
+    /// Returns the ending of the names of such files.
     pub fn ending(self) -> &'static str {
         match self {
             Compression::Gzip => ".gz",
@@ -48,12 +48,12 @@ impl Compression {
         }
     }
 
-    /// The compression of a file of this name; none of one that is not compressed.
+    /// Returns the compression of a file of this name; `None` if it is not compressed.
     pub fn of(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|compression| name.ends_with(compression.ending()))
     }
 
-    /// The compression of data that begin as compressed files do, whatever the name of their file is.
+    /// Returns the compression that the first bytes of a file show, whatever the name of the file is.
     pub fn of_content(bytes: &[u8]) -> Option<Self> {
         let beginning = |compression: &Compression| match compression {
             Compression::Gzip => bytes.starts_with(&[0x1f, 0x8b]),
@@ -70,7 +70,7 @@ impl Compression {
         Self::ALL.into_iter().find(beginning)
     }
 
-    /// What `input` expands to; files that are several compressed ones in a row count as one.
+    /// Returns a reader of the expanded `input`; several compressed files in a row are read as one.
     pub fn reader(self, input: impl BufRead + 'static) -> Box<dyn Read> {
         match self {
             Compression::Gzip => Box::new(MultiGzDecoder::new(input)),
@@ -101,7 +101,7 @@ pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     })
 }
 
-/// What the bytes of a compressed file expand to; stops at a bomb.
+/// Expands the bytes of a compressed file; stops at a bomb.
 pub fn expanded(compression: Compression, bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     let size = bytes.len() as u64;
     let mut text = Vec::new();
@@ -109,12 +109,12 @@ pub fn expanded(compression: Compression, bytes: Vec<u8>) -> io::Result<Vec<u8>>
     Ok(text)
 }
 
-/// What went wrong in reading `name`, in words: `None` if the operating system failed, not the content.
+/// Describes an error in reading the data of `name`; `None` if the data is not compressed or the operating system failed.
 pub fn damage(name: &str, error: &io::Error) -> Option<String> {
     damage_of(Compression::of(name), error)
 }
 
-/// As [`damage`], of data whose compression is not known by a name.
+/// Does the same as [`damage`] for data whose compression is given.
 pub fn damage_of(compression: Option<Compression>, error: &io::Error) -> Option<String> {
     if error.raw_os_error().is_some() {
         return None;
@@ -132,14 +132,14 @@ pub fn damage_of(compression: Option<Compression>, error: &io::Error) -> Option<
     Some(format!("the {compression} data is damaged or ends too early ({error}); fetch the file again"))
 }
 
-/// Passes bytes on until they are many more than a file of text can hold.
+/// Passes bytes on, and fails when they are far more than a compressed text can expand to.
 pub struct SizeLimit<R> {
     input: R,
     left: u64,
 }
 
 impl<R> SizeLimit<R> {
-    /// For what is read from `compressed` bytes.
+    /// Limits `input`, which is expanded from `compressed` bytes.
     pub fn new(input: R, compressed: u64) -> Self {
         SizeLimit { input, left: compressed.saturating_mul(LARGEST_RATIO).max(ALWAYS_ALLOWED) }
     }
@@ -286,7 +286,7 @@ mod tests {
             let error = read(&name, &compressed(compression, &zeros)).unwrap_err();
             assert!(damage(&name, &error).unwrap().contains("200 times"), "{error}");
         }
-        // As large, but a file of its own size.
+        // The same text is accepted if it is not compressed.
         assert_eq!(read("plain", &zeros).unwrap().len(), zeros.len());
     }
 

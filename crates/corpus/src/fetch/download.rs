@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::Agent;
 
-/// How patiently to ask.
+/// Limits of a download: attempts, bytes and waiting times.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// Attempts in a row that bring nothing new, before the next mirror is asked.
@@ -45,7 +45,7 @@ impl Default for Policy {
     }
 }
 
-/// A file on the disk that was compared with what is known of it.
+/// A file on the disk that agrees with what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
     pub path: PathBuf,
@@ -76,7 +76,7 @@ impl Cache {
     /// Keeps other processes from working on the same downloads, until it is dropped.
     ///
     /// # Errors
-    /// Busy, if one does already.
+    /// Busy, if another process holds the lock.
     pub fn lock(&self) -> Result<files::Lock> {
         files::create_dir(&self.folder)?;
         files::lock(&self.folder.join(".lock"))?.ok_or_else(|| {
@@ -84,7 +84,7 @@ impl Cache {
         })
     }
 
-    /// The file, from the disk if it is there, else from the first mirror that gives it.
+    /// Returns the file, from the disk if it is there, else from the first mirror that gives it.
     ///
     /// # Errors
     /// If no mirror gives it: each with its reason. I/O errors, such as a full disk, at once.
@@ -114,8 +114,8 @@ impl Cache {
         )))
     }
 
-    /// Where a file from this address lies: a folder of the server's name, those of the address's path, one of its query if
-    /// it has one, and the name by which compression and archives are known.
+    /// Returns the path of a file from this address: a folder of the server's name, those of the address's path, one of
+    /// its query if it has one, and the name by which compression and archives are known.
     fn place(&self, mirror: &Mirror) -> PathBuf {
         let url = mirror.public_url();
         let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
@@ -132,7 +132,7 @@ impl Cache {
         parts.iter().fold(self.folder.clone(), |path, part| path.join(part))
     }
 
-    /// Looks at what an earlier call has fetched: it is removed if it is not as it was.
+    /// Checks a file that an earlier call has fetched; removes it if it is not the stated file.
     fn present(&self, mirror: &Mirror, progress: &mut dyn Progress) -> Result<Option<Digests>> {
         let path = self.place(mirror);
         if !path.is_file() {
@@ -190,7 +190,7 @@ impl Cache {
         }
     }
 
-    /// Attempts until the part is complete; says whether it was put together from several.
+    /// Makes attempts until the part is complete; returns whether it was put together from several.
     fn with_patience(
         &self,
         mirror: &Mirror,
@@ -200,7 +200,7 @@ impl Cache {
         let wanted =
             Wanted { bytes: mirror.bytes, pinned: mirror.is_pinned(), at_most: self.policy.most_bytes };
         let (mut failures, mut pause, mut several) = (0, self.policy.pause, false);
-        // What a beginning anew fetches a second time is no progress.
+        // Bytes that are fetched again after starting anew are no progress.
         let mut longest = part.len();
         let mut attempt = 0;
         loop {
@@ -233,7 +233,7 @@ impl Cache {
         }
     }
 
-    /// Paths of an archive's members on the disk, by their paths in the archive; unpacked unless they are.
+    /// Returns the places of an archive's members on the disk, by their paths in the archive; unpacks missing ones.
     ///
     /// # Errors
     /// See [`extract`].
@@ -264,7 +264,7 @@ impl Cache {
     }
 }
 
-/// A file that somebody else fetched; it must be what one of `mirrors` states.
+/// Checks a file that the user fetched: it must be what one of `mirrors` states.
 ///
 /// # Errors
 /// A user error that names the file, if it is another one.
@@ -284,7 +284,7 @@ pub fn check_given<'a>(path: &Path, mirrors: impl Iterator<Item = &'a Mirror>) -
 }
 
 impl Download {
-    /// The mirror whose file is an archive of the name, for files that are there already.
+    /// Returns the mirrors whose file is an archive by its name, to find a file that is there already.
     pub fn archive_mirrors(&self) -> impl Iterator<Item = &Mirror> {
         self.mirrors.iter().filter(|mirror| is_archive(mirror.file_name()))
     }

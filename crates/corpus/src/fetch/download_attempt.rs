@@ -1,6 +1,6 @@
 //! One attempt to get the rest of a file over HTTP.
 //!
-//! The bytes go into a part beside the final place. What is needed to go on with it later lies next to it: the
+//! The bytes go into a part beside the final place. A file next to it has what is needed to resume it later: the
 //! size that the server stated, and the validator (`ETag` or `Last-Modified`) by which the server can tell that
 //! the file is still the same (RFC 9110, §13.1.5 and §14).
 
@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 use ureq::Agent;
 use ureq::http::{HeaderMap, StatusCode, header};
 
-/// Why an attempt did not bring the whole file.
+/// Reason why an attempt did not bring the whole file.
 #[derive(Debug)]
 pub enum AttemptError {
-    /// Worth another attempt, which goes on where this one stopped.
+    /// A failure worth another attempt, which goes on where this one stopped.
     Passing(String),
     /// This address will not give the file.
     Refused(String),
-    /// Nothing to do with the network.
+    /// An error that has nothing to do with the network.
     Local(Error),
 }
 
@@ -39,7 +39,7 @@ pub struct Part {
     notes: PathBuf,
 }
 
-/// What a server said of the file that a part belongs to.
+/// Statements of a server about the file that a part belongs to.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 struct Notes {
     total: Option<u64>,
@@ -47,7 +47,7 @@ struct Notes {
 }
 
 impl Notes {
-    /// What the headers of an answer with the whole file say.
+    /// Reads the headers of a response with the whole file.
     fn of(headers: &HeaderMap, total: Option<u64>) -> Self {
         let validator = text(headers, header::ETAG)
             .filter(|tag| !tag.starts_with("W/"))
@@ -55,8 +55,8 @@ impl Notes {
         Notes { total, validator }
     }
 
-    /// Whether an answer with a part belongs to the file that these notes are of. The server was asked for the part only
-    /// if the file is still the same (`If-Range`), but some servers do not look at that.
+    /// Whether a partial response belongs to the file of these notes. The server was asked for the part only
+    /// if the file is still the same (`If-Range`), but some servers ignore that.
     ///
     /// A server must repeat the file's `ETag` (RFC 9110, §15.3.7). Where it repeats neither that nor the date, only a
     /// checksum (`pinned`) could tell two versions apart.
@@ -83,7 +83,7 @@ impl Part {
         Part { path: beside(".part"), notes: beside(".part.json") }
     }
 
-    /// Bytes that are there.
+    /// Returns the number of bytes on the disk.
     pub fn len(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |found| found.len())
     }
@@ -111,17 +111,17 @@ impl Part {
     }
 }
 
-/// What is known of the wanted file before it comes.
+/// Properties of the wanted file that are known before it comes.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted {
     pub bytes: Option<u64>,
     /// A checksum will tell whether parts of two versions were mixed.
     pub pinned: bool,
-    /// Bytes to take where neither the recipe nor the server states how many there are.
+    /// Largest number of bytes to take if neither the recipe nor the server states the size.
     pub at_most: u64,
 }
 
-/// Brings the part to its end, from where it is.
+/// Downloads the rest of the part.
 pub fn transfer(
     agent: &Agent,
     url: &str,
@@ -196,7 +196,7 @@ pub fn transfer(
     receive(response.into_body().into_reader(), part, start, total, wanted.at_most, progress)
 }
 
-/// Appends what comes to the part; it must end at `total` bytes, and before `at_most` if that is not known.
+/// Appends the body to the part; it must end at `total` bytes, or within `at_most` if `total` is not known.
 fn receive(
     mut body: impl Read,
     part: &Part,
@@ -251,7 +251,7 @@ fn sync(file: &File, path: &Path) -> Result<()> {
     file.sync_all().map_err(Error::io("write", path))
 }
 
-/// Refuses to begin what cannot end.
+/// Refuses a download for which the disk has too little space.
 fn check_space(part: &Part, start: u64, total: Option<u64>) -> Result<()> {
     let (Some(total), Some(free)) = (total, files::free_space(&part.path)) else {
         return Ok(());
@@ -266,7 +266,7 @@ fn check_space(part: &Part, start: u64, total: Option<u64>) -> Result<()> {
     Ok(())
 }
 
-/// Which failures of a request are worth another attempt.
+/// Converts an error of a request; failures of the network are worth another attempt.
 fn explain(error: ureq::Error) -> AttemptError {
     let text = match &error {
         // Its text repeats the address, with the password that may be in it.
@@ -291,7 +291,7 @@ fn number(headers: &HeaderMap, name: header::HeaderName) -> Option<u64> {
     text(headers, name)?.trim().parse().ok()
 }
 
-/// Start and size of `bytes START-END/SIZE` or `bytes */SIZE`; what is a star is absent.
+/// Returns start and size of `bytes START-END/SIZE` or `bytes */SIZE`; `None` for a star.
 fn content_range(headers: &HeaderMap) -> Option<(Option<u64>, Option<u64>)> {
     let value = text(headers, header::CONTENT_RANGE)?;
     let (range, size) = value.trim().strip_prefix("bytes ")?.split_once('/')?;

@@ -1,8 +1,8 @@
 //! Checksums that no recipe states: recorded at the first download, required from then on.
 //!
-//! One file, `lock.toml`, in the folder of the downloads; a table an address. Whoever wants a new version of a
-//! file deletes its entry and the file itself; whoever wants to pin it for others copies the values into the recipe.
-//! Of a file that is there without an entry, the checksum is recorded again.
+//! One file, `lock.toml`, in the folder of the downloads has a table for each address. To get a new version of a
+//! file, delete its entry and the file itself; to pin it for others, copy the values into the recipe.
+//! If a file is there without an entry, its checksum is recorded again.
 
 use super::Mirror;
 use super::checksum::Digests;
@@ -54,7 +54,7 @@ impl LockFile {
         Ok(LockFile { path, entries })
     }
 
-    /// `mirror` with what is recorded of it, where it states no checksum itself.
+    /// Returns `mirror` with the recorded size and checksum, if it states no checksum itself.
     pub fn pinned(&self, mirror: &Mirror) -> Mirror {
         match self.entry(mirror) {
             Some(entry) if !mirror.is_pinned() => {
@@ -64,12 +64,12 @@ impl LockFile {
         }
     }
 
-    /// What is recorded of a mirror. Earlier versions recorded addresses with their passwords.
+    /// Returns the record of a mirror. Earlier versions recorded addresses with their passwords.
     fn entry(&self, mirror: &Mirror) -> Option<&Entry> {
         self.entries.get(&mirror.public_url()).or_else(|| self.entries.get(&mirror.url))
     }
 
-    /// Records a file that nothing was known of, durably; an address that is recorded or pinned already stays as it is.
+    /// Records a file durably, unless its address is recorded or pinned already.
     pub fn record(&mut self, mirror: &Mirror, found: &Digests) -> Result<()> {
         if mirror.is_pinned() || self.entry(mirror).is_some() {
             return Ok(());
@@ -103,7 +103,7 @@ mod tests {
         lock.record(&mirror(None), &digests(4, "bb")).unwrap();
         let again = LockFile::open(folder.path()).unwrap().pinned(&mirror(None));
         assert_eq!((again.bytes, again.sha256.as_deref()), (Some(3), Some("aa")));
-        // What a recipe states counts more than what was recorded.
+        // The checksum of a recipe takes precedence over the record.
         assert_eq!(lock.pinned(&mirror(Some("cc"))), mirror(Some("cc")));
     }
 

@@ -1,7 +1,7 @@
 //! Files of a public corpus: from addresses and archives to plain files on the disk.
 //!
-//! Knows nothing of what the files hold. Everything that arrives is checked before it gets its name, so a
-//! file that is there is a file that is whole: an interrupted call leaves parts under other names, and the
+//! This module ignores what the files contain. Everything that arrives is checked before it gets its name, so a
+//! file that is there is complete: an interrupted call leaves parts under other names, and the
 //! next one goes on with them.
 
 pub mod archive;
@@ -34,7 +34,7 @@ pub struct Download {
 }
 
 impl Download {
-    /// Lists the names in the recipe of the files that it brings.
+    /// Returns the names of the files that it contains, as the recipe states them.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.name.iter().chain(self.members.keys()).map(String::as_str)
     }
@@ -59,7 +59,7 @@ pub struct Mirror {
 }
 
 impl Mirror {
-    /// An address of which nothing else is known.
+    /// Creates a mirror of which only the address is known.
     pub fn at(url: &str) -> Self {
         Mirror { url: url.into(), bytes: None, sha256: None, md5: None }
     }
@@ -86,12 +86,12 @@ pub fn without_credentials(url: &str) -> String {
     }
 }
 
-/// Writes an address [without credentials](without_credentials): what is written is read by others.
+/// Writes an address [without credentials](without_credentials), because others may read the output.
 pub fn serialize_public<S: Serializer>(url: &str, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&without_credentials(url))
 }
 
-/// The same for an address that may be absent.
+/// Does the same for an address that may be absent.
 pub fn serialize_public_option<S: Serializer>(
     url: &Option<String>,
     serializer: S,

@@ -1,11 +1,11 @@
-//! Telling a person what takes long.
+//! Progress reports of long work.
 
-/// Hears of the work as it goes on.
+/// Receiver of progress reports.
 pub trait Progress {
-    /// A line about what begins, or what was found.
+    /// Reports a step that begins, or a result, in one line.
     fn message(&mut self, line: &str);
 
-    /// `done` of `total` bytes of `what` are there; called often. `total` is absent where nobody said it.
+    /// Reports that `done` of `total` bytes of `what` are there; called often. `total` is absent if it is not known.
     fn bytes(&mut self, what: &str, done: u64, total: Option<u64>) {
         let _ = (what, done, total);
     }

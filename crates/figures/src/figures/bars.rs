@@ -1,6 +1,6 @@
 //! A share for each name, as bars from left to right.
 
-use super::font;
+use super::font::{self, Weight};
 use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::mark::SeriesStyle;
 use super::svg::{Anchor, Svg, rectangle, text};
@@ -22,7 +22,7 @@ const LONGEST: f64 = 170.0;
 /// Draws a bar for each share; the longest takes all the room.
 pub fn bars(plot: &Bars) -> Svg {
     let names: Vec<String> =
-        plot.rows.iter().map(|(name, ..)| font::shortened(name, FONT, LONGEST)).collect();
+        plot.rows.iter().map(|(name, ..)| font::shortened(name, FONT, Weight::Regular, LONGEST)).collect();
     let left = MARGIN + names.iter().map(|name| width(name)).fold(0.0, f64::max) + 10.0;
     let words = plot.rows.iter().map(|(.., words)| width(words)).fold(0.0, f64::max);
     let room = WIDTH - MARGIN - words - 8.0 - left;

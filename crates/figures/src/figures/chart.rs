@@ -1,7 +1,7 @@
 //! Values along an axis, series by series, with their spread: learning curves, scores along a swept setting or by
 //! the length of sentences. Each line is named at its end, or in a legend below where names are long.
 
-use super::font;
+use super::font::{self, Weight};
 use super::frame::{FONT, Legend, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::mark::SeriesStyle;
 use super::paint::Paint;
@@ -9,19 +9,19 @@ use super::scale::{Scale, plain};
 use super::svg::{Anchor, Svg, line, number, path, text};
 use std::fmt::Write;
 
-/// What a chart shows.
+/// Content of a chart.
 #[derive(Debug, Clone)]
 pub struct Chart {
     pub title: String,
     pub x: Horizontal,
-    /// What the values are, with their unit.
+    /// Label of the values, with their unit.
     pub y: String,
-    /// The values' axis is logarithmic.
+    /// Whether the values' axis is logarithmic.
     pub logarithmic: bool,
-    /// Points of a series are joined by lines.
+    /// Whether lines join the points of a series.
     pub joined: bool,
     pub series: Vec<Series>,
-    /// Further values that the values' axis has room for: those of charts that are read side by side.
+    /// Further values that the values' axis must include: those of charts that are read side by side.
     pub beside: Vec<f64>,
 }
 
@@ -30,17 +30,17 @@ pub struct Chart {
 pub enum Horizontal {
     /// Numbers; curves with bands.
     Numbers { name: String, logarithmic: bool },
-    /// One place each, with a remark below; points with bars. A point's `x` is the index.
+    /// Named places with a remark below each; points with bars. A point's `x` is the index of its place.
     Places { name: String, places: Vec<(String, String)> },
 }
 
-/// One line.
+/// A line of a chart.
 #[derive(Debug, Clone)]
 pub struct Series {
     /// Empty if the line is alone in its picture.
     pub name: String,
     pub look: SeriesStyle,
-    /// By ascending `x`.
+    /// In order of ascending `x`.
     pub points: Vec<Point>,
 }
 
@@ -50,9 +50,9 @@ pub struct Point {
     pub x: f64,
     /// The mean.
     pub y: f64,
-    /// Standard deviation; absent of a single value.
+    /// Standard deviation; absent for a single value.
     pub spread: Option<f64>,
-    /// What the mean is of; shown behind points with bars.
+    /// The values that the mean is of; shown beside points with bars.
     pub values: Vec<f64>,
 }
 
@@ -62,7 +62,7 @@ const HEIGHT: f64 = 230.0;
 const LONGEST: f64 = 100.0;
 /// Height of a name at the end of its line.
 const LINE: f64 = FONT + 3.0;
-/// Marks along a curve, at most.
+/// Largest number of marks along a curve.
 const MARKS: usize = 8;
 
 /// Draws a chart. Points whose mean is not finite are left out.
@@ -97,7 +97,7 @@ pub fn chart(chart: &Chart) -> Svg {
     legend.add(&mut svg, axis.bottom + 4.0, chart.joined);
     let horizontal = |value| axis.scale.place(value);
     let curves = matches!(chart.x, Horizontal::Numbers { .. });
-    // Spreads lie behind all lines, and what the others are compared with lies in front.
+    // Spreads lie behind all lines, and series 0, with which the others are compared, lies in front.
     for (index, series) in chart.series.iter().enumerate() {
         let aside = if curves { 0.0 } else { aside(index, chart.series.len()) };
         spread(&mut svg, series, curves, aside, &horizontal, &vertical);
@@ -118,7 +118,7 @@ pub fn chart(chart: &Chart) -> Svg {
             svg.add(series.look.mark(*x, *y, radius).hint(&hint(series, point)));
         }
     }
-    // A line without a name, alone in its picture, needs none.
+    // A line without a name, alone in its picture, needs no label.
     let end = |series: &Series| {
         let named = at_ends && !series.name.is_empty();
         series.points.last().filter(|_| named).map(|point| vertical.place(point.y))
@@ -132,7 +132,7 @@ pub fn chart(chart: &Chart) -> Svg {
     svg
 }
 
-/// The values that a line takes on the values' axis, with its spread.
+/// Returns the values that a series takes on the values' axis, with its spread.
 pub fn extent(series: &Series, logarithmic: bool) -> impl Iterator<Item = f64> {
     series.points.iter().filter(|point| point.y.is_finite()).flat_map(move |point| {
         let spread = point.spread.unwrap_or(0.0);
@@ -151,7 +151,7 @@ struct Axis {
     name: String,
     ends: (f64, f64),
     y: f64,
-    /// Where the axis with its words ends.
+    /// Lower end of the axis with its words.
     bottom: f64,
 }
 
@@ -185,7 +185,7 @@ impl Axis {
         if slanted {
             for (_, words, remark) in &mut ticks {
                 let whole = if remark.is_empty() { words.clone() } else { format!("{words} ({remark})") };
-                *words = font::shortened(&whole, FONT, LONGEST);
+                *words = font::shortened(&whole, FONT, Weight::Regular, LONGEST);
                 remark.clear();
             }
             let longest = ticks.iter().map(|(_, words, _)| width(words)).fold(0.0, f64::max);
@@ -215,7 +215,7 @@ impl Axis {
     }
 }
 
-/// The band around a curve, or bars with single values around points.
+/// Draws the band around a curve, or bars with single values around points.
 fn spread(
     svg: &mut Svg,
     series: &Series,
@@ -259,7 +259,7 @@ fn spread(
     }
 }
 
-/// Series at one place stand side by side.
+/// Returns the horizontal shift of a series: series at one place stand side by side.
 fn aside(index: usize, count: usize) -> f64 {
     (index as f64 - (count as f64 - 1.0) / 2.0) * (24.0 / count as f64).min(10.0)
 }
@@ -272,20 +272,20 @@ fn polyline(places: &[(f64, f64)]) -> String {
     data
 }
 
-/// What a pointer on a mark is told.
+/// Returns the text that a pointer on a mark shows.
 fn hint(series: &Series, point: &Point) -> String {
     let spread = point.spread.map_or(String::new(), |spread| format!(" ± {}", plain(spread)));
     let name = if series.name.is_empty() { String::new() } else { format!("{}: ", series.name) };
     format!("{name}{}{spread}", plain(point.y))
 }
 
-/// The whole chart in words, for those who cannot see it.
+/// Describes the chart in words, for readers who cannot see it.
 fn description(chart: &Chart) -> String {
     let ends = chart.series.iter().filter_map(|series| Some(hint(series, series.points.last()?)));
     format!("{}; {}; at the right end: {}", chart.title, chart.y, ends.collect::<Vec<_>>().join("; "))
 }
 
-/// Places for labels as near as may be to where they belong, `distance` apart and within `room` if they fit.
+/// Returns places for labels: as near as possible to the wanted ones, `distance` apart and within `room` if they fit.
 fn spaced(wanted: &[Option<f64>], distance: f64, room: (f64, f64)) -> Vec<(usize, f64)> {
     let mut labels: Vec<(usize, f64)> =
         wanted.iter().enumerate().filter_map(|(index, place)| Some((index, (*place)?))).collect();

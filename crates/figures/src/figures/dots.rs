@@ -1,35 +1,35 @@
-//! One value a row, with its spread: the names at the left, or above where they are long; the values from left to right.
+//! Plots of one value per row, with its spread: names at the left, or above if they are long; values from left to right.
 
-use super::font;
+use super::font::{self, Weight};
 use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, over_lines, remark, width};
 use super::mark::SeriesStyle;
 use super::paint::Paint;
 use super::scale::{Scale, plain};
 use super::svg::{Anchor, Svg, line, rectangle, text};
 
-/// What a plot of dots shows.
+/// Content of a plot of dots.
 #[derive(Debug, Clone)]
 pub struct Dots {
     pub title: String,
-    /// What the values are.
+    /// Label of the values.
     pub x: String,
     pub rows: Vec<Dot>,
     /// Index of the row that the others are compared with.
     pub base: Option<usize>,
-    /// Says what the [`others`](Dot::other) of the rows are, in a key below the picture.
+    /// Text of the key below the picture, which explains the [`other`](Dot::other) values of the rows.
     pub other: Option<String>,
 }
 
-/// A row.
+/// A row of a plot of dots.
 #[derive(Debug, Clone)]
 pub struct Dot {
     pub name: String,
-    /// A line stands above the row.
+    /// Whether a line stands above the row.
     pub rule: bool,
-    /// Absent: nothing is drawn but the name.
+    /// The mean; if absent, only the name and the words are drawn.
     pub mean: Option<f64>,
     pub spread: Option<f64>,
-    /// What the mean is of.
+    /// The values that the mean is of.
     pub values: Vec<f64>,
     /// A value from elsewhere to set beside the mean, with a mark of its own.
     pub other: Option<f64>,
@@ -99,7 +99,8 @@ pub fn dots(plot: &Dots) -> Svg {
         let is_base = plot.base == Some(index);
         let y = above_row + pitch - ROW / 2.0;
         let name = if above {
-            let name = font::shortened(&row.name, FONT, WIDTH - 2.0 * MARGIN);
+            let weight = if is_base { Weight::Bold } else { Weight::Regular };
+            let name = font::shortened(&row.name, FONT, weight, WIDTH - 2.0 * MARGIN);
             over_lines(text(MARGIN, above_row + FONT + 2.0, FONT, Anchor::Start, &name))
         } else {
             text(left - 14.0, y + 0.36 * FONT, FONT, Anchor::End, &row.name)

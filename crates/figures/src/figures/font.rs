@@ -6,7 +6,7 @@ use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
 use std::sync::{Arc, LazyLock};
 
-/// The family's name, and what takes its place for signs that it does not have.
+/// Name of the font family, and the fallback for characters that it does not have.
 pub const FAMILY: &str = "Noto Sans, sans-serif";
 
 /// The two weights.
@@ -21,10 +21,10 @@ const BOLD: &[u8] = include_bytes!("font/NotoSans-Bold.ttf");
 const REGULAR_WEB: &[u8] = include_bytes!("font/NotoSans-Regular.woff2");
 const BOLD_WEB: &[u8] = include_bytes!("font/NotoSans-Bold.woff2");
 
-/// Width of a text on one line, without kerning.
+/// Returns the width of a text on one line, without kerning.
 ///
 /// # Units
-/// Those of `size`, the height of the font.
+/// The result is in the unit of `size`, the height of the font.
 pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let bytes = match weight {
         Weight::Regular => REGULAR,
@@ -34,18 +34,18 @@ pub fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let (characters, metrics) = (font.charmap(), font.glyph_metrics(Size::new(1.0), LocationRef::default()));
     let advance = |character: char| {
         let glyph = characters.map(character).and_then(|glyph| metrics.advance_width(glyph));
-        // Other fonts draw what this one lacks, most of it in squares.
+        // Other fonts draw the characters that this one lacks, most of which are as wide as high.
         glyph.map_or(1.0, f64::from)
     };
     size * text.chars().map(advance).sum::<f64>()
 }
 
-/// A text shortened in its middle to a width, with `…` for what is left out.
-pub fn shortened(text: &str, size: f64, most: f64) -> String {
+/// Shortens a text in its middle to a width, with `…` for the part that is left out.
+pub fn shortened(text: &str, size: f64, weight: Weight, most: f64) -> String {
     let characters: Vec<char> = text.chars().collect();
     let mut kept = characters.len();
     let mut shown = text.to_string();
-    while width(&shown, size, Weight::Regular) > most && kept > 2 {
+    while width(&shown, size, weight) > most && kept > 2 {
         kept -= 1;
         let head: String = characters[..kept.div_ceil(2)].iter().collect();
         let tail: String = characters[characters.len() - kept / 2..].iter().collect();
@@ -54,20 +54,20 @@ pub fn shortened(text: &str, size: f64, most: f64) -> String {
     shown
 }
 
-/// A text in lines of a width, broken between words; a word that is wider alone is shortened.
+/// Breaks a text between words into lines of a width; a single word that is wider is shortened.
 pub fn wrapped(text: &str, size: f64, weight: Weight, most: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let longer = lines.last().map(|line| format!("{line} {word}"));
         match (lines.last_mut(), longer.filter(|longer| width(longer, size, weight) <= most)) {
             (Some(line), Some(longer)) => *line = longer,
-            _ => lines.push(shortened(word, size, most)),
+            _ => lines.push(shortened(word, size, weight, most)),
         }
     }
     lines
 }
 
-/// Rules that bring the font into a style sheet; for `weights` only.
+/// Returns the rules that bring `weights` of the font into a style sheet.
 pub fn style_sheet(weights: &[Weight]) -> String {
     let rule = |weight: &Weight| {
         let (number, bytes) = match weight {
@@ -82,7 +82,7 @@ pub fn style_sheet(weights: &[Weight]) -> String {
     weights.iter().map(rule).collect()
 }
 
-/// The font for drawing; the machine's fonts are not looked at, so that pictures are the same everywhere.
+/// Returns the fonts for drawing, without the machine's fonts, so that pictures are the same everywhere.
 pub(super) fn database() -> Arc<fontdb::Database> {
     static FONTS: LazyLock<Arc<fontdb::Database>> = LazyLock::new(|| {
         let mut fonts = fontdb::Database::new();
@@ -113,10 +113,10 @@ mod tests {
 
     #[test]
     fn long_texts_lose_their_middle() {
-        let short = shortened("model.label_smoothing=0.1", 10.0, 60.0);
+        let short = shortened("model.label_smoothing=0.1", 10.0, Weight::Regular, 60.0);
         assert!(short.starts_with("mod") && short.ends_with("0.1") && short.contains('…'), "{short}");
         assert!(width(&short, 10.0, Weight::Regular) <= 60.0);
-        assert_eq!(shortened("kurz", 10.0, 60.0), "kurz");
+        assert_eq!(shortened("kurz", 10.0, Weight::Regular, 60.0), "kurz");
         assert_eq!(wrapped("BLEU by dropout", 10.0, Weight::Bold, 50.0), ["BLEU by", "dropout"]);
         assert_eq!(wrapped("BLEU by dropout", 10.0, Weight::Bold, 500.0), ["BLEU by dropout"]);
     }

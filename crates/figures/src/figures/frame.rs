@@ -1,6 +1,6 @@
 //! The frame that all charts have in common: their width, the title above and the legend below.
 //!
-//! Charts are as wide as half a page, so that two stand side by side on a desk's screen, one fills a telephone's, and one
+//! Charts are as wide as half a page, so that two stand side by side on a desktop screen, one fills a phone's, and one
 //! fits a column of a paper.
 
 use super::font::{self, Weight};
@@ -28,7 +28,7 @@ fn lines(title: &str) -> Vec<String> {
     font::wrapped(title, TITLE, Weight::Bold, WIDTH - 2.0 * MARGIN)
 }
 
-/// Draws the title, in as many lines as it takes.
+/// Draws the title, in as many lines as it needs.
 pub(super) fn add_title(svg: &mut Svg, title: &str) {
     for (index, words) in lines(title).iter().enumerate() {
         let y = MARGIN + TITLE + index as f64 * TITLE_LINE;
@@ -36,26 +36,26 @@ pub(super) fn add_title(svg: &mut Svg, title: &str) {
     }
 }
 
-/// Width of a text of the usual size.
+/// Returns the width of a text of the usual size.
 pub(super) fn width(words: &str) -> f64 {
     font::width(words, FONT, Weight::Regular)
 }
 
 /// Names of lines with a piece of each.
 pub(super) struct Legend {
-    /// Name, look, and where it begins.
+    /// Name, style, and the place (x, y) where the entry begins.
     entries: Vec<(String, SeriesStyle, f64, f64)>,
     pub height: f64,
 }
 
 impl Legend {
-    /// Entries side by side, in as many lines as they take.
+    /// Places entries side by side, in as many lines as they need.
     pub fn new<'a>(entries: impl Iterator<Item = (&'a str, SeriesStyle)>) -> Legend {
         let room = WIDTH - 2.0 * MARGIN;
         let (mut x, mut y) = (MARGIN, 0.0);
         let mut placed = Vec::new();
         for (name, look) in entries {
-            let name = font::shortened(name, FONT, room - SAMPLE);
+            let name = font::shortened(name, FONT, Weight::Regular, room - SAMPLE);
             let wide = SAMPLE + width(&name);
             if x > MARGIN && x + wide > MARGIN + room {
                 (x, y) = (MARGIN, y + LEGEND_LINE);
@@ -67,7 +67,7 @@ impl Legend {
         Legend { entries: placed, height }
     }
 
-    /// Draws it with its upper edge at `top`.
+    /// Draws the legend with its upper edge at `top`.
     pub fn add(&self, svg: &mut Svg, top: f64, joined: bool) {
         for (name, look, x, y) in &self.entries {
             let y = top + y + LEGEND_LINE / 2.0;
@@ -86,7 +86,7 @@ pub(super) fn remark(x: f64, y: f64, anchor: Anchor, words: &str) -> Element {
     text(x, y, FONT, anchor, words).fill(Paint::Muted)
 }
 
-/// A text over lines, which end shortly before it.
+/// Outlines a text in the page's colour, so that lines behind it end shortly before it.
 pub(super) fn over_lines(text: Element) -> Element {
     text.stroke(Paint::Paper, 4.0).attribute("paint-order", "stroke").attribute("stroke-linejoin", "round")
 }

@@ -32,7 +32,7 @@ pub struct Image<'a> {
     pub title: &'a str,
     pub rows: &'a str,
     pub columns: &'a str,
-    /// Of both signs; values outside of `range` count as its ends.
+    /// Values of both signs; values outside of `range` are drawn as its ends.
     pub values: &'a Matrix,
     pub range: (f32, f32),
 }
@@ -41,7 +41,7 @@ pub struct Image<'a> {
 const CELL: f64 = 18.0;
 /// The least side.
 const LEAST_CELL: f64 = 6.0;
-/// Cells of all maps that stand side by side, at most: TensorBoard's pages and readers take no wider picture.
+/// Largest total width of maps side by side: TensorBoard's pages and readers take no wider picture.
 const WIDEST: f64 = 3000.0;
 const MARGIN: f64 = 12.0;
 /// Longest name of a row or column.
@@ -53,13 +53,13 @@ const LEGEND: f64 = 60.0;
 const SIDE: f64 = 480.0;
 
 impl Matrix {
-    /// `None` if `values` are not whole rows of at least one column, or one is not finite.
+    /// Creates a matrix; `None` if `values` are not whole rows of at least one column, or one is not finite.
     pub fn new(columns: usize, values: Vec<f32>) -> Option<Matrix> {
         let whole = columns > 0 && !values.is_empty() && values.len().is_multiple_of(columns);
         (whole && values.iter().all(|value| value.is_finite())).then_some(Matrix { columns, values })
     }
 
-    /// `None` if the rows are of different lengths, or as for [`new`](Self::new).
+    /// Creates a matrix; `None` if the rows are of different lengths, or as for [`new`](Self::new).
     pub fn of_rows(rows: &[Vec<f32>]) -> Option<Matrix> {
         let columns = rows.first()?.len();
         rows.iter().all(|row| row.len() == columns).then(|| Matrix::new(columns, rows.concat()))?
@@ -90,7 +90,7 @@ pub fn heatmaps(picture: &Heatmaps) -> Svg {
         assert_eq!((row_names.len(), column_names.len()), (map.rows(), map.columns()), "one name each");
     }
     let short = |names: &[String]| -> Vec<String> {
-        names.iter().map(|name| font::shortened(&visible(name), FONT, LONGEST)).collect()
+        names.iter().map(|name| font::shortened(&visible(name), FONT, Weight::Regular, LONGEST)).collect()
     };
     let (row_names, column_names) = (short(row_names), short(column_names));
     let longest = |names: &[String]| names.iter().map(|name| frame::width(name)).fold(0.0, f64::max);
@@ -155,7 +155,7 @@ pub fn heatmaps(picture: &Heatmaps) -> Svg {
     svg
 }
 
-/// The lines between the cells of a matrix, as one path.
+/// Returns the lines between the cells of a matrix, as one path.
 fn grid((x, y): (f64, f64), (width, height): (f64, f64), cell: f64) -> String {
     let mut data = String::new();
     let lines = |length: f64| (0..=(length / cell).round() as usize).map(move |i| i as f64 * cell);
@@ -168,8 +168,8 @@ fn grid((x, y): (f64, f64), (width, height): (f64, f64), cell: f64) -> String {
     data
 }
 
-/// Draws a matrix of any size, its longer side 480 pixels, with numbered axes. The text grows with the cells, some
-/// 15 bytes each.
+/// Draws a matrix of any size, its longer side 480 pixels, with numbered axes. The SVG text takes about 15 bytes
+/// per cell.
 pub fn image(image: &Image) -> Svg {
     let Image { title, rows, columns, values, range } = *image;
     let longer = values.rows().max(values.columns()) as f64;
@@ -204,8 +204,8 @@ pub fn image(image: &Image) -> Svg {
     svg
 }
 
-/// The cells of a matrix whose upper left corner is at `origin`: all of one level are one element, and neighbours in a
-/// row are one rectangle.
+/// Returns the cells of a matrix whose upper left corner is at `origin`: all of one level are one element, and neighbours
+/// in a row are one rectangle.
 fn cells(
     values: &Matrix,
     origin: (f64, f64),
@@ -235,7 +235,7 @@ fn level(value: f32, (least, most): (f32, f32)) -> u8 {
     (share.clamp(0.0, 1.0) * f32::from(LEVELS - 1)).round() as u8
 }
 
-/// The scale, as a bar with its ends.
+/// Draws the scale, as a bar with its ends.
 fn legend(svg: &mut Svg, (x, y): (f64, f64), height: f64, (least, most): (f32, f32), paint: fn(u8) -> Paint) {
     let step = height / f64::from(LEVELS);
     for level in 0..LEVELS {
@@ -253,14 +253,14 @@ fn legend(svg: &mut Svg, (x, y): (f64, f64), height: f64, (least, most): (f32, f
     }
 }
 
-/// A handful of indices to write beside an axis of `count` cells.
+/// Returns a few indices to write beside an axis of `count` cells.
 fn marks(count: usize) -> impl Iterator<Item = usize> {
     let steps = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_usize.pow(power)));
     let step = steps.into_iter().find(|step| count.div_ceil(*step) <= 11).unwrap_or(count);
     (0..count).step_by(step)
 }
 
-/// A token so that one of blanks, or of nothing, is seen. The font has no `␣`, by which tokenizers of characters label a
+/// Makes a token of blanks, or an empty one, visible. The font has no `␣`, by which tokenizers of characters label a
 /// blank.
 fn visible(token: &str) -> String {
     let shown = |character: char| match character {

@@ -1,9 +1,9 @@
-//! How series tell apart without colour: by the shape of their marks and the dashes of their lines.
+//! Styles that tell series apart without colour: shapes of marks and dashes of lines.
 
 use super::paint::{Paint, SERIES};
 use super::svg::{Element, number, path};
 
-/// The look of series `i`; 0 is what the others are compared with.
+/// Style of series `i`; the others are compared with series 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SeriesStyle(pub usize);
 
@@ -13,12 +13,12 @@ impl SeriesStyle {
         Paint::Series(if self.0 == 0 { 0 } else { 1 + (self.0 - 1) % (SERIES - 1) })
     }
 
-    /// Lengths of lines and gaps; whole for what the others are compared with.
+    /// Returns the lengths of dashes and gaps; empty for series 0, whose line is solid.
     pub fn dashes(self) -> &'static str {
         if self.0 == 0 { "" } else { ["8 3", "3 3", "10 3 2 3", "5 2", "2 2", "12 4"][(self.0 - 1) % 6] }
     }
 
-    /// A line with its dashes.
+    /// Gives a line its dashes.
     pub fn dashed(self, line: Element) -> Element {
         match self.dashes() {
             "" => line,
@@ -31,7 +31,7 @@ impl SeriesStyle {
         if self.0 == 0 { 2.2 } else { 1.8 }
     }
 
-    /// A mark around a point; `radius` in pixels.
+    /// Returns a mark around a point; `radius` in pixels.
     pub fn mark(self, x: f64, y: f64, radius: f64) -> Element {
         let (r, d) = (radius, radius * 0.9);
         let polygon = |points: &[(f64, f64)]| {

@@ -1,7 +1,7 @@
 //! Figures: pure functions from data to [`Svg`], which is text, a part of a web page, or a PNG.
 //!
-//! The bytes depend on the data alone. Colours tell apart for all kinds of colour vision and come with marks and
-//! dashes that tell apart in grey; every colour has its counterpart for dark pages.
+//! The bytes depend on the data alone. Colours can be told apart with all kinds of colour vision, and come with marks and
+//! dashes that can be told apart in grey; every colour has a counterpart for dark pages.
 
 pub mod bars;
 pub mod chart;

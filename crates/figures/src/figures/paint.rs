@@ -1,19 +1,19 @@
 //! Colours for light and for dark pages.
 //!
-//! The series' hues are those of Okabe & Ito, *Color Universal Design* (2008), which tell apart for all common kinds
-//! of colour vision; on dark pages they are lighter. The scales of matrices run evenly in lightness, so that they
-//! read in grey as in colour: they are straight lines through anchors in OKLab (Ottosson 2020).
+//! The series' hues are those of Okabe & Ito, *Color Universal Design* (2008), which can be told apart with all common
+//! kinds of colour vision; on dark pages they are lighter. The scales of matrices are even in lightness, so that they
+//! can be read in grey as in colour: they are straight lines through anchors in OKLab (Ottosson 2020).
 
 /// Red, green and blue, 0 to 255.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
-/// Steps of a matrix's scale.
+/// Number of steps of a matrix's scale.
 pub const LEVELS: u8 = 64;
-/// Series that have a colour of their own.
+/// Number of series that have a colour of their own.
 pub const SERIES: usize = 7;
 
-/// What something is drawn with.
+/// Colour of an element, by its role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Paint {
     /// The page.
@@ -24,7 +24,7 @@ pub enum Paint {
     Muted,
     /// Lines behind the data.
     Grid,
-    /// Series `i`; 0 is as ink, for what the others are compared with. Those beyond [`SERIES`] repeat the colours.
+    /// Series `i`; series 0, the baseline, has the colour of ink. Colours repeat from [`SERIES`] on.
     Series(usize),
     /// Level `i` of [`LEVELS`] of a quantity that begins at nothing: from the page's colour to the strongest.
     Amount(u8),
@@ -79,7 +79,7 @@ impl Paint {
         }
     }
 
-    /// The name of its class in a style sheet; none where the colour is the same everywhere.
+    /// Returns the name of its class in a style sheet; `None` if the colour is the same everywhere.
     pub fn class(self) -> Option<String> {
         Some(match self {
             Paint::Paper => "paper".into(),
@@ -92,7 +92,7 @@ impl Paint {
         })
     }
 
-    /// Every paint that has a class, for style sheets.
+    /// Returns every paint that has a class, for style sheets.
     pub fn themed() -> Vec<Paint> {
         let mut all = vec![Paint::Paper, Paint::Ink, Paint::Muted, Paint::Grid];
         all.extend((0..SERIES).map(Paint::Series));
@@ -102,13 +102,13 @@ impl Paint {
 }
 
 impl Rgb {
-    /// As in a style sheet: `#0072b2`.
+    /// Returns the colour as style sheets write it: `#0072b2`.
     pub fn hex(self) -> String {
         format!("#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
     }
 }
 
-/// The colour of a level on the line through `anchors`, evenly spaced, in OKLab.
+/// Returns the colour of a level on the line through `anchors`, evenly spaced, in OKLab.
 fn between(anchors: &[[f64; 3]], level: u8) -> Rgb {
     let place = f64::from(level.min(LEVELS - 1)) / f64::from(LEVELS - 1) * (anchors.len() - 1) as f64;
     let first = (place as usize).min(anchors.len() - 2);
@@ -117,7 +117,7 @@ fn between(anchors: &[[f64; 3]], level: u8) -> Rgb {
     from_oklab(mixed)
 }
 
-/// OKLab to sRGB, with Ottosson's matrices; what sRGB cannot show is cut off.
+/// Converts OKLab to sRGB, with Ottosson's matrices; values that sRGB cannot show are clamped.
 fn from_oklab([lightness, a, b]: [f64; 3]) -> Rgb {
     let l = (lightness + 0.3963377774 * a + 0.2158037573 * b).powi(3);
     let m = (lightness - 0.1055613458 * a - 0.0638541728 * b).powi(3);

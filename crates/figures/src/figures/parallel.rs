@@ -1,7 +1,7 @@
-//! Parallel coordinates: a line for each row from setting to setting down to its score. The axes lie below each other, so
+//! Parallel coordinates: a line for each row from setting to setting down to its score. The axes are stacked, so
 //! that any number of them fits the width of a page, and words along them stay level.
 
-use super::font;
+use super::font::{self, Weight};
 use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, over_lines, remark};
 use super::paint::{LEVELS, Paint};
 use super::scale::Scale;
@@ -46,7 +46,7 @@ pub struct Track {
     pub hint: String,
 }
 
-/// Distance of the axes.
+/// Distance between the axes.
 const PITCH: f64 = 74.0;
 /// Share of a place over which the lines of its rows spread, so that they can be followed.
 const SPREAD: f64 = 0.6;
@@ -72,7 +72,7 @@ pub fn parallel(plot: &Parallel) -> Svg {
     let mut svg = Svg::new(WIDTH, bottom + FONT + 10.0 + MARGIN, &description);
     add_title(&mut svg, &plot.title);
 
-    // Where each row crosses each axis; none where it has no value. Words are drawn over the rows' lines.
+    // Place where each row crosses each axis; `None` without a value. Words are drawn over the rows' lines.
     let mut crossings: Vec<Vec<Option<f64>>> = vec![Vec::new(); rows.len()];
     let mut words: Vec<Element> = Vec::new();
     for (index, Coordinate { name, kind }) in plot.settings.iter().enumerate() {
@@ -90,7 +90,8 @@ pub fn parallel(plot: &Parallel) -> Svg {
             CoordinateKind::Places(places) => {
                 let room = (right - left) / places.len().max(1) as f64;
                 let centre = |place: usize| left + (place as f64 + 0.5) * room;
-                let names = places.iter().map(|words| font::shortened(words, FONT, room - 6.0));
+                let names =
+                    places.iter().map(|words| font::shortened(words, FONT, Weight::Regular, room - 6.0));
                 let ticks = names.enumerate().map(|(place, words)| (centre(place), words));
                 words.extend(axis_words(name, ticks, left, y));
                 let total = |place: usize| values().filter(|value| *value == Some(place as f64)).count();
@@ -125,7 +126,7 @@ pub fn parallel(plot: &Parallel) -> Svg {
     svg
 }
 
-/// The name of an axis above it, and its ticks below.
+/// Returns the name of an axis, above it, and its ticks, below it.
 fn axis_words(name: &str, ticks: impl Iterator<Item = (f64, String)>, left: f64, y: f64) -> Vec<Element> {
     let mut words = vec![over_lines(text(left, y - 8.0, FONT, Anchor::Start, name).bold())];
     for (x, tick) in ticks {
@@ -135,7 +136,7 @@ fn axis_words(name: &str, ticks: impl Iterator<Item = (f64, String)>, left: f64,
     words
 }
 
-/// A line through points below each other that leaves and reaches each upright.
+/// Returns a line through points below each other that is vertical at each of them.
 fn smooth(points: &[(f64, f64)]) -> String {
     let mut data = String::new();
     for (index, (x, y)) in points.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! From values to places on an axis, and the round values to write beside it.
+//! Scales, which map values to places on an axis, and the round values to write beside it.
 
 use super::svg::number;
 
@@ -7,15 +7,15 @@ use super::svg::number;
 pub struct Scale {
     least: f64,
     most: f64,
-    /// Where `least` and `most` are drawn.
+    /// Places of `least` and `most` on the axis.
     from: f64,
     to: f64,
     logarithmic: bool,
 }
 
 impl Scale {
-    /// An axis that shows all `values`, with a little room. Values that are not finite are passed over; a
-    /// logarithmic axis is one only where all values are above zero.
+    /// Creates an axis that shows all `values`, with a little room. Values that are not finite are ignored; a
+    /// logarithmic axis becomes linear unless all values are above zero.
     pub fn around(values: impl IntoIterator<Item = f64>, logarithmic: bool, (from, to): (f64, f64)) -> Scale {
         let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values.into_iter().filter(|value| value.is_finite()) {
@@ -26,10 +26,10 @@ impl Scale {
         }
         let logarithmic = logarithmic && least > 0.0;
         if least == 0.0 && most == 0.0 {
-            // Nothing tells how large such values may be; scores of 0 are never less.
+            // The size of such values is not known; scores are never below 0.
             most = 1.0;
         } else if logarithmic {
-            // By logarithms: the ratio of extreme values is no number.
+            // By logarithms, because the ratio of extreme values may overflow.
             let room = (0.06 * (most.ln() - least.ln())).exp().max(1.02);
             (least, most) = ((least / room).max(f64::MIN_POSITIVE), (most * room).min(f64::MAX));
         } else {
@@ -46,23 +46,23 @@ impl Scale {
             true => (value.ln() - self.least.ln()) / (self.most.ln() - self.least.ln()),
             false => (value - self.least) / (self.most - self.least),
         };
-        // Far outside is far enough.
+        // Places far outside need not be exact.
         self.from + share.clamp(-9.0, 9.0) * (self.to - self.from)
     }
 
-    /// The place on the axis that is nearest to a value. For what a logarithmic axis has no place for, that is its lower
-    /// end.
+    /// Returns the place on the axis that is nearest to a value. For values that a logarithmic axis cannot show, that is
+    /// its lower end.
     pub fn nearest(&self, value: f64) -> f64 {
         let place = if self.logarithmic && value <= 0.0 { self.from } else { self.place(value) };
         place.clamp(self.from.min(self.to), self.from.max(self.to))
     }
 
-    /// Round values on the axis with their texts, about six.
+    /// Returns about six round values on the axis with their texts.
     pub fn ticks(&self) -> Vec<(f64, String)> {
         if self.logarithmic && self.most / self.least > 3.0 {
             return self.logarithmic_ticks();
         }
-        // The largest round step that gives four ticks at least.
+        // The largest round step that gives at least four ticks.
         let rough = (self.most - self.least) / 4.0;
         let power = 10_f64.powf(rough.log10().floor());
         let step = [5.0, 2.0, 1.0].map(|digit| digit * power).into_iter().find(|step| *step <= rough);
@@ -78,27 +78,27 @@ impl Scale {
             [&[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0], &[1.0, 2.0, 3.0, 5.0], &[1.0, 3.0], &[1.0]];
         let powers = self.least.log10().floor() as i32..=self.most.log10().ceil() as i32;
         let within = |digits: &[f64]| -> Vec<f64> {
-            // Read from their texts, for products of powers are not the nearest numbers.
+            // Parsed from text, because products of powers are not the nearest numbers.
             let value = |digit: &f64, power: i32| format!("{digit}e{power}").parse::<f64>().ok();
             let all = powers.clone().flat_map(|power| digits.iter().filter_map(move |d| value(d, power)));
             all.filter(|value| (self.least..=self.most).contains(value)).collect()
         };
         let fits = sets.into_iter().map(within).find(|values| values.len() <= 8);
         let values = fits.unwrap_or_else(|| within(&[1.0]));
-        // Of very many powers, every so many.
+        // Of very many powers, keep at most eight, evenly spaced.
         let every = values.len().div_ceil(8).max(1);
         values.into_iter().step_by(every).map(|value| (value, plain(value))).collect()
     }
 }
 
-/// With a true minus, and without one of nothing.
+/// Formats a value with a true minus sign, and without one for zero.
 fn written(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     let text = if text.trim_start_matches(['-', '0', '.']).is_empty() { text.replace('-', "") } else { text };
     text.replace('-', "−")
 }
 
-/// A value of any size in few characters.
+/// Formats a value of any size in few characters.
 pub fn plain(value: f64) -> String {
     match value.abs() {
         size if size == 0.0 || (0.01..1e6).contains(&size) => number(value).replace('-', "−"),

@@ -7,22 +7,22 @@ use resvg::{tiny_skia, usvg};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Pixels of the largest drawing, 400 MB of memory.
+/// Largest number of pixels of a drawing, 400 MB of memory.
 const MOST_PIXELS: u64 = 100_000_000;
 
-/// How a file begins.
+/// First line of a file.
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-/// Bytes in which the attributes of a file's root begin.
+/// Number of bytes at the start of a file among which the attributes of its root begin.
 const HEAD: usize = 1000;
 
 /// A picture. Lengths are CSS pixels, 96 an inch; y grows downwards.
 ///
-/// Colours are attributes, for light pages; the classes beside them let style sheets give those for dark ones.
+/// Attributes state the colours for light pages; the classes beside them let style sheets set those for dark pages.
 #[derive(Debug, Clone)]
 pub struct Svg {
     pub width: f64,
     pub height: f64,
-    /// What the picture shows, for those who cannot see it.
+    /// Description of the picture, for readers who cannot see it.
     title: String,
     elements: Vec<Element>,
 }
@@ -47,7 +47,7 @@ pub struct Element {
     children: Vec<Element>,
 }
 
-/// Where a text lies from its place.
+/// Position of a text relative to its coordinates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchor {
     Start,
@@ -65,7 +65,7 @@ impl Svg {
         self.elements.push(element);
     }
 
-    /// A file of its own, with its font, which follows the reader's choice of light or dark.
+    /// Returns the picture as a file with its font, which follows the reader's choice of light or dark.
     pub fn to_text(&self) -> String {
         let mut used = Used::default();
         self.elements.iter().for_each(|element| element.note(&mut used));
@@ -82,7 +82,7 @@ impl Svg {
         format!("{DECLARATION}{}", self.write(&[style, paper]))
     }
 
-    /// Part of a web page that has the font and [`dark_rules`] in its style sheet.
+    /// Returns the picture as part of a web page that has the font and [`dark_rules`] in its style sheet.
     pub fn inline(&self) -> String {
         self.write(&[])
     }
@@ -100,7 +100,7 @@ impl Svg {
         out + "</svg>\n"
     }
 
-    /// Drawn on a white page, `scale` pixels a pixel.
+    /// Draws the picture on a white page, with `scale` pixels per CSS pixel.
     ///
     /// # Errors
     /// A picture without extent, or one too large for memory.
@@ -133,7 +133,7 @@ pub fn is_own(bytes: &[u8]) -> bool {
     root.is_some_and(|root| root.starts_with("<svg ") && root.contains(&family))
 }
 
-/// Rules of a style sheet that give these paints their colours on dark pages.
+/// Returns the rules of a style sheet that give these paints their colours on dark pages.
 pub fn dark_rules<'a>(paints: impl IntoIterator<Item = &'a Paint>) -> String {
     let mut rules = String::new();
     for paint in paints {
@@ -145,7 +145,7 @@ pub fn dark_rules<'a>(paints: impl IntoIterator<Item = &'a Paint>) -> String {
     rules
 }
 
-/// What a picture needs of a style sheet.
+/// Paints and font weights that a picture needs from a style sheet.
 #[derive(Default)]
 struct Used {
     paints: BTreeSet<Paint>,
@@ -191,12 +191,12 @@ pub fn text(x: f64, y: f64, size: f64, anchor: Anchor, words: &str) -> Element {
 }
 
 impl Element {
-    /// A number as attribute.
+    /// Sets an attribute to a number.
     pub fn with(self, name: &'static str, value: f64) -> Element {
         self.attribute(name, &number(value))
     }
 
-    /// Replaces an attribute of that name.
+    /// Sets an attribute, and replaces one of that name.
     pub fn attribute(mut self, name: &'static str, value: &str) -> Element {
         self.attributes.retain(|(known, _)| *known != name);
         self.attributes.push((name, value.to_string()));
@@ -220,13 +220,13 @@ impl Element {
         self.attribute("font-weight", "700")
     }
 
-    /// Turned around a point, clockwise.
+    /// Turns the element clockwise around a point.
     pub fn turned(self, degrees: f64, x: f64, y: f64) -> Element {
         let turn = format!("rotate({} {} {})", number(degrees), number(x), number(y));
         self.attribute("transform", &turn)
     }
 
-    /// What a pointer that rests on it is told.
+    /// Sets the text that a pointer resting on the element shows.
     pub fn hint(mut self, words: &str) -> Element {
         self.children.insert(0, Element { text: words.to_string(), ..element("title") });
         self
@@ -263,14 +263,14 @@ impl Element {
     }
 }
 
-/// At most two decimals: a hundredth of a pixel is never seen.
+/// Formats a number with at most two decimals: a hundredth of a pixel is never seen.
 pub fn number(value: f64) -> String {
     let text = format!("{value:.2}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_string() } else { text.to_string() }
 }
 
-/// Text for XML and HTML, in content and in quotation marks. Characters that XML cannot hold become U+FFFD.
+/// Escapes text for XML and HTML, in content and in quotation marks. Characters that XML cannot hold become U+FFFD.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

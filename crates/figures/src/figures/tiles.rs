@@ -1,6 +1,6 @@
 //! A value for each pair of two settings' values, written into its cell and shown by its colour.
 
-use super::font;
+use super::font::{self, Weight};
 use super::frame::{FONT, MARGIN, WIDTH, add_title, below_title, remark, width};
 use super::paint::{LEVELS, Paint};
 use super::svg::{Anchor, Svg, rectangle, text};
@@ -42,15 +42,20 @@ const DESCENT: f64 = 4.0;
 const FIRST: u8 = 6;
 
 /// Draws the tiles; the least value has the palest colour.
+///
+/// # Panics
+/// If `cells` has more rows than there are names of rows.
 pub fn tiles(plot: &Tiles) -> Svg {
     let (row_name, rows) = &plot.rows;
     let (column_name, columns) = &plot.columns;
-    let rows: Vec<String> = rows.iter().map(|value| font::shortened(value, FONT, LONGEST)).collect();
+    let rows: Vec<String> =
+        rows.iter().map(|value| font::shortened(value, FONT, Weight::Regular, LONGEST)).collect();
     let left = MARGIN + FONT + 10.0 + rows.iter().map(|value| width(value)).fold(0.0, f64::max) + 8.0;
     let count = columns.len().max(1) as f64;
     let cell = ((WIDTH - MARGIN - left) / count).min(WIDEST);
     let slanted = columns.iter().any(|value| width(value) > cell - 4.0);
-    let columns: Vec<String> = columns.iter().map(|value| font::shortened(value, FONT, LONGEST)).collect();
+    let columns: Vec<String> =
+        columns.iter().map(|value| font::shortened(value, FONT, Weight::Regular, LONGEST)).collect();
     let longest = columns.iter().map(|value| width(value)).fold(0.0, f64::max);
     let heads = if slanted { FONT + longest * SLANT } else { FONT };
     // The last columns' heads lean out to the right.

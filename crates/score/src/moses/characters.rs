@@ -4,12 +4,12 @@
 //! lists are those properties with the gaps named here, all of which show in tokens of rare scripts and are
 //! kept. `tests/texts/moses.rs` holds every set to its list.
 
-/// What Python's `str` methods and `\s` take for white space: Unicode's, and U+001C to U+001F.
+/// White space of Python's `str` methods and `\s`: Unicode's, and U+001C to U+001F.
 pub(super) const SPACE: &str = r"[\s\x1c-\x1f]";
 
 /// Letters, and marks that belong to them (Perl's `Alphabetic`), of Unicode 7.
 ///
-/// Only those up to U+FFFF. Chinese characters and Korean syllables are not in the list, nor marks that became
+/// Only letters up to U+FFFF. Chinese characters and Korean syllables are not in the list, nor marks that became
 /// alphabetic later; U+25CC is, because the tool prints marks on it.
 pub(super) const LETTER: &str = concat!(
     r"[[\p{Alphabetic}&&\p{age=7.0}&&[\x00-\u{ffff}]]--\p{Han}--[\u{ac00}-\u{d7a3}]--[",

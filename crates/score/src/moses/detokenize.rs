@@ -25,7 +25,7 @@ pub struct Detokenizer {
     starts_with_letter: Regex,
 }
 
-/// Which neighbour a token goes with.
+/// The neighbour that a token joins.
 enum Joins {
     Neither,
     Previous,
@@ -45,7 +45,7 @@ impl Detokenizer {
         }
     }
 
-    /// The text of a line of tokens between white space; entities become the signs they stand for.
+    /// Returns the text of a line of tokens between white space; entities become the signs they stand for.
     pub fn detokenize(&self, line: &str) -> String {
         let joined = format!(" {} ", words(line).collect::<Vec<_>>().join(" "));
         let line = unescape(joined.replace(" @-@ ", "-"));
@@ -69,7 +69,7 @@ impl Detokenizer {
         trim(&text).to_string()
     }
 
-    /// Where `token` goes. `open_marks` holds the quotation marks whose partner is still to come.
+    /// Returns the neighbour that `token` joins. `open_marks` holds the quotation marks that are still to be closed.
     fn joins<'a>(
         &self,
         token: &'a str,
@@ -125,7 +125,7 @@ impl Detokenizer {
     }
 }
 
-/// Entities of Moses, older ones too, as the signs they stand for; `&amp;` last, so that nothing is undone twice.
+/// Replaces entities of Moses, older ones too, by their signs; `&amp;` last, so that nothing is decoded twice.
 fn unescape(mut text: String) -> String {
     for (entity, sign) in [
         ("&bar;", "|"),

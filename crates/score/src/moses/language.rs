@@ -8,8 +8,8 @@ use std::str::FromStr;
 /// A language, by its ISO 639-1 code. Abbreviations, apostrophes, quotation marks and numbers depend on it.
 ///
 /// # Deviation
-/// sacremoses knows more languages, and takes English rules for those it does not know. Here that goes for
-/// Japanese alone, and other languages are refused: a score must not depend on a silent fallback.
+/// sacremoses knows more languages, and takes English rules for those it does not know. Here only Japanese
+/// takes them, and other languages are refused: a score must not depend on a silent fallback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub enum Language {
     #[serde(rename = "de")]
@@ -58,7 +58,7 @@ impl fmt::Display for Language {
 impl FromStr for Language {
     type Err = Error;
 
-    /// By its code.
+    /// Parses the ISO 639-1 code.
     fn from_str(code: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|language| language.code() == code).ok_or_else(|| {
             let codes = Self::ALL.map(Language::code).join(", ");

@@ -35,7 +35,7 @@ pub enum Normalization {
 impl Normalization {
     pub const ALL: [Normalization; 3] = [Normalization::Punct, Normalization::Unicode, Normalization::None];
 
-    /// The name in configurations and signatures.
+    /// Returns the name in configurations and signatures.
     pub fn name(self) -> &'static str {
         match self {
             Normalization::Punct => "punct",
@@ -48,7 +48,7 @@ impl Normalization {
 impl FromStr for Normalization {
     type Err = Error;
 
-    /// By the name in signatures.
+    /// Parses the name in signatures.
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|normalization| normalization.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Normalization::name).join(", ");
@@ -70,7 +70,7 @@ impl Normalizer {
         })
     }
 
-    /// The line with its punctuation in one form, and no white space at its ends unless nothing is done.
+    /// Returns the line with its punctuation in one form, without white space at its ends unless nothing is done.
     pub fn normalize(&self, line: &str) -> String {
         match &self.0 {
             Some(rules) => trim(&rules.apply(line.to_string())).to_string(),
@@ -126,7 +126,7 @@ const MARKS: [(&str, &str); 23] = [
     (r"‚", "'"),
     (r"’", "'"),
     (r"''", r#"""#),
-    // Rule for two acute accents left out: there is none any more.
+    // The rule for two acute accents is left out: none remains here.
     (r"…", "..."),
     (r"\u{a0}«\u{a0}", r#"""#),
     (r"«\u{a0}", r#"""#),

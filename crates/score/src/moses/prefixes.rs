@@ -3,15 +3,15 @@
 use super::language::Language;
 use std::collections::HashSet;
 
-/// Follows words in the lists that keep their full stop only before a number.
+/// Mark in the lists behind words that keep their full stop only before a number.
 const NUMERIC_ONLY: &str = " #NUMERIC_ONLY#";
 
 /// The words of one language. Source and licence: `prefixes/README.md`.
 #[derive(Debug, Clone)]
 pub(super) struct Prefixes {
-    /// Keep their full stop before anything.
+    /// Words that keep their full stop before anything.
     always: HashSet<&'static str>,
-    /// Keep it before a digit.
+    /// Words that keep their full stop before a digit.
     before_digits: HashSet<&'static str>,
 }
 
@@ -30,7 +30,7 @@ impl Prefixes {
         Prefixes { always, before_digits }
     }
 
-    /// Whether `word` keeps its full stop where the text goes on with `next`.
+    /// Whether `word` keeps its full stop before `next`.
     pub(super) fn keeps_full_stop(&self, word: &str, next: Option<&str>) -> bool {
         let digit_follows = next.is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()));
         self.always.contains(word) || (digit_follows && self.before_digits.contains(word))

@@ -14,12 +14,12 @@ use super::rewrite::{Rewrite, regex};
 use crate::white_space::{trim, words};
 use regex::{Captures, Regex};
 
-/// What Moses's command line leaves open.
+/// Options of Moses's command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenizeOptions {
     /// Hyphens between letters or digits become tokens: `well-known` gives `well @-@ known` (Moses's `-a`).
     pub split_hyphens: bool,
-    /// Write the signs that mean something to Moses as entities: `&`, `|`, `<`, `>`, `'`, `"`, `[`, `]`.
+    /// Write the signs that are special to Moses as entities: `&`, `|`, `<`, `>`, `'`, `"`, `[`, `]`.
     /// `false` is Moses's `-no-escape`.
     pub escape: bool,
 }
@@ -76,7 +76,7 @@ impl Tokenizer {
         }
     }
 
-    /// The tokens of `line`, with one blank between them.
+    /// Returns the tokens of `line`, with one blank between them.
     pub fn tokenize(&self, line: &str) -> String {
         let mut text = trim(&self.clean.apply(line.to_string())).to_string();
         text = self.signs.apply(text);
@@ -103,13 +103,13 @@ impl Tokenizer {
         self.full_stops.replace_all(text, mark).into_owned()
     }
 
-    /// Undoes [`Tokenizer::mark_full_stops`]. As in sacremoses, a text that has such letters itself suffers.
+    /// Undoes [`Tokenizer::mark_full_stops`]. As in sacremoses, such letters in the text itself are changed, too.
     fn restore_full_stops(&self, text: &str) -> String {
         let full_stops = |found: &Captures| ".".repeat((found[0].len() - "MULTI".len()) / "DOT".len());
         self.full_stop_marks.replace_all(text, full_stops).into_owned()
     }
 
-    /// Sets a full stop at the end of a word apart, unless the word is an abbreviation or goes on small.
+    /// Sets a full stop at the end of a word apart, unless the word is an abbreviation or the next word begins small.
     fn set_full_stops_apart(&self, text: &str) -> String {
         let mut tokens = words(text).peekable();
         let mut done = String::with_capacity(text.len() + 8);
@@ -136,9 +136,9 @@ impl Tokenizer {
     }
 }
 
-/// The rules for apostrophes: a part of the word before it, after it, or of none.
+/// Returns the rules for apostrophes, which belong to the word before, to the word after, or to none.
 fn apostrophes(language: Language) -> Vec<(String, &'static str)> {
-    // Not the characters that a language adds: sacremoses has compiled these rules before.
+    // Without the characters that a language adds: sacremoses compiles these rules before it adds them.
     let letter = format!("{LETTER}{INDIC_SIGN}");
     let both = |before: String, after: String| format!("({before})'({after})");
     match language {
@@ -161,7 +161,7 @@ fn apostrophes(language: Language) -> Vec<(String, &'static str)> {
     }
 }
 
-/// The text with the signs that mean something to Moses as entities.
+/// Writes the signs that are special to Moses as entities.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for c in text.chars() {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What is compared, and how zero counts are treated. The defaults are sacreBLEU's.
+/// Settings of BLEU: tokens, case, and the treatment of zero counts. The defaults are sacreBLEU's.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BleuConfig {
@@ -33,7 +33,7 @@ pub struct BleuConfig {
 }
 
 impl BleuConfig {
-    /// The record of this configuration beside a score against so many references.
+    /// Returns the signature of a score with this configuration against `references` references.
     pub fn signature(&self, references: usize) -> Signature {
         Signature::new(references)
             .with("case", "c", if self.lowercase { "lc" } else { "mixed" })
@@ -42,7 +42,7 @@ impl BleuConfig {
             .with("smooth", "s", self.smoothing.to_string())
     }
 
-    /// The ids of the tokens of `segment`.
+    /// Returns the ids of the tokens of `segment`.
     fn tokens(&self, segment: &str, interner: &mut Interner) -> Vec<u32> {
         let segment =
             if self.lowercase { Cow::Owned(segment.to_lowercase()) } else { Cow::Borrowed(segment) };
@@ -52,8 +52,7 @@ impl BleuConfig {
     }
 }
 
-/// All that BLEU needs to know of a sentence. The sum over sentences is what it needs to know of a
-/// corpus.
+/// The counts from which BLEU of a sentence is computed. Their sum over sentences gives BLEU of a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SentenceStatistics {
     /// N-grams of the hypothesis found in a reference, clipped, by order.
@@ -67,7 +66,7 @@ pub struct SentenceStatistics {
 }
 
 impl SentenceStatistics {
-    /// Numbers in a row of [`Counts`].
+    /// Number of columns in a row of [`Counts`].
     pub(super) const WIDTH: usize = 2 * MAX_ORDER + 2;
 
     pub(super) fn new(hypothesis: &[u32], references: &[Vec<u32>]) -> Self {
@@ -88,7 +87,7 @@ impl SentenceStatistics {
     }
 }
 
-/// As a row of [`Counts`]: matches, totals and both lengths.
+/// Makes a row of [`Counts`]: matches, totals and both lengths.
 impl From<SentenceStatistics> for [u64; SentenceStatistics::WIDTH] {
     fn from(statistics: SentenceStatistics) -> Self {
         let [m1, m2, m3, m4] = statistics.matches;
@@ -98,7 +97,7 @@ impl From<SentenceStatistics> for [u64; SentenceStatistics::WIDTH] {
 }
 
 impl From<&[u64]> for SentenceStatistics {
-    /// Of a row that BLEU has counted; numbers that are not there are 0.
+    /// Reads a row that BLEU has counted; missing numbers are 0.
     fn from(row: &[u64]) -> Self {
         let number = |index: usize| row.get(index).copied().unwrap_or(0);
         SentenceStatistics {
@@ -110,16 +109,16 @@ impl From<&[u64]> for SentenceStatistics {
     }
 }
 
-/// A BLEU score and what it is made of.
+/// A BLEU score and its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Bleu {
     /// 0 to 100; a perfect match may exceed 100 in the last bit, as sacreBLEU's does.
     pub score: f64,
-    /// By order, after smoothing, 0 to 100; all 0 where nothing matches at any order.
+    /// Precisions by order, after smoothing, 0 to 100; all 0 where nothing matches at any order.
     pub precisions: [f64; MAX_ORDER],
-    /// As counted, also where add-k smoothing has computed with more.
+    /// Matches by order, without the ones that add-k smoothing adds.
     pub matches: [u64; MAX_ORDER],
-    /// As counted, also where add-k smoothing has computed with more.
+    /// Totals by order, without the ones that add-k smoothing adds.
     pub totals: [u64; MAX_ORDER],
     /// 0 to 1.
     pub brevity_penalty: f64,
@@ -130,7 +129,7 @@ pub struct Bleu {
 }
 
 impl Bleu {
-    /// The score of a sentence or, from summed statistics, of a corpus.
+    /// Computes the score of a sentence or, from summed statistics, of a corpus.
     pub fn from_statistics(config: &BleuConfig, statistics: &SentenceStatistics) -> Self {
         let SentenceStatistics { matches, totals, hypothesis_length, reference_length } = *statistics;
         let brevity_penalty = brevity_penalty(hypothesis_length, reference_length);
@@ -144,7 +143,7 @@ impl Bleu {
         Bleu { score, precisions, matches, totals, brevity_penalty, hypothesis_length, reference_length }
     }
 
-    /// Precisions and lengths: `82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
+    /// Returns precisions and lengths: `82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
     pub fn details(&self) -> String {
         let ([p1, p2, p3, p4], ratio) = (self.precisions, self.length_ratio());
         format!(
@@ -153,7 +152,7 @@ impl Bleu {
         )
     }
 
-    /// Length of the hypotheses over length of the references; 0 where the references are empty.
+    /// Returns length of the hypotheses over length of the references; 0 where the references are empty.
     pub fn length_ratio(&self) -> f64 {
         match self.reference_length {
             0 => 0.0,
@@ -163,7 +162,7 @@ impl Bleu {
 }
 
 impl fmt::Display for Bleu {
-    /// sacreBLEU's line: `BLEU = 37.37 82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
+    /// Writes sacreBLEU's line: `BLEU = 37.37 82.9/58.1/35.7/16.0 (BP = 0.918 ratio = 0.921 …)`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "BLEU = {:.2} {}", self.score, self.details())
     }
@@ -181,9 +180,9 @@ fn brevity_penalty(hypothesis_length: u64, reference_length: u64) -> f64 {
     }
 }
 
-/// The smoothed precisions, and over how many orders the score averages.
+/// Returns the smoothed precisions, and the number of orders over which the score averages.
 ///
-/// An order that no sentence is long enough for ends the count: it and all above stay 0.
+/// The first order for which no sentence is long enough ends the loop: it and all above stay 0.
 fn precisions(config: &BleuConfig, statistics: &SentenceStatistics) -> ([f64; MAX_ORDER], usize) {
     let mut precisions = [0.0; MAX_ORDER];
     let mut orders = MAX_ORDER;
@@ -220,7 +219,7 @@ fn precisions(config: &BleuConfig, statistics: &SentenceStatistics) -> ([f64; MA
     (precisions, orders)
 }
 
-/// BLEU of a corpus: line i of `hypotheses` against line i of every stream of `references`.
+/// Computes BLEU of a corpus: line i of `hypotheses` against line i of every stream of `references`.
 ///
 /// # Errors
 /// A user error as for [`sentence_statistics`].
@@ -233,7 +232,7 @@ pub fn corpus_bleu(
     Ok(Bleu::from_statistics(config, &SentenceStatistics::from(sum.as_slice())))
 }
 
-/// The statistics of every line, in order: rows from which [`SentenceStatistics`] are made.
+/// Returns the statistics of every line, in order: rows from which [`SentenceStatistics`] are made.
 ///
 /// # Errors
 /// A user error where there is no line, no reference, a reference of another number of lines than

@@ -14,7 +14,7 @@ use crate::white_space::{is_white_space, words};
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// What is compared. The defaults are sacreBLEU's: chrF2.
+/// Settings of chrF. The defaults are sacreBLEU's: chrF2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ChrfConfig {
@@ -22,7 +22,7 @@ pub struct ChrfConfig {
     pub character_order: usize,
     /// Longest n-gram of words: 0 to 4. 2 makes chrF++ of chrF.
     pub word_order: usize,
-    /// How many times as important recall is as precision.
+    /// Weight of recall relative to precision.
     pub beta: u32,
     /// Lower-case everything first.
     pub lowercase: bool,
@@ -38,12 +38,12 @@ impl Default for ChrfConfig {
 
 /// Numbers counted for each order of n-grams: in the hypothesis, in the reference, in both.
 const PER_ORDER: usize = 3;
-/// How many characters and how many words fit into a [`Suffixes`] key.
+/// Largest numbers of characters and of words that fit into a [`Suffixes`] key.
 const MAX_CHARACTER_ORDER: usize = 6;
 const MAX_WORD_ORDER: usize = 4;
 
 impl ChrfConfig {
-    /// What a configuration that sacreBLEU would take but this one does not is told.
+    /// Refuses a configuration that sacreBLEU accepts and this implementation does not support.
     fn validate(&self) -> Result<()> {
         let ChrfConfig { character_order, word_order, .. } = *self;
         if !(1..=MAX_CHARACTER_ORDER).contains(&character_order) {
@@ -78,7 +78,7 @@ impl ChrfConfig {
         }
     }
 
-    /// The numbers of [`PER_ORDER`], characters first, of a hypothesis against one reference.
+    /// Fills `row` with the numbers of [`PER_ORDER`], characters first, of a hypothesis against one reference.
     fn compare(&self, hypothesis: &Segment, reference: &Segment, row: &mut Vec<u64>) {
         row.clear();
         let sequences =
@@ -93,7 +93,7 @@ impl ChrfConfig {
         }
     }
 
-    /// Precision and recall are averaged over the orders that both sides are long enough for.
+    /// Computes the F-score; precision and recall are averaged over the orders that both sides are long enough for.
     fn f_score(&self, counts: &[u64]) -> f64 {
         let (mut precision, mut recall, mut orders) = (0.0, 0.0, 0.0);
         for numbers in counts.chunks_exact(PER_ORDER) {
@@ -126,7 +126,7 @@ impl Metric for ChrfConfig {
             .with("space", "s", if self.whitespace { "yes" } else { "no" })
     }
 
-    /// Of several references, the one that gives the sentence its best score counts.
+    /// Counts each sentence against the reference that gives it the best score.
     fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts> {
         self.validate()?;
         check_lines(hypotheses, references)?;
@@ -155,14 +155,14 @@ impl Metric for ChrfConfig {
     }
 }
 
-/// Words between white space. An ASCII punctuation mark at the end of one is split off or, if there
+/// Visits the words between white space. An ASCII punctuation mark at the end of a word is split off or, if there
 /// is none, one at its start.
 fn for_each_word(segment: &str, mut visit: impl FnMut(&str)) {
     for word in words(segment) {
         let mut characters = word.chars();
         let (first, last) = (characters.next(), characters.next_back());
         let is_punctuation = |c: Option<char>| c.is_some_and(|c| c.is_ascii_punctuation());
-        // `last` is nothing in a word of one character. ASCII takes one byte.
+        // `last` is `None` in a word of one character. ASCII takes one byte.
         let cut = match last {
             Some(_) if is_punctuation(last) => word.len() - 1,
             Some(_) if is_punctuation(first) => 1,
@@ -187,9 +187,9 @@ struct Segment {
 /// A suffix is packed into 128 bits, the first symbol highest. No symbol is 0, so a 0 marks the end.
 struct Suffixes {
     keys: Vec<u128>,
-    /// The longest.
+    /// The longest order.
     order: usize,
-    /// Of a symbol.
+    /// Bits of a symbol.
     bits: u32,
 }
 
@@ -208,19 +208,19 @@ impl Suffixes {
         Suffixes { keys, order, bits }
     }
 
-    /// How many n-grams there are of one order.
+    /// Returns the number of n-grams of one order.
     fn ngrams(&self, order: usize) -> u64 {
         (self.keys.len() + 1).saturating_sub(order) as u64
     }
 
-    /// The n-grams of one order, sorted.
+    /// Returns the n-grams of one order, sorted.
     fn sorted(&self, order: usize) -> impl Iterator<Item = u128> {
         let shift = self.bits * (self.order - order) as u32;
         let last = (1 << self.bits) - 1;
         self.keys.iter().map(move |key| key >> shift).filter(move |ngram| ngram & last != 0)
     }
 
-    /// How many n-grams of one order both have, each counted as often as where it is rarer.
+    /// Counts the n-grams of one order that both have, each as often as in the sequence where it is rarer.
     fn matches(&self, other: &Suffixes, order: usize) -> u64 {
         let (mut ours, mut theirs) = (self.sorted(order), other.sorted(order));
         let (mut our, mut their) = (ours.next(), theirs.next());

@@ -5,16 +5,16 @@
 //! Levenshtein's dynamic programme; the band and the order in which equally cheap edits are
 //! preferred are those of sacreBLEU 2.6.0, `metrics/lib_ter.py` (`_BEAM_WIDTH`).
 
-/// How far from the diagonal cells are looked at.
+/// Largest distance from the diagonal at which cells are computed.
 const BEAM_WIDTH: usize = 25;
 /// The cost of a cell outside the band.
 const UNREACHED: u32 = u32::MAX / 2;
 
-/// The distance of hypotheses of one length to one reference.
+/// The edit distance of hypotheses of one length to one reference.
 pub(super) struct EditDistance<'a> {
     reference: &'a [u32],
     hypothesis_length: usize,
-    /// Words of the reference for each of the hypothesis: the slope of the diagonal.
+    /// Words of the reference per word of the hypothesis: the slope of the diagonal.
     slope: f64,
     beam_width: usize,
 }
@@ -37,17 +37,17 @@ impl Row {
 pub(super) struct Matrix(Vec<Row>);
 
 impl Matrix {
-    /// Edits that turn the whole hypothesis into the whole reference.
+    /// Returns the number of edits that turn the whole hypothesis into the whole reference.
     pub(super) fn distance(&self) -> u32 {
         self.0.last().and_then(|row| row.costs.last()).copied().unwrap_or(0)
     }
 }
 
-/// How a hypothesis and a reference correspond.
+/// Correspondence between the words of a hypothesis and of a reference.
 pub(super) struct Alignment {
-    /// How many words of the hypothesis end where word j of the reference ends.
+    /// For word j of the reference, the number of words of the hypothesis up to the end of its counterpart.
     pub hypothesis_end: Vec<usize>,
-    /// Whether a word is edited.
+    /// Whether each word is edited.
     pub wrong_in_hypothesis: Vec<bool>,
     pub wrong_in_reference: Vec<bool>,
 }
@@ -78,7 +78,7 @@ impl<'a> EditDistance<'a> {
         Matrix(rows)
     }
 
-    /// The distance of a hypothesis that equals that of `matrix` in its first `shared` words.
+    /// Returns the distance of a hypothesis that equals that of `matrix` in its first `shared` words.
     pub(super) fn distance_after(&self, matrix: &Matrix, shared: usize, hypothesis: &[u32]) -> u32 {
         let mut row = matrix.0[shared].clone();
         let mut next = Row::default();
@@ -114,7 +114,7 @@ impl<'a> EditDistance<'a> {
         }
     }
 
-    /// The cheapest edits. Of equally cheap ones, a kept or replaced word comes before a dropped word
+    /// Returns the cheapest edits. Of equally cheap ones, a kept or replaced word comes before a dropped word
     /// of the hypothesis, and that before an added word of the reference.
     pub(super) fn alignment(&self, matrix: &Matrix, hypothesis: &[u32]) -> Alignment {
         let (mut i, mut j) = (hypothesis.len(), self.reference.len());

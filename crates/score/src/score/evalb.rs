@@ -6,8 +6,8 @@
 //! and what follows `-` or `=` in a label is left out.
 //!
 //! # Deviation
-//! Where gold and test disagree on their words, EVALB counts an error and goes on. So does this; EVALB's repair of
-//! quotation marks with different tags is left out, so such a sentence is an error too.
+//! Where gold and test differ in their words, EVALB counts an error and goes on. This module does the same, without
+//! EVALB's repair of quotation marks with different tags, so such a sentence is an error, too.
 
 use super::metric::{Counts, Metric, check_lines};
 use super::signature::Signature;
@@ -30,12 +30,12 @@ const DELETED_BRACKETS: [&str; 2] = ["TOP", ""];
 /// Sentences up to this length are also counted apart (`CUTOFF_LEN`), words under `-NONE-` left out.
 pub const CUTOFF: usize = 40;
 
-/// A tree as EVALB looks at it: words with their tags, and brackets over them.
+/// A tree as EVALB sees it: words with their tags, and brackets over them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brackets {
     words: Vec<(String, String)>,
     brackets: Vec<Bracket>,
-    /// Words, those under `-NONE-` left out.
+    /// Number of words, without those under `-NONE-`.
     length: usize,
 }
 
@@ -43,7 +43,7 @@ pub struct Brackets {
 type Bracket = (String, usize, usize);
 
 impl Brackets {
-    /// What of a tree counts.
+    /// Extracts the words and brackets of a tree that count.
     pub fn of(tree: &Tree) -> Self {
         let mut brackets = Brackets { words: Vec::new(), brackets: Vec::new(), length: 0 };
         let mut open = Vec::new();
@@ -69,7 +69,7 @@ impl Brackets {
     }
 }
 
-/// A label as it is compared.
+/// Returns a label in the form that is compared.
 fn compared(label: &str) -> &str {
     match plain(label) {
         "PRT" => "ADVP",
@@ -100,7 +100,7 @@ pub struct EvalbCounts {
 }
 
 impl EvalbCounts {
-    /// Compares a sentence's trees; without one of the test, it is skipped.
+    /// Compares the trees of a sentence; without a tree of the test, the sentence is skipped.
     pub fn of(gold: &Brackets, test: Option<&Brackets>) -> Self {
         let Some(test) = test else { return EvalbCounts { skipped: 1, ..Default::default() } };
         let words = |tree: &Brackets| tree.words.iter().map(|(_, word)| word.clone()).collect::<Vec<_>>();
@@ -138,28 +138,28 @@ impl EvalbCounts {
         }
     }
 
-    /// Labelled recall, 0 to 100; 0 where there is nothing to find.
+    /// Returns labelled recall, 0 to 100; 0 where there is nothing to find.
     pub fn recall(&self) -> f64 {
         percent(self.matched, self.gold)
     }
 
-    /// Labelled precision, 0 to 100.
+    /// Returns labelled precision, 0 to 100.
     pub fn precision(&self) -> f64 {
         percent(self.matched, self.test)
     }
 
-    /// Harmonic mean of the two, 0 to 100.
+    /// Returns the harmonic mean of recall and precision, 0 to 100.
     pub fn f1(&self) -> f64 {
         percent(2 * self.matched, self.gold + self.test)
     }
 }
 
-/// `part` of `whole` in percent, 0 of nothing.
+/// Returns `part` of `whole` in percent; 0 if `whole` is 0.
 pub fn percent(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// Counts of all sentences, and of those of at most [`CUTOFF`] words in gold.
+/// Returns the counts of all sentences, and of those of at most [`CUTOFF`] words in gold.
 pub fn evalb(pairs: &[(Brackets, Option<Brackets>)]) -> [EvalbCounts; 2] {
     let counts = |longest: usize| {
         let short = pairs.iter().filter(|(gold, _)| gold.length <= longest);
@@ -168,7 +168,7 @@ pub fn evalb(pairs: &[(Brackets, Option<Brackets>)]) -> [EvalbCounts; 2] {
     [counts(usize::MAX), counts(CUTOFF)]
 }
 
-/// [`evalb`] of trees as text, one a line; an empty line of `hypotheses` is a sentence without a tree.
+/// Computes [`evalb`] of trees as text, one a line; an empty line of `hypotheses` is a sentence without a tree.
 ///
 /// # Errors
 /// A user error where there is not one reference for each hypothesis, or a line is no tree.
@@ -200,8 +200,8 @@ fn brackets_of_lines(
     pairs.collect()
 }
 
-/// Labelled-bracket F1 of all sentences as a [`Metric`] of trees, one a line. What it counts of a sentence are the brackets
-/// that match, those of the reference and those of the parse; sentences that EVALB cannot compare count nothing.
+/// Labelled-bracket F1 of all sentences as a [`Metric`] of trees, one a line. It counts in a sentence the brackets that
+/// match, those of the reference and those of the parse; sentences that EVALB cannot compare count nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BracketF1;
 

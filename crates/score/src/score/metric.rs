@@ -1,4 +1,4 @@
-//! What BLEU, chrF and TER have in common: counts that add up over sentences, and a score from sums.
+//! The interface that BLEU, chrF and TER share: counts that add up over sentences, and a score from sums.
 
 use super::signature::Signature;
 use crate::error::{Error, Result};
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 /// A way to score a corpus of translations.
 pub trait Metric {
-    /// As in sacreBLEU: `BLEU`, `chrF2++`, `TER`.
+    /// Returns the name as in sacreBLEU: `BLEU`, `chrF2++`, `TER`.
     fn name(&self) -> String;
 
-    /// How scores against so many references come about.
+    /// Returns the signature of scores against `references` references.
     fn signature(&self, references: usize) -> Signature;
 
-    /// What the metric counts in every line of `hypotheses` against the same line of every stream of
+    /// Counts every line of `hypotheses` against the same line of every stream of
     /// `references`.
     ///
     /// # Errors
@@ -21,21 +21,21 @@ pub trait Metric {
     /// the hypotheses, or a configuration that makes no sense.
     fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts>;
 
-    /// The score from the counts of a sentence or from their sum over a corpus.
+    /// Returns the score from the counts of a sentence or from their sum over a corpus.
     fn score(&self, counts: &[u64]) -> f64;
 
-    /// What the score is made of, for people; nothing where it is not made of parts.
+    /// Returns the parts of the score in readable form; `None` if it has no parts.
     fn details(&self, _counts: &[u64]) -> Option<String> {
         None
     }
 
-    /// An object with the score at full precision as `score`, and what it is made of.
+    /// Returns an object with the score at full precision as `score`, and its parts.
     fn json(&self, counts: &[u64]) -> Value {
         json!({ "score": self.score(counts) })
     }
 }
 
-/// What a metric has counted: a row of numbers a sentence, all rows of one width.
+/// Counts of a metric: a row of numbers for each sentence, all rows of one width.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Vec<u64>>", into = "Vec<Vec<u64>>")]
 pub struct Counts {
@@ -44,7 +44,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// A table without rows, with room for `sentences` of them. A row has at least one number.
+    /// Creates a table without rows, with room for `sentences` of them. A row has at least one number.
     pub(super) fn with_capacity(width: usize, sentences: usize) -> Self {
         Counts { width: width.max(1), numbers: Vec::with_capacity(width * sentences) }
     }
@@ -55,7 +55,7 @@ impl Counts {
         self.numbers.extend_from_slice(row);
     }
 
-    /// The rows of several corpora that translate the same sentences, joined sentence by sentence.
+    /// Joins the rows of several corpora that translate the same sentences, sentence by sentence.
     ///
     /// # Errors
     /// A user error where they differ in their number of sentences.
@@ -89,12 +89,12 @@ impl Counts {
         &self.numbers[sentence * self.width..(sentence + 1) * self.width]
     }
 
-    /// The counts of the corpus.
+    /// Returns the counts of the corpus.
     pub fn sum(&self) -> Vec<u64> {
         self.sum_of(0..self.sentences())
     }
 
-    /// The sum over these sentences, each as often as it is named.
+    /// Returns the sum over these sentences, each as often as it is named.
     pub fn sum_of(&self, sentences: impl Iterator<Item = usize>) -> Vec<u64> {
         let mut sum = vec![0; self.width];
         for sentence in sentences {
@@ -126,7 +126,7 @@ impl TryFrom<Vec<Vec<u64>>> for Counts {
     }
 }
 
-/// The user error for texts that do not pair up line by line.
+/// Returns a user error for texts that do not pair up line by line.
 pub(super) fn check_lines(hypotheses: &[impl AsRef<str>], references: &[Vec<impl AsRef<str>>]) -> Result<()> {
     let lines = hypotheses.len();
     if lines == 0 {

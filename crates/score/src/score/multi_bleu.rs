@@ -1,9 +1,9 @@
 //! BLEU as the paper's authors computed it: Moses's `multi-bleu.perl` on Moses's tokens, with compounds
 //! split at hyphens.
 //!
-//! It depends on the tokeniser, so it can only be compared with figures got in the same way; text that
-//! another one has cut is taken as given. With the compound split it is some 0.7 to 1.0 higher than
-//! without on English to German.
+//! The score depends on the tokeniser, so it can only be compared with scores computed in the same way; text that
+//! another tokeniser has cut is taken as given. With the compound split, the score is about 0.7 to 1.0 higher
+//! on English to German.
 //!
 //! # Source
 //! mosesdecoder, `scripts/generic/multi-bleu.perl`; the split is that of tensor2tensor,
@@ -20,14 +20,14 @@ use crate::error::Result;
 use crate::moses::{Language, Normalization, Normalizer, TokenizeOptions, Tokenizer};
 use std::borrow::Cow;
 
-/// Moses's tokens of raw text, the way of `get_ende_bleu.sh`: signs become entities, hyphens stay.
+/// Moses's tokens of raw text, as in `get_ende_bleu.sh`: signs become entities, hyphens stay.
 ///
-/// Both sides are treated alike. The script takes a reference that is tokenised and whose punctuation is
-/// normal already, and does nothing, later [`Normalization::Unicode`], to that of the hypothesis.
+/// Both sides are treated alike. The script expects a tokenised reference with normalised punctuation, and leaves
+/// the punctuation of the hypothesis as it is; later versions apply [`Normalization::Unicode`] to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MosesTokens {
     pub language: Language,
-    /// What happens to punctuation first.
+    /// Normalisation of punctuation before tokenisation.
     pub normalization: Normalization,
 }
 
@@ -39,7 +39,7 @@ impl MosesTokens {
     }
 }
 
-/// What is done to the text before it is compared.
+/// Processing of the text before it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MultiBleuConfig {
     /// Tokenise first; otherwise white space separates the tokens that the text comes with.
@@ -75,7 +75,7 @@ impl Metric for MultiBleuConfig {
         if self.compound_split { "multi-BLEU, compounds split" } else { "multi-BLEU" }.to_string()
     }
 
-    /// `tok:given` says that the text's own tokens were compared, `norm:punct|tok:moses-de` how others came about.
+    /// `tok:given` says that the text's own tokens are compared; `norm:punct|tok:moses-de` names the rules otherwise.
     fn signature(&self, references: usize) -> Signature {
         let mut signature =
             Signature::new(references).with("case", "c", if self.lowercase { "lc" } else { "mixed" });
@@ -116,12 +116,12 @@ impl Metric for MultiBleuConfig {
     }
 }
 
-/// White space of Perl among bytes.
+/// Whether a byte is white space to Perl.
 fn is_white_space(byte: u8) -> bool {
     byte.is_ascii_whitespace() || byte == 0x0b
 }
 
-/// `Rhein-Main` becomes `Rhein ##AT##-##AT## Main`: Perl's `s/(\S)-(\S)/$1 ##AT##-##AT## $2/g`.
+/// Replaces `Rhein-Main` by `Rhein ##AT##-##AT## Main`: Perl's `s/(\S)-(\S)/$1 ##AT##-##AT## $2/g`.
 ///
 /// Matches do not overlap, so that `a-b-c` is split once and `ab-cd-ef` twice.
 fn split_compounds(text: &str) -> String {

@@ -11,7 +11,7 @@ pub(super) const MAX_ORDER: usize = 4;
 /// 32 bits do.
 #[derive(Default)]
 pub(super) struct Interner {
-    /// By their bytes and length: nearly all tokens, found without a look elsewhere in memory.
+    /// Short tokens, which are nearly all, by their bytes and length: no other memory is read to find them.
     short: HashMap<u128, u32, Mixing>,
     long: HashMap<Box<str>, u32, Mixing>,
 }
@@ -30,7 +30,7 @@ impl Interner {
     }
 }
 
-/// Up to 15 bytes of text, and how many they are, in one number.
+/// Packs up to 15 bytes of text and their number into one integer; `None` for longer text.
 fn packed(token: &str) -> Option<u128> {
     let mut bytes = [0; 16];
     let (length, text) = bytes.split_last_mut()?;
@@ -39,7 +39,7 @@ fn packed(token: &str) -> Option<u128> {
     Some(u128::from_le_bytes(bytes))
 }
 
-/// How often each n-gram of every order up to [`MAX_ORDER`] may still be matched.
+/// Number of times that each n-gram of every order up to [`MAX_ORDER`] may still be matched.
 ///
 /// An n-gram is packed into 128 bits, 32 a token. No token is 0, so orders never mix.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl NgramCounts {
         NgramCounts(counts)
     }
 
-    /// The union of both: each n-gram as often as where it is most frequent.
+    /// Makes this the union of both: each n-gram as often as in the text where it is most frequent.
     pub(super) fn merge(&mut self, other: NgramCounts) {
         for (ngram, count) in other.0 {
             let own = self.0.entry(ngram).or_insert(0);
@@ -61,7 +61,7 @@ impl NgramCounts {
         }
     }
 
-    /// The clipped matches of a hypothesis by order: every n-gram counts at most as often as here.
+    /// Returns the clipped matches of a hypothesis by order: every n-gram counts at most as often as here.
     pub(super) fn matches(mut self, tokens: &[u32]) -> [u64; MAX_ORDER] {
         let mut matches = [0; MAX_ORDER];
         for_each_ngram(tokens, |order, ngram| {
@@ -74,7 +74,7 @@ impl NgramCounts {
     }
 }
 
-/// The number of n-grams by order in a sentence of `length` tokens.
+/// Returns the number of n-grams by order in a sentence of `length` tokens.
 pub(super) fn totals(length: usize) -> [u64; MAX_ORDER] {
     std::array::from_fn(|shorter| length.saturating_sub(shorter) as u64)
 }

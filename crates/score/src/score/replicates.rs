@@ -4,8 +4,8 @@
 //! The score of a system is the mean of its corpora's scores. Resampling treats a sentence as one unit: it
 //! is drawn, or changes sides, with the translations of all seeds at once. Translations of one sentence by
 //! models that differ in the seed alone resemble each other; taken one by one they would pass for more
-//! independent evidence than they are. What is asked is whether *these models* differ on other sentences;
-//! whether other seeds would differ is not to be read from sentences.
+//! independent evidence than they are. The question is whether *these models* differ on other sentences;
+//! sentences cannot tell whether other seeds would differ.
 //!
 //! # Source
 //! Riezler and Maxwell 2005 (approximate randomisation) and Koehn 2004 (bootstrap) as in
@@ -22,10 +22,10 @@ use super::metric::{Counts, Metric};
 use super::resampling::{Interval, bootstrap_interval, randomized};
 use crate::error::{Error, Result};
 
-/// Differences that rounding alone sets apart count as equal.
+/// Differences up to this size may come from rounding and count as equal.
 const ROUNDING: f64 = 1e-9;
 
-/// The interval of the mean score over `corpora` on other sentences.
+/// Returns the interval of the mean score over `corpora` on other sentences.
 ///
 /// # Errors
 /// A user error where there is no corpus, no sentence or no resample, or where the corpora differ in their
@@ -40,11 +40,11 @@ pub fn confidence_of_mean(
     bootstrap_interval(&|row| mean_score(metric, row, corpora.len()), &joined, resamples, seed)
 }
 
-/// The interval of the difference of means, `system` minus `baseline`, on other sentences; both are scored
+/// Returns the interval of the difference of means, `system` minus `baseline`, on other sentences; both are scored
 /// on the same drawn sentences.
 ///
 /// # Errors
-/// As for [`confidence_of_mean`].
+/// The errors of [`confidence_of_mean`].
 pub fn confidence_of_difference(
     metric: &dyn Metric,
     baseline: &[Counts],
@@ -61,12 +61,12 @@ pub fn confidence_of_difference(
     bootstrap_interval(&difference, &Counts::side_by_side(&[&theirs, &ours])?, resamples, seed)
 }
 
-/// The probability that a difference between the means at least as large as the one found is chance, by
+/// Returns the probability that a difference between the means at least as large as the one found is chance, by
 /// paired approximate randomisation: in every trial, with probability ½, all translations of a sentence
 /// change sides. Two-sided; p = (trials with a difference as large + 1) / (trials + 1).
 ///
 /// # Errors
-/// As for [`confidence_of_mean`], and where the systems differ in their number of corpora.
+/// The errors of [`confidence_of_mean`], and a user error where the systems differ in their number of corpora.
 pub fn randomization_of_means(
     metric: &dyn Metric,
     baseline: &[Counts],
@@ -94,7 +94,7 @@ fn join(corpora: &[Counts]) -> Result<Counts> {
     Counts::side_by_side(&corpora.iter().collect::<Vec<_>>())
 }
 
-/// The mean of the scores of `corpora` equal parts of a row.
+/// Returns the mean of the scores of `corpora` equal parts of a row.
 fn mean_score(metric: &dyn Metric, row: &[u64], corpora: usize) -> f64 {
     row.chunks_exact(row.len() / corpora).map(|part| metric.score(part)).sum::<f64>() / corpora as f64
 }
@@ -117,7 +117,7 @@ mod tests {
         let (a, b) = (scattered(0, 90), counts(&(0..90).map(|n| n * n % 17 % 12).collect::<Vec<_>>()));
         let known = paired_randomization(&ter, &a, &b, 2_000, 5).unwrap();
         let ours = randomization_of_means(&ter, from_ref(&a), from_ref(&b), 2_000, 5).unwrap();
-        // Ties alone may set them apart: differences of whole edits are often equal.
+        // Only ties may make them differ: differences of whole edits are often equal.
         assert!(ours >= known && ours - known < 0.1, "{ours} {known}");
         // Twice the same seed is no more evidence than once.
         let twice = [a.clone(), a.clone()];

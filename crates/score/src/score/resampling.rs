@@ -1,4 +1,4 @@
-//! How sure a score is, and whether a difference between two systems could be chance: the sentences
+//! Confidence in a score, and the probability that a difference between two systems is chance: the sentences
 //! of the test set are drawn anew many times and every draw is scored.
 //!
 //! # Source
@@ -18,27 +18,27 @@ use crate::seed::{self, Purpose};
 use rand_chacha::rand_core::Rng;
 use serde::Serialize;
 
-/// Resamples of a bootstrap, by default.
+/// Default number of resamples of a bootstrap.
 pub const BOOTSTRAP_RESAMPLES: u32 = 1_000;
-/// Trials of approximate randomisation, by default.
+/// Default number of trials of approximate randomisation.
 pub const RANDOMIZATION_TRIALS: u32 = 10_000;
-/// Where the draws start, by default.
+/// Default seed of the draws.
 pub const RESAMPLING_SEED: u64 = 12_345;
 
-/// A score of summed counts.
+/// A function from summed counts to a score.
 pub(super) type Score<'a> = &'a dyn Fn(&[u64]) -> f64;
 
-/// Where a score would lie on other sentences of the same kind.
+/// Range in which a score would lie on other sentences of the same kind.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Interval {
-    /// Of the resampled scores.
+    /// Mean of the resampled scores.
     pub mean: f64,
     /// Half the width of the middle 95 % of the resampled scores.
     pub half_width: f64,
 }
 
 impl Interval {
-    /// Of at least one score.
+    /// Computes the interval of at least one score.
     fn of(mut scores: Vec<f64>) -> Self {
         scores.sort_unstable_by(f64::total_cmp);
         let cut = scores.len() / 40;
@@ -51,7 +51,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The interval of one system's score.
+/// Returns the interval of one system's score.
 ///
 /// # Errors
 /// A user error where there is no sentence or no resample.
@@ -59,7 +59,7 @@ pub fn confidence(metric: &dyn Metric, counts: &Counts, resamples: u32, seed: u6
     bootstrap_interval(&|row| metric.score(row), counts, resamples, seed)
 }
 
-/// As [`confidence`], of any score of the summed counts.
+/// Does the same as [`confidence`] for any score of the summed counts.
 pub(super) fn bootstrap_interval(
     score: Score,
     counts: &Counts,
@@ -70,7 +70,7 @@ pub(super) fn bootstrap_interval(
     Ok(Interval::of(bootstrap_scores(score, counts, resamples, seed)))
 }
 
-/// The probability that a difference in score as large as the one found is chance, by paired
+/// Returns the probability that a difference in score as large as the one found is chance, by paired
 /// bootstrap: both systems are scored on the same drawn sentences.
 ///
 /// Systems with equal scores on every draw get the smallest p-value possible, as in sacreBLEU.
@@ -95,14 +95,14 @@ pub fn paired_bootstrap(
     Ok(p_value(differences.iter().map(|difference| difference - mean), found))
 }
 
-/// The probability that a difference in score as large as the one found is chance, by paired
+/// Returns the probability that a difference in score as large as the one found is chance, by paired
 /// approximate randomisation: in every trial, each sentence's two outputs change sides with
 /// probability ½.
 ///
 /// Systems with equal scores in every trial get the smallest p-value possible, as in sacreBLEU.
 ///
 /// # Errors
-/// As for [`paired_bootstrap`].
+/// The errors of [`paired_bootstrap`].
 pub fn paired_randomization(
     metric: &dyn Metric,
     baseline: &Counts,
@@ -114,11 +114,11 @@ pub fn paired_randomization(
     Ok(p_value(trials.into_iter(), found))
 }
 
-/// The difference in score found, and the differences after each sentence's two rows have changed sides
+/// Returns the difference in score found, and the differences after each sentence's two rows have changed sides
 /// with probability ½, one for each trial.
 ///
 /// # Errors
-/// As for [`paired_bootstrap`].
+/// The errors of [`paired_bootstrap`].
 pub(super) fn randomized(
     score: Score,
     baseline: &Counts,
@@ -142,7 +142,7 @@ pub(super) fn randomized(
             coins >>= 1;
             one.iter_mut().zip(row).for_each(|(sum, number)| *sum += number);
         }
-        // What one side did not get, the other did.
+        // The other side gets the rows that this side did not get.
         for (index, other) in other.iter_mut().enumerate() {
             *other = baseline_sum[index] + system_sum[index] - one[index];
         }
@@ -151,7 +151,7 @@ pub(super) fn randomized(
     Ok((found, trials.collect()))
 }
 
-/// The scores of test sets drawn from the sentences, with replacement. Draw k is the same for every
+/// Returns the scores of test sets drawn from the sentences, with replacement. Draw k is the same for every
 /// system and metric.
 fn bootstrap_scores(score: Score, counts: &Counts, resamples: u32, seed: u64) -> Vec<f64> {
     let sentences = counts.sentences() as u64;
@@ -168,7 +168,7 @@ fn difference(score: Score, one: &[u64], other: &[u64]) -> f64 {
     (score(one) - score(other)).abs()
 }
 
-/// How many of the statistics exceed the difference found; one is added on both sides, so that the
+/// Returns the share of statistics that exceed the difference found; one is added to both numbers, so that the
 /// probability of finding a difference where there is none stays below the level tested at.
 fn p_value(statistics: impl ExactSizeIterator<Item = f64>, found: f64) -> f64 {
     let trials = statistics.len();

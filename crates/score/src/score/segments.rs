@@ -10,7 +10,7 @@ use std::path::Path;
 /// The path that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";
 
-/// Reads the segments of a UTF-8 file that this program has written without a byte-order mark: one that it begins with
+/// Reads the segments of a UTF-8 file that this program has written, which has no byte-order mark: U+FEFF at its start
 /// is text.
 ///
 /// # Errors
@@ -21,7 +21,7 @@ pub fn read_own_segments(path: impl AsRef<Path>) -> Result<Vec<String>> {
     segments_of(&name, bytes)
 }
 
-/// Gives the segments of text that was read from the file `name`.
+/// Returns the segments of text that was read from the file `name`.
 ///
 /// As in sacreBLEU 2.6.0 (`utils.py`, `smart_open`), lines end at `\n` alone, a last line without
 /// `\n` counts, and white space at line ends is dropped, so that `\r\n` reads like `\n` while a

@@ -3,7 +3,7 @@
 
 use crate::white_space::is_white_space;
 
-/// Which characters are set apart.
+/// Rules that say which characters are set apart.
 ///
 /// # Source
 /// sacreBLEU 2.6.0, `tokenizers/tokenizer_re.py` and `tokenizer_intl.py`, where substitutions rewrite
@@ -41,7 +41,7 @@ where
 {
     /// Calls `visit` with every token of `text`, in order.
     pub(super) fn for_each_token(&self, text: &str, mut visit: impl FnMut(&str)) {
-        // Of the character before and of the one after: whether it is a digit, or nothing at an end.
+        // Whether the characters before and after are digits; `None` at an end of the line.
         let mut before = None;
         let mut after_rule_2 = false;
         let mut token_start = 0;
@@ -77,13 +77,13 @@ where
     }
 }
 
-/// What the tests of the tokenisers share.
+/// Helpers shared by the tests of the tokenisers.
 #[cfg(test)]
 pub(super) mod testing {
     use crate::white_space::words;
     use regex::Regex;
 
-    /// The tokens that a tokeniser visits, with one space between them.
+    /// Returns the tokens that a tokeniser visits, with one space between them.
     pub(in super::super) fn joined(for_each_token: impl FnOnce(&mut dyn FnMut(&str))) -> String {
         let mut tokens = Vec::new();
         for_each_token(&mut |token| tokens.push(token.to_string()));
@@ -108,7 +108,7 @@ pub(super) mod testing {
             ])
         }
 
-        /// The tokens of the line after all of them, with one space between them.
+        /// Returns the tokens of the line after all substitutions, with one space between them.
         pub(in super::super) fn apply(&self, line: String) -> String {
             let line = self.0.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned());
             words(&line).collect::<Vec<_>>().join(" ")

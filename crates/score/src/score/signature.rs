@@ -1,4 +1,4 @@
-//! How a score was computed, in sacreBLEU's version-2 form, under this program's own name.
+//! The record of how a score was computed, in sacreBLEU's version-2 form, under this program's own name.
 
 use serde::{Serialize, Serializer};
 use std::fmt;
@@ -14,7 +14,7 @@ use std::fmt;
 /// `version` names this program, not a release of sacreBLEU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// How often and from which seed sentences were drawn anew, where they were: before `settings`.
+    /// Number and seed of the resamples, if sentences were resampled; shown before `settings`.
     resampling: Vec<Pair>,
     references: usize,
     settings: Vec<Pair>,
@@ -30,7 +30,7 @@ struct Pair {
 const VERSION: &str = concat!("ablate-", env!("CARGO_PKG_VERSION"));
 
 impl Signature {
-    /// A signature that states the number of references a segment.
+    /// Creates a signature that states the number of references per segment.
     pub fn new(references: usize) -> Self {
         Signature { resampling: Vec::new(), references, settings: Vec::new() }
     }
@@ -61,7 +61,7 @@ impl Signature {
         self
     }
 
-    /// The same with one or two letters a key: `#:1|c:mixed|e:no|tok:13a|s:exp|v:ablate-0.1.0`.
+    /// Returns the short form, with one or two letters a key: `#:1|c:mixed|e:no|tok:13a|s:exp|v:ablate-0.1.0`.
     pub fn short(&self) -> String {
         let mut text = format!("#:{}|", self.references);
         for Pair { short, value, .. } in self.resampling.iter().chain(&self.settings) {
@@ -72,7 +72,7 @@ impl Signature {
 }
 
 impl fmt::Display for Signature {
-    /// All pairs in order, the version last.
+    /// Writes all pairs in order, the version last.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "nrefs:{}|", self.references)?;
         for Pair { key, value, .. } in self.resampling.iter().chain(&self.settings) {
@@ -83,7 +83,7 @@ impl fmt::Display for Signature {
 }
 
 impl Serialize for Signature {
-    /// As the text that is shown.
+    /// Writes the text of `Display`.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }

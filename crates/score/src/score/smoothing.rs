@@ -1,11 +1,11 @@
-//! What BLEU does about orders of n-grams without a match: the `smooth` of a signature.
+//! Smoothing of BLEU for orders of n-grams without a match: the `smooth` of a signature.
 
 use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::fmt;
 use std::str::FromStr;
 
-/// What replaces the precision of an order without a match.
+/// Replacement for the precision of an order without a match.
 ///
 /// # Source
 /// Chen and Cherry 2014, "A Systematic Comparison of Smoothing Techniques for Sentence-Level BLEU".
@@ -15,12 +15,12 @@ pub enum Smoothing {
     /// The j-th such order counts 1/2^j matches (their method 3, NIST's).
     #[default]
     Exp,
-    /// So many matches (their method 1; sacreBLEU's value is 0.1).
+    /// Such an order counts this many matches (their method 1; sacreBLEU's value is 0.1).
     Floor(f64),
-    /// So much is added to matches and totals of every order above the first, with matches or
+    /// This number is added to matches and totals of every order above the first, with matches or
     /// without (their method 2; sacreBLEU's value is 1).
     AddK(f64),
-    /// Nothing: one order without a match makes the score 0.
+    /// No replacement: one order without a match makes the score 0.
     None,
 }
 
@@ -41,7 +41,7 @@ impl Smoothing {
 }
 
 impl fmt::Display for Smoothing {
-    /// As in signatures: `exp`, `floor[0.10]`.
+    /// Writes the form of signatures: `exp`, `floor[0.10]`.
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Smoothing::Exp => write!(f, "exp"),
@@ -55,7 +55,7 @@ impl fmt::Display for Smoothing {
 impl FromStr for Smoothing {
     type Err = Error;
 
-    /// `exp`, `none`, `floor` and `add-k`, the last two also with a value: `floor=0.01`.
+    /// Parses `exp`, `none`, `floor` and `add-k`, the last two also with a value: `floor=0.01`.
     fn from_str(text: &str) -> Result<Self> {
         let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
         let number = |default: f64| match value {

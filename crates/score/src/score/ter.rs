@@ -16,7 +16,7 @@ use crate::white_space::{trim_end, words};
 use serde::Deserialize;
 use std::cmp::Reverse;
 
-/// How TER reads the text; the edits themselves have no options.
+/// Settings of TER: the normalisation of the text. The edits themselves have no options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(transparent)]
 pub struct TerConfig {
@@ -28,8 +28,8 @@ impl TerConfig {
         words(&self.tokenizer.normalize(trim_end(segment))).map(|word| interner.id(word)).collect()
     }
 
-    /// References pass through normalisation twice, as they do in sacreBLEU. It shows with
-    /// `normalized` alone: `Bob's.` comes out as three words, in a hypothesis as two.
+    /// References pass through normalisation twice, as they do in sacreBLEU. The effect shows only with
+    /// `normalized`: `Bob's.` becomes three words, in a hypothesis two.
     fn reference(&self, segment: &str, interner: &mut Interner) -> Vec<u32> {
         if !self.tokenizer.normalized {
             return self.hypothesis(segment, interner);
@@ -55,8 +55,8 @@ impl Metric for TerConfig {
             .with("asian", "as", yes_or_no(asian_support))
     }
 
-    /// A row is the edits to the reference that needs fewest, once for every reference, and the words
-    /// of all references: their quotient is edits over mean length, in whole numbers.
+    /// Counts two numbers: the edits to the reference that needs fewest, once for every reference, and the words
+    /// of all references. Their quotient is edits over mean length, in whole numbers.
     fn counts(&self, hypotheses: &[String], references: &[Vec<String>]) -> Result<Counts> {
         check_lines(hypotheses, references)?;
         let mut counts = Counts::with_capacity(2, hypotheses.len());
@@ -74,8 +74,8 @@ impl Metric for TerConfig {
         Ok(counts)
     }
 
-    /// 100 times edits over words; may exceed 100. Against empty references, 0 for nothing and 100
-    /// for anything.
+    /// Returns 100 times edits over words; may exceed 100. Against empty references, 0 for an empty hypothesis and 100
+    /// for any other.
     fn score(&self, counts: &[u64]) -> f64 {
         match *counts {
             [edits, words] if words > 0 => 100.0 * (edits as f64 / words as f64),
@@ -85,14 +85,14 @@ impl Metric for TerConfig {
     }
 }
 
-/// The most words that move at once.
+/// Largest number of words that move at once.
 const MAX_SHIFT_SIZE: usize = 10;
-/// How far apart equal words may be in hypothesis and reference for a shift to be considered.
+/// Largest distance between equal words in hypothesis and reference for which a shift is considered.
 const MAX_SHIFT_DISTANCE: usize = 50;
-/// How many shifts are tried on a sentence before the search ends.
+/// Number of shifts tried on a sentence after which the search ends.
 const MAX_SHIFT_CANDIDATES: usize = 1000;
 
-/// Shifts and single-word edits that turn the hypothesis into the reference, found greedily: the
+/// Counts the shifts and single-word edits that turn the hypothesis into the reference, found greedily: the
 /// shift that saves most edits first, until none saves any.
 fn edits(hypothesis: &[u32], reference: &[u32]) -> u64 {
     if reference.is_empty() {
@@ -116,14 +116,14 @@ fn edits(hypothesis: &[u32], reference: &[u32]) -> u64 {
     }
 }
 
-/// Moving a run of words of the hypothesis. The order is Tercom's of preference: more edits saved,
+/// A move of a run of words of the hypothesis. The order is Tercom's of preference: more edits saved,
 /// more words, further left, to a place further left.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Shift {
     saved: i64,
     length: usize,
     start: Reverse<usize>,
-    /// Before which word, as the words stand.
+    /// Index of the word before which the run goes, in the order before the move.
     target: Reverse<usize>,
 }
 
@@ -143,7 +143,7 @@ impl Shift {
     }
 }
 
-/// The preferred shift of those that move misplaced words to where the reference has them.
+/// Returns the preferred shift of those that move misplaced words to their places in the reference.
 fn best_shift(
     distance: &EditDistance,
     matrix: &Matrix,
@@ -179,10 +179,10 @@ fn best_shift(
     best
 }
 
-/// Where the run of `length` words from `start` on, equal to the reference's from `place` on, may go:
-/// to the words that correspond to the reference's before `place` and to each within the run.
+/// Returns the places where the run of `length` words from `start` on, equal to the reference's from `place` on, may
+/// go: to the words that correspond to the reference's before `place` and to each within the run.
 ///
-/// Nowhere, if all of it is right on one side, or if it is where it should be.
+/// There is none if all of the run is right on one side, or if it is where it should be.
 fn targets(alignment: &Alignment, start: usize, place: usize, length: usize) -> impl Iterator<Item = usize> {
     let wrong = alignment.wrong_in_hypothesis[start..start + length].contains(&true)
         && alignment.wrong_in_reference[place..place + length].contains(&true);

@@ -6,7 +6,7 @@ use crate::white_space::{is_white_space, words};
 use serde::Deserialize;
 use std::str::FromStr;
 
-/// How a segment is cut into the tokens that are compared.
+/// Rule that cuts a segment into the tokens that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum Tokenization {
     /// The rules of NIST's `mteval-v13a.pl`: WMT's standard and sacreBLEU's default.
@@ -37,7 +37,7 @@ impl Tokenization {
         Tokenization::None,
     ];
 
-    /// The name in configurations and signatures.
+    /// Returns the name in configurations and signatures.
     pub fn name(self) -> &'static str {
         match self {
             Tokenization::Mteval13a => "13a",
@@ -69,7 +69,7 @@ impl Tokenization {
 impl FromStr for Tokenization {
     type Err = Error;
 
-    /// By the name in signatures.
+    /// Parses the name in signatures.
     fn from_str(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|tokenization| tokenization.name() == name).ok_or_else(|| {
             let names = Self::ALL.map(Tokenization::name).join(", ");

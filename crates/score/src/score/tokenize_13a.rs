@@ -18,7 +18,7 @@ pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
     rules.for_each_token(&unescape(segment), visit);
 }
 
-/// The part of the rules that does not depend on the language: marks of skipped words, hyphens at
+/// Applies the part of the rules that does not depend on the language: marks of skipped words, hyphens at
 /// line ends, line breaks and, in this order, four character entities (so `&amp;lt;` becomes `<`).
 fn unescape(segment: &str) -> Cow<'_, str> {
     if !segment.bytes().any(|byte| matches!(byte, b'<' | b'\n' | b'&')) {

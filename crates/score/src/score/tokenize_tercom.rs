@@ -26,7 +26,7 @@ pub struct TercomTokenizer {
 }
 
 impl TercomTokenizer {
-    /// The text whose words between white space are compared.
+    /// Returns the text whose words between white space are compared.
     pub(super) fn normalize<'a>(&self, segment: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(segment);
         if !self.case_sensitive {
@@ -47,7 +47,7 @@ impl TercomTokenizer {
     }
 }
 
-/// The part of the rules for any language and for those in Latin letters.
+/// Applies the part of the rules for any language and for those in Latin letters.
 fn normalize_western(text: &str) -> String {
     static RULES: LazyLock<[(Regex, &str); 5]> = LazyLock::new(|| {
         [
@@ -66,7 +66,7 @@ fn normalize_western(text: &str) -> String {
     RULES.iter().fold(padded, |text, (rule, to)| rule.replace_all(&text, *to).into_owned())
 }
 
-/// `text` with a space on both sides of every such character.
+/// Returns `text` with a space on both sides of every character for which `alone` is true.
 fn set_apart(text: &str, alone: impl Fn(char) -> bool) -> String {
     let mut apart = String::with_capacity(text.len());
     for c in text.chars() {

@@ -20,7 +20,7 @@ pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
     rules.for_each_token(trim(segment), visit);
 }
 
-/// What counts as Chinese, by the ranges of the source.
+/// Whether a character counts as Chinese, by the ranges of the source.
 ///
 /// Two of its ranges are meant for ideographs beyond U+FFFF but written as `'\u20000'` to
 /// `'\u2a6d6'` and `'\u2f800'` to `'\u2fa1d'`. Python reads the first as U+2000 followed by a zero,

@@ -1,12 +1,12 @@
 //! The first 128 bytes of a shard.
 
 const MAGIC: &[u8; 8] = b"ABLSTORE";
-/// Of a store that is one file.
+/// Version of a store that is one file.
 const WHOLE: u32 = 1;
-/// Of each file of a store that is several: says which of them it is.
+/// Version of the files of a store that has several; the header then states the file's number.
 const SHARD: u32 = 2;
 pub const HEADER_BYTES: usize = 128;
-/// What of the header is used; the rest is zero.
+/// Number of bytes of the header in use; the rest is zero.
 const HEADER_USED_BYTES: usize = 112;
 pub const OFFSET_BYTES: u64 = 8;
 
@@ -23,7 +23,7 @@ pub struct Header {
     pub tokenizer: Hash,
     /// blake3 of everything behind the header.
     pub content: Hash,
-    /// Which of the store's files this is, from 0.
+    /// Number of this file in the store, from 0.
     pub shard: u32,
     pub shards: u32,
 }
@@ -82,7 +82,7 @@ impl Header {
         Ok(header)
     }
 
-    /// Size of the whole file, unless the numbers are nonsense.
+    /// Returns the size of the whole file; `None` if the numbers are too large to be true.
     pub fn file_bytes(&self) -> Option<u64> {
         let offsets = self.pairs.checked_add(1)?.checked_mul(2 * OFFSET_BYTES)?;
         let ids = self.source_ids.checked_add(self.target_ids)?.checked_mul(u64::from(self.bytes_per_id))?;

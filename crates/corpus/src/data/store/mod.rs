@@ -25,9 +25,9 @@ pub fn shard_path(path: &Path, number: usize) -> PathBuf {
 #[derive(Debug)]
 pub struct Store {
     shards: Vec<Shard>,
-    /// Pairs of all files.
+    /// Number of pairs in all files.
     stored: usize,
-    /// The pairs that are seen, where not all are.
+    /// The pairs that callers see, if some are left out.
     seen: Option<Seen>,
 }
 
@@ -46,7 +46,7 @@ struct Shard {
     path: PathBuf,
     map: Mmap,
     header: Header,
-    /// The first of its pairs, counted over the whole store.
+    /// Number of its first pair in the whole store.
     first: usize,
 }
 
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// Maps a store into memory and checks that its files belong together, are whole, and that every pair lies
-    /// inside of them. Whether the ids are those that were written is for [`Store::verify`] to say.
+    /// inside of them. [`Store::verify`] checks whether the ids are those that were written.
     ///
     /// # Errors
     /// A user error that names the file where anything is missing or cut off, does not hold together, or belongs
@@ -115,7 +115,7 @@ impl Store {
         Store { seen: Some(seen), ..all }
     }
 
-    /// Pairs that are stored and not seen.
+    /// Number of stored pairs that are left out.
     pub fn left_out(&self) -> usize {
         self.stored - self.len()
     }

@@ -9,26 +9,26 @@ use std::path::{Path, PathBuf};
 
 /// Pairs of a shard, unless it is the last: about 150 MB of ordinary text.
 const SHARD_PAIRS: usize = 1 << 20;
-/// Written at a time.
+/// Size of the buffers for writing.
 const BUFFER_BYTES: usize = 1 << 16;
 
 /// Writes a store pair by pair; it holds the lengths of one shard's sides in memory, not the ids.
 pub struct StoreWriter {
     layout: Layout,
     shard_pairs: usize,
-    /// Of the shards that are complete but for how many there are.
+    /// Headers of the complete shards, whose field `shards` is not known yet.
     complete: Vec<Header>,
     current: ShardWriter,
 }
 
-/// What all shards of a store share.
+/// Properties that all shards of a store share.
 struct Layout {
     path: PathBuf,
     bytes_per_id: u32,
     tokenizer: Hash,
 }
 
-/// The shard that pairs go into.
+/// The shard that is being written.
 struct ShardWriter {
     source: SideWriter,
     target: SideWriter,
@@ -87,7 +87,7 @@ impl ShardWriter {
         })
     }
 
-    /// Puts shard `number` together, all but its header, which is given back.
+    /// Writes shard `number`, except its header, which is returned.
     fn finish(self, layout: &Layout, number: usize) -> Result<Header> {
         let path = shard_path(&layout.path, number);
         let write = || Error::io("write", &path);
@@ -123,7 +123,7 @@ impl StoreWriter {
         Self::with_shards_of(SHARD_PAIRS, path, vocabulary, tokenizer)
     }
 
-    /// As [`StoreWriter::create`], with `shard_pairs` pairs in every shard but the last.
+    /// Does the same as [`StoreWriter::create`], with `shard_pairs` pairs in every shard but the last.
     pub(super) fn with_shards_of(
         shard_pairs: usize,
         path: &Path,
@@ -150,7 +150,7 @@ impl StoreWriter {
         self.current.target.push(target, self.layout.bytes_per_id)
     }
 
-    /// Puts the store together and has it on the disk when this returns; gives the number of its files.
+    /// Completes the store and syncs it to the disk; returns the number of its files.
     pub fn finish(self) -> Result<usize> {
         let StoreWriter { layout, mut complete, current, .. } = self;
         complete.push(current.finish(&layout, complete.len())?);
