@@ -1,8 +1,8 @@
 // Kernels of decoding on a CPU: attention of one query a row, and the most probable next tokens.
 //
-// Callers have checked shapes, so nothing here can fail but for lack of memory: each thread has a few vectors of its own,
-// and an exception in a parallel region ends the process (terminate.cpp says so). Loops that compute are compiled for several instruction
-// sets, of which the processor's is chosen when the program is loaded.
+// Callers have checked the shapes, so the only possible failure is a lack of memory: each thread has a few vectors of its
+// own, and an exception in a parallel region ends the process (see terminate.cpp). Loops that compute are compiled for
+// several instruction sets; the loader chooses the one for the processor.
 
 #include <algorithm>
 #include <cmath>
@@ -40,7 +40,7 @@ inline float exponential(float x) {
   return x < -87.0f ? 0.0f : sum * scale;
 }
 
-// Sums have so many lanes, whatever a register holds, so that they are added up in the same order everywhere.
+// Number of partial sums, whatever a register holds, so that numbers are added up in the same order everywhere.
 constexpr int64_t LANES = 16;
 
 inline int64_t whole_lanes(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
@@ -116,7 +116,7 @@ ALWAYS_INLINE void attend_with(const float* query, const float* const* keys, con
       weights[position] = product * scale;
       largest = weights[position] > largest ? weights[position] : largest;
     }
-    // What is behind the last position weighs nothing, so that only whole vectors are computed.
+    // Places behind the last position have weight 0, so that only whole vectors are computed.
     for (int64_t position = positions; position < padded; ++position) weights[position] = -INFINITY;
     float sum = 0.0f;
 #pragma omp simd reduction(+ : sum)
@@ -159,7 +159,7 @@ __attribute__((target("arch=x86-64-v3"))) ATTEND(attend_by_halves, Half)
 __attribute__((target("arch=x86-64-v4"))) ATTEND(attend_by_wholes, Whole)
 #endif
 
-// What this processor can run, the fastest first.
+// The variants that this processor can run, the fastest first.
 std::vector<Attend> runnable() {
   std::vector<Attend> found;
 #ifdef X86_64_LEVELS
@@ -173,7 +173,7 @@ std::vector<Attend> runnable() {
 
 const std::vector<Attend> attends = runnable();
 
-// Asks for what a row will read, which is scattered over as many tensors as there are positions.
+// Prefetches the vectors that a row will read, which lie in as many tensors as there are positions.
 inline void fetch(const float* from, int64_t count) {
   for (int64_t i = 0; i < count; i += LANES) __builtin_prefetch(from + i);
 }
@@ -211,13 +211,13 @@ double sum_of_exponentials(const float* scores, int64_t columns, float largest) 
 
 extern "C" {
 
-// How many variants of ablate_attend_once this processor can run.
+// Returns the number of variants of ablate_attend_once that this processor can run.
 int ablate_attend_variants() { return static_cast<int>(attends.size()); }
 
 // softmax(q Kᵀ · scale) V for each row and head. Variant 0 is the fastest.
 //
-// queries [rows, heads·d_k]; out [rows, heads·d_v]. Row r sees positions 0 to lengths[r] - 1; what it sees at position
-// p is number owners[p][r] of the vectors that stand key_stride (value_stride) apart from keys[p] (values[p]) on.
+// queries [rows, heads·d_k]; out [rows, heads·d_v]. Row r sees positions 0 to lengths[r] - 1. Its vector at
+// position p is number owners[p][r] of the vectors that begin at keys[p] (values[p]), key_stride (value_stride) apart.
 void ablate_attend_once(const float* queries, const float* const* keys, const float* const* values,
                         int64_t key_stride, int64_t value_stride, const int64_t* const* owners,
                         const int64_t* lengths, int64_t rows, int64_t heads, int64_t d_k, int64_t d_v, float scale,
@@ -267,7 +267,7 @@ void ablate_most_probable(const float* scores, int64_t rows, int64_t columns, in
       uint32_t* found = ids + row * count;
       int64_t filled = 0;
       for (int64_t block = 0; block * BLOCK < allowed; ++block) {
-        // Columns come in ascending order, so an equal one is never better than what is there.
+        // Columns come in ascending order, so an equal one is never better than those already found.
         if (filled == count && maxima[block] <= best[count - 1]) continue;
         const int64_t end = std::min((block + 1) * BLOCK, allowed);
         for (int64_t column = std::max(block * BLOCK, first); column < end; ++column) {

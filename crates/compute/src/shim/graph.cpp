@@ -15,7 +15,7 @@ namespace {
 
 using torch::autograd::Node;
 
-// Leaves, which collect gradients, are no operations.
+// Leaves, which collect gradients, do not count as operations.
 int64_t weight(const Node* node) {
   return node->name().find("AccumulateGrad") == std::string::npos ? 1 : 0;
 }
@@ -23,7 +23,7 @@ int64_t weight(const Node* node) {
 // Without recursion: a chain may be longer than the stack is deep.
 int64_t longest_chain(Node* root) {
   std::unordered_map<const Node*, int64_t> known;
-  // A node with the number of its edges that were looked at.
+  // A node and the number of its edges that were visited.
   std::vector<std::pair<Node*, size_t>> open;
   if (root) open.emplace_back(root, 0);
   while (!open.empty()) {

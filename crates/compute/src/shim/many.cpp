@@ -1,4 +1,4 @@
-// Operations on all weights at once: on a GPU one or a few kernels in place of several for every weight.
+// Operations on all weights at once: on a GPU, one or a few kernels in place of several per weight.
 #include "shim.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -28,7 +28,8 @@ std::vector<at::Tensor> list(Pointers tensors, int count) {
 
 extern "C" {
 
-// Update number `step`, from 1, of all weights, with one decoupled decay for all of them. No number leaves the device, and none comes to it.
+// Does update number `step`, counted from 1, of all weights, with one decoupled weight decay for all. No number is copied
+// from or to the device.
 int ablate_fused_adam(int count, Pointers weights, Pointers gradients, Pointers first, Pointers second, double step,
                       double rate, double beta1, double beta2, double epsilon, double weight_decay) {
   return ablate::guarded([&] {
@@ -47,7 +48,7 @@ int ablate_fused_adam(int count, Pointers weights, Pointers gradients, Pointers 
   });
 }
 
-// The Euclidean norm of all numbers of all tensors, a scalar of float64 on their device.
+// Computes the Euclidean norm of all numbers of all tensors: a scalar of float64 on their device.
 int ablate_joint_norm(int count, Pointers tensors, at::Tensor** out) {
   return ablate::guarded([&] {
     at::NoGradGuard no_grad;
@@ -63,7 +64,7 @@ int ablate_scale_all(int count, Pointers tensors, double factor) {
   });
 }
 
-// Without gradients the next pass backward keeps what it finds, instead of adding it to zeros.
+// Removes all gradients. The next backward pass then stores its gradients instead of adding them to zeros.
 int ablate_forget_gradients(int count, Pointers weights) {
   return ablate::guarded([&] {
     for (int i = 0; i < count; i++) weights[i]->mutable_grad().reset();

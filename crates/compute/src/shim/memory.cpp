@@ -1,4 +1,4 @@
-// The memory of tensors on the CPU, as libtorch's allocator reports it to its profiler.
+// Memory of tensors on the CPU, as libtorch's allocator reports it to the profiler.
 #include "shim.hpp"
 
 #include <c10/core/Allocator.h>
@@ -12,7 +12,7 @@ namespace {
 
 class TensorMemory final : public c10::MemoryReportingInfoBase {
  public:
-  // `size` is negative where memory is given back. Threads that compute a part of an operation report here as well.
+  // `size` is negative for freed memory. Threads that compute a part of an operation report here as well.
   void reportMemoryUsage(void*, int64_t size, size_t, size_t, c10::Device device) override {
     if (!device.is_cpu()) return;
     int64_t now = current_.fetch_add(size) + size, known = peak_.load();
@@ -28,7 +28,7 @@ class TensorMemory final : public c10::MemoryReportingInfoBase {
   std::atomic<int64_t> current_{0}, peak_{0};
 };
 
-// Counts on the thread that made it until it is gone.
+// Counts on the thread that created it, until it is destroyed.
 struct Counting {
   std::shared_ptr<TensorMemory> memory = std::make_shared<TensorMemory>();
   c10::DebugInfoGuard guard{c10::DebugInfoKind::PROFILER_STATE, memory};
@@ -42,7 +42,7 @@ int ablate_count_memory(Counting** out) {
   return ablate::guarded([&] { *out = new Counting; });
 }
 
-// The most bytes at once since the counting began.
+// Returns the peak in bytes since the counting began.
 int ablate_counted_peak(const Counting* counting, int64_t* peak) {
   return ablate::guarded([&] { *peak = counting->memory->peak(); });
 }

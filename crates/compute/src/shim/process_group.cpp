@@ -1,4 +1,4 @@
-// Collective operations of libtorch's c10d over Gloo, on tensors in the memory of the processor.
+// Collective operations of libtorch's c10d over Gloo, on tensors in CPU memory.
 #include "shim.hpp"
 
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -23,7 +23,7 @@ extern "C" {
 
 // Meets the other ranks at host:port, where the one that `serves` listens, under keys that begin with `prefix`, and
 // connects to each of them. `own` is this machine's name or address towards them, or if `is_interface` the name of a
-// network interface. `timeout_ms` is how long another rank is waited for, here and in every operation.
+// network interface. `timeout_ms` is the longest wait for another rank, here and in every operation.
 int ablate_group_join(int rank, int size, int serves, const char* host, uint16_t port, const char* prefix,
                       const char* own, int is_interface, int64_t timeout_ms, void** group) {
   return ablate::guarded([&] {
@@ -49,7 +49,7 @@ void ablate_group_leave(void* group) {
   ablate::guarded([&] { delete static_cast<Group*>(group); });
 }
 
-// The sum over all ranks, in place; the same bits on every rank.
+// Replaces a tensor by its sum over all ranks; the same bits on every rank.
 int ablate_group_sum(void* group, at::Tensor* tensor) {
   return ablate::guarded([&] {
     std::vector<at::Tensor> tensors{*tensor};
@@ -57,7 +57,7 @@ int ablate_group_sum(void* group, at::Tensor* tensor) {
   });
 }
 
-// The tensor of rank 0, into that of every other.
+// Copies the tensor of rank 0 into the tensor of every other rank.
 int ablate_group_broadcast(void* group, at::Tensor* tensor) {
   return ablate::guarded([&] {
     std::vector<at::Tensor> tensors{*tensor};

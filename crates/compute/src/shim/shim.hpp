@@ -1,5 +1,5 @@
-// What the files of the shim use. Each function that Rust calls is `extern "C"` and begins with `ablate_`. One that can
-// meet an exception runs its work in `guarded` and gives 0, or -1 after one: no exception passes into Rust.
+// Shared by the files of the shim. Each function that Rust calls is `extern "C"` and begins with `ablate_`. One that can
+// meet an exception runs its work in `guarded`, which returns 0, or -1 after an exception: none passes into Rust.
 #pragma once
 
 #include <c10/util/Exception.h>
@@ -9,7 +9,7 @@
 
 namespace ablate {
 
-// What the last exception of this thread said.
+// The message of the last exception of this thread.
 inline thread_local std::string last_error;
 
 template <class Work>

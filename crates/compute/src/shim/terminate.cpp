@@ -1,5 +1,5 @@
-// Exceptions that nobody catches, as in a thread of libtorch's, for lack of memory: the process ends with the exit code
-// of that instead of SIGABRT.
+// Uncaught exceptions for lack of memory, for example in a thread of libtorch: the process ends with the exit code for
+// lack of memory instead of SIGABRT.
 #include "shim.hpp"
 
 #include <cstring>
