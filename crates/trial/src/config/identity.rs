@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// Version of the results, raised by hand when a change of the code changes what a configuration produces. Results of
-/// another version are then never reused for this one. `tests/golden.rs` pins the results of each version.
+/// another version are then never reused for this one. `tests/golden` pins the results of each version.
 ///
 /// - 2: identities leave out settings at their defaults.
 /// - 3: weights and dropout masks are drawn by the path of their variable or layer, no longer by its number.

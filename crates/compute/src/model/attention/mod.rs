@@ -66,7 +66,7 @@ impl MultiHeadAttention {
     ///
     /// # Panics
     /// If positions need the scores of all pairs and the reach does not compute them, which
-    /// [`conflict`](crate::config::conflict::conflict) refuses.
+    /// [`conflicts`](crate::config::conflict::conflicts) refuses.
     pub fn reaching(self, reach: Reach) -> Self {
         assert!(
             reach.takes_masks_of_pairs() || !self.positions.need_all_pairs(),
