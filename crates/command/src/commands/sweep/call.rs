@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
         let Scheduler { results, sweep_dir, policy, progress, .. } = *self.scheduler;
         let Call { workers, data_root, .. } = *self;
         let Survey { identities, finished, failures, pending, climbs } =
-            survey(&work.trials, 0, sweep_dir, corpora, policy)?;
+            survey(&work.trials, 0, sweep_dir, corpora, self.committed, policy)?;
         work.identities = identities;
         let committed =
             |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
@@ -76,7 +76,8 @@ impl<'a> Call<'a> {
         }
         progress.add(&[], to_come);
         self.move_unlisted_runs(work)?;
-        if let Some(note) = self.committed.note(work.reused.len()) {
+        let notes = corpora.notes_on_records(work.reused.keys().map(|&number| &work.trials[number]))?;
+        for note in notes.into_iter().chain(self.committed.note(work.reused.len())) {
             progress.message(&format!("note: {note}"));
         }
         self.note_reused(work)?;
