@@ -97,6 +97,10 @@ fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
     assert_eq!(events(&workshop, "failed").len(), 1);
     workshop.run(&["sweep", "small.toml", "--only", "failed"]).expect(1);
     assert_eq!(events(&workshop, "failed").len(), 2);
+    // The exit code is about the selected trials alone.
+    let part = workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
+    assert!(!part.err().contains("\nfailed:"), "{}", part.err());
+    part.says("note: --only leaves out 1 trial that failed earlier; `--only failed` tries them again");
     // Other settings are another trial.
     workshop.write("small.toml", &format!("{SWEEP}{}", explodes.replace("1e30", "1.5")));
     workshop.run(&["sweep", "small.toml"]).expect(0);

@@ -117,9 +117,18 @@ impl<'a> Call<'a> {
             outcome?;
             Some(view)
         };
-        let hopeless =
-            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
-        tally.failed.extend(hopeless);
+        let hopeless: Vec<(usize, Failure)> = left
+            .iter()
+            .filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())))
+            .collect();
+        if self.only.is_all() {
+            tally.failed.extend(hopeless);
+        } else if !hopeless.is_empty() {
+            progress.message(&format!(
+                "note: --only leaves out {} that failed earlier; `--only failed` tries them again",
+                counted(hopeless.len(), "trial")
+            ));
+        }
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(work, view.as_mut())
     }
