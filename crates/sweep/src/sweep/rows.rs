@@ -133,6 +133,7 @@ pub fn row(
         paper: None,
         changes: changes(section, combination, &tree),
         name: combination.name(),
+        stated_row: combination.row.map(|row| row.label.clone()),
         varied: combination.varied(),
         replaced: replaced.filter(|key| of_sets.contains(key)).collect(),
         seed: 0,

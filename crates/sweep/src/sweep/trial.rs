@@ -18,6 +18,8 @@ pub struct Trial {
     pub system: String,
     /// The label without the parts that are made of settings and their values; None if nothing is left.
     pub name: Option<String>,
+    /// The label of the `[[row]]` that the file states; None if axes, zips, points or draws alone make the row.
+    pub stated_row: Option<String>,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
