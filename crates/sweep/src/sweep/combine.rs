@@ -203,7 +203,8 @@ fn multiply<'a>(
         && mistakes.is_empty()
         && !by_chance(factor.when.as_ref(), section)
     {
-        watch.conclude()?;
+        let below = section.factors.iter().rev().take_while(|other| !std::ptr::eq(*other, factor));
+        watch.conclude(&below.flat_map(Factor::keys).collect::<Vec<_>>())?;
     }
     Ok(longer)
 }
@@ -263,7 +264,7 @@ fn keep_wanted<'a>(
     }
     for watch in of_rows.iter().map(|(_, watch)| watch).chain(&exclusions) {
         if mistakes.is_empty() && !by_chance(Some(watch.condition()), section) {
-            watch.conclude()?;
+            watch.conclude(&[])?;
         }
     }
     Ok(kept)

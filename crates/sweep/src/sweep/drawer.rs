@@ -101,7 +101,7 @@ impl Drawer {
         let ground = Ground { tree: self.tree.clone(), sets: &self.sets };
         let Some(combination) = of_choice(&self.section, SEARCH, &choice, &ground)? else { return Ok(None) };
         let (tree, mut trial) = row(&self.section, &combination, &ground, &self.of_sets)?;
-        Effects::default().add(&combination, &tree)?;
+        Effects::default().add(&self.section, &combination, &tree)?;
         check_task(&self.search.objective, trial.experiment.task(), &self.search.objective_place)?;
         trial.place = self.search.place.clone();
         // The values as a file would state them: rounded.

@@ -66,7 +66,7 @@ fn all_rows(
             let mut check = || {
                 known.add(&trial)?;
                 if purpose == TrialPurpose::Train {
-                    effects.add(combination, &tree)?;
+                    effects.add(section, combination, &tree)?;
                     known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
                 }
                 published.beside(&ground, combination, &trial.experiment)
