@@ -109,14 +109,14 @@ fn a_corpus_of_files_is_needed_only_by_trials_without_a_record() {
     workshop.run(&["sweep", "small.toml"]).expect(0);
     let elsewhere = ["--data", "none", "--results", "other", "--reuse-records", "results/small"];
     let words = [&["sweep", "small.toml"], &elsewhere[..]].concat();
-    workshop
-        .run(&words)
-        .expect(0)
-        .says("the trial is finished already (1 by committed records)")
-        .says("the records alone say that they are of its text: text: run `ablate prepare");
+    workshop.run(&words).expect(0).says("the trial is finished already (1 by committed records)").says(
+        "the records alone say that they are of its text: text: run `ablate prepare tiny.toml --source DIR`",
+    );
 
     workshop.write("small.toml", &sweep.replace("[1]", "[1, 2]"));
-    workshop.run(&words).expect(2).says("text is not prepared in none");
+    workshop.run(&words).expect(2).says(
+        "text is not prepared in none; run `ablate prepare tiny.toml --source DIR`, where DIR has its files",
+    );
     let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).json();
     assert_eq!(plan["totals"]["finished"], 1);
     assert_eq!(

@@ -80,6 +80,8 @@ impl Combination<'_> {
 pub struct Ground<'a> {
     /// The base with the sweep's and the section's `set`.
     pub tree: Tree,
+    /// The changes of the sweep's `set`.
+    pub set: &'a [Setting],
     /// The command line's `--set`, applied last.
     pub sets: &'a [String],
 }

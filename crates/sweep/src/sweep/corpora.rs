@@ -54,17 +54,20 @@ impl<'a> Corpora<'a> {
     /// # Errors
     /// A corpus of files that is not prepared, or a damaged corpus.
     pub fn prepare(&mut self, trials: &[Trial], committed: &CommittedRecords) -> Result<()> {
-        for Trial { experiment, .. } in trials {
+        for Trial { experiment, preparation, .. } in trials {
             if self.of(experiment)?.is_some() {
                 continue;
             }
-            let is_of_files = matches!(experiment.data.recipe.corpus, Corpus::Files(_));
-            if is_of_files && committed.of_unprepared(experiment).is_some() {
-                continue;
-            }
-            let key = json::line(&experiment.data)?;
+            let config = &experiment.data;
+            let opened = match &config.recipe.corpus {
+                Corpus::Generated(_) => data::open(config, self.root)?,
+                Corpus::Files(_) if committed.of_unprepared(experiment).is_some() => continue,
+                Corpus::Files(_) => data::open_if_prepared(config, self.root)?
+                    .ok_or_else(|| prepare::not_prepared(config, self.root, preparation))?,
+            };
+            let key = json::line(config)?;
             self.limits.remove(&key);
-            self.opened.insert(key, Some(Rc::new(data::open(&experiment.data, self.root)?)));
+            self.opened.insert(key, Some(Rc::new(opened)));
         }
         Ok(())
     }
@@ -154,7 +157,7 @@ impl<'a> Corpora<'a> {
             if self.of(&trial.experiment)?.is_none() {
                 notes.insert(format!(
                     "--reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {}",
-                    how_to_prepare(&trial.experiment)
+                    how_to_prepare(trial)
                 ));
             }
         }
@@ -181,11 +184,12 @@ fn without_text(experiment: &Experiment) -> Experiment {
     Experiment { data, ..experiment.clone() }
 }
 
-/// Returns advice on how to prepare the missing corpus of `experiment`.
-pub fn how_to_prepare(experiment: &Experiment) -> String {
-    let name = &experiment.data.recipe.name;
-    match &experiment.data.recipe.corpus {
+/// Returns advice on how to prepare the missing corpus of a trial.
+pub fn how_to_prepare(trial: &Trial) -> String {
+    let recipe = &trial.experiment.data.recipe;
+    let name = &recipe.name;
+    match &recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
+        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(recipe, &trial.preparation)),
     }
 }

@@ -30,6 +30,8 @@ pub struct Trial {
     pub varied: Vec<String>,
     /// The keys that the row or its choices state and a `--set` replaces.
     pub replaced: Vec<String>,
+    /// The arguments with which `ablate prepare` prepares its corpus: the base, and the settings that change its text.
+    pub preparation: String,
     /// The experiment, resolved and checked; its label is the row's, and its seed the trial's.
     pub experiment: Experiment,
     /// The place for messages about the row.

@@ -67,7 +67,7 @@ pub fn plan(request: &Request) -> Result<Plan> {
     for trial in request.trials {
         let experiment = &trial.experiment;
         let (identity, training) = estimator.corpora.identities_with(experiment, request.committed)?.unzip();
-        let hint = how_to_prepare(experiment);
+        let hint = how_to_prepare(trial);
         if estimator.corpora.of(experiment)?.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
         }
