@@ -296,10 +296,8 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
     let mut tree = ground.tree.clone();
     apply_sets(&mut tree, ground.sets)?;
     let in_rows = section.rows.iter().flat_map(|row| &row.set);
-    let changes =
-        section.factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
-    let keys: BTreeSet<&str> =
-        in_rows.chain(changes.map(|change| &change.setting)).map(|setting| setting.key.as_str()).collect();
+    let in_factors = section.factors.iter().flat_map(Factor::keys);
+    let keys: BTreeSet<&str> = in_rows.map(|setting| setting.key.as_str()).chain(in_factors).collect();
     let stated = |key: &str| {
         let path: Vec<&str> = key.split('.').collect();
         keys.contains(key) || tree.place(&path).is_some()
