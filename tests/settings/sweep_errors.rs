@@ -629,7 +629,7 @@ fn conditions() {
         "[axes]\n\"model.heads\" = { values = [4], when = { \"model.layers\" = 4 } }\n\"model.layers\" = [2, 4]",
         4,
         "when { model.layers = 4 } holds for no combination",
-        "model.layers is 6",
+        "a condition sees only what stands above it: move model.layers there",
     );
     fails(
         &format!(

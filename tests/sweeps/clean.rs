@@ -102,6 +102,21 @@ fn superseded_runs_go_unless_a_trial_would_take_them_over() {
 }
 
 #[test]
+fn a_superseded_run_goes_once_its_trial_has_taken_it_over() {
+    let workshop = Workshop::swept(SWEEP);
+    for d_ff in [28, 24] {
+        let changed = SWEEP.replace("\"model.d_ff\" = 24", &format!("\"model.d_ff\" = {d_ff}"));
+        workshop.write("small.toml", &changed);
+        workshop.run(&["sweep", "small.toml"]).expect(0);
+    }
+    assert!(workshop.path("results/.superseded/small/wide").exists());
+    let shown = workshop.run(&["clean", "small.toml", "--yes"]).expect(0);
+    assert!(!shown.out().contains("records.jsonl states its record"), "{}", shown.out());
+    assert!(!workshop.path("results/.superseded/small/wide").exists(), "{}", shown.out());
+    assert!(workshop.path(format!("{WIDE}/record.json")).exists());
+}
+
+#[test]
 fn what_others_need_or_are_at_stays() {
     let workshop = Workshop::swept(SWEEP);
     // A trial that only decodes differently continues from the base's checkpoints.

@@ -89,12 +89,40 @@ fn records_stand_for_trials_in_plan_table_and_status() {
         .says("a corpus is not prepared, so the records alone say that they are of its text: tiny: ");
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
     assert!(told.out().contains("committed records: base seed 1"), "{}", told.out());
+    let plan = ["sweep", "small.toml", "--plan", "--data", "none", "--reuse-records", "evidence"];
+    let told = workshop.run(&plan).expect(0).says("the records alone say that they are of its text: tiny: ");
+    assert!(told.out().contains("all finished, nothing to do"), "{}", told.out());
 
     // A table needs only the records: its directory is created.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
     assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
     assert_eq!(workshop.text("none/yet/small/records.jsonl"), records);
     assert!(workshop.path("none/yet/small/table.md").exists());
+}
+
+#[test]
+fn a_corpus_of_files_is_needed_only_by_trials_without_a_record() {
+    let workshop = Workshop::of_language_model();
+    let sweep =
+        "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 8 }\n[[row]]\nlabel = \"base\"\n";
+    workshop.write("small.toml", sweep);
+    workshop.run(&["sweep", "small.toml"]).expect(0);
+    let elsewhere = ["--data", "none", "--results", "other", "--reuse-records", "results/small"];
+    let words = [&["sweep", "small.toml"], &elsewhere[..]].concat();
+    workshop.run(&words).expect(0).says("the trial is finished already (1 by committed records)").says(
+        "the records alone say that they are of its text: text: run `ablate prepare tiny.toml --source DIR`",
+    );
+
+    workshop.write("small.toml", &sweep.replace("[1]", "[1, 2]"));
+    workshop.run(&words).expect(2).says(
+        "text is not prepared in none; run `ablate prepare tiny.toml --source DIR`, where DIR has its files",
+    );
+    let plan = workshop.run(&[&words[..], &["--plan", "--json"]].concat()).expect(0).json();
+    assert_eq!(plan["totals"]["finished"], 1);
+    assert_eq!(
+        (&plan["trials"][0]["state"], &plan["trials"][1]["identity"]),
+        (&"recorded".into(), &serde_json::Value::Null)
+    );
 }
 
 #[test]

@@ -242,6 +242,16 @@ fn what_would_be_left_out_is_told() {
     for words in [["train", "tiny.toml"], ["sweep", "small.toml"]] {
         workshop.run(&[&words[..], &sets].concat()).expect(2).says(idle);
     }
+    let grid = |penalty: &str| {
+        let text = "base = \"tiny.toml\"\nseeds = [1]\n[axes]\n\"decoding.beam\" = [1, 2, 4]\n\"decoding.length_penalty\"";
+        workshop.write("grid.toml", &format!("{text} = {penalty}\n"));
+        workshop.run(&["sweep", "grid.toml", "--plan"])
+    };
+    let condition = "when = { \"decoding.beam\" = [2, 4] }";
+    grid("[0.0, 0.6]").expect(2).says(idle).says(&format!(
+        "help: give it the condition `{condition}`, below decoding.beam, or leave such rows out with [[exclude]]"
+    ));
+    grid(&format!("{{ values = [0.0, 0.6], {condition} }}")).expect(0);
     let plan = workshop.run(&["sweep", "small.toml", "--plan", "--max-trials", "1", "--fail-fast"]).expect(0);
     plan.says(
         "the plan shows all trials that are left; max_trials = 1 or --fail-fast would end the sweep before",

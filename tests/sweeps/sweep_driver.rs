@@ -97,6 +97,10 @@ fn a_failure_that_would_repeat_itself_is_tried_again_only_if_asked_for() {
     assert_eq!(events(&workshop, "failed").len(), 1);
     workshop.run(&["sweep", "small.toml", "--only", "failed"]).expect(1);
     assert_eq!(events(&workshop, "failed").len(), 2);
+    // The exit code is about the selected trials alone.
+    let part = workshop.run(&["sweep", "small.toml", "--only", "base"]).expect(0);
+    assert!(!part.err().contains("\nfailed:"), "{}", part.err());
+    part.says("note: --only leaves out 1 trial that failed earlier; `--only failed` tries them again");
     // Other settings are another trial.
     workshop.write("small.toml", &format!("{SWEEP}{}", explodes.replace("1e30", "1.5")));
     workshop.run(&["sweep", "small.toml"]).expect(0);
@@ -264,8 +268,8 @@ fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
     let workshop = Workshop::with_sweep(SWEEP);
     let sweep = ["sweep", "small.toml", "--set", "run.device=\"cuda:0\""];
     workshop.run(&sweep).expect(1).says("base seed 1");
-    let hasty = ["sweep", "small.toml", "--only", "base", "--max-hours", "0.00000001"];
-    workshop.run(&hasty).expect(75).says("its state is saved");
+    let hasty = ["sweep", "small.toml", "--only", "base", "--max-hours", "0.00001"];
+    workshop.run(&hasty).expect(75).says("base seed 1: stopped after");
     assert!(workshop.path("results/small/base/seed-1/failure.json").exists());
     workshop.run(&["sweep", "small.toml"]).expect(0).says("finished in");
 }
@@ -273,7 +277,16 @@ fn a_failure_that_is_history_does_not_keep_a_trial_from_running() {
 #[test]
 fn a_sweep_that_is_stopped_before_any_trial_ended_writes_no_table() {
     let workshop = Workshop::with_sweep(SWEEP);
-    workshop.run(&["sweep", "small.toml", "--max-hours", "0.00000001"]).expect(75);
+    let stopped = workshop.run(&["sweep", "small.toml", "--max-hours", "0.00001"]).expect(75);
+    let files = std::fs::read_dir(workshop.path("results/small/base/seed-1/checkpoints"));
+    let is_state = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.unwrap().file_name().to_string_lossy().contains(".state.")
+    };
+    let state = match files.is_ok_and(|mut files| files.any(is_state)) {
+        true => "its state is saved",
+        false => "before its first checkpoint",
+    };
+    stopped.says("base seed 1: stopped after").says(state);
     for file in ["table.md", "table.tex", "table.csv", "records.jsonl"] {
         assert!(!workshop.path(format!("results/small/{file}")).exists(), "{file}");
     }

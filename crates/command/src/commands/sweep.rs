@@ -20,7 +20,6 @@ use crate::sweep::progress_display::SweepProgress;
 use crate::sweep::scheduler::{Scheduler, Tally, Work};
 use crate::sweep::searching::Searching;
 use crate::sweep::spec::SweepSpec;
-use crate::sweep::state::StateKind;
 use crate::sweep::trial::run_dir;
 use crate::sweep::{driver, plan};
 use crate::telemetry::console::print_message;
@@ -83,10 +82,7 @@ fn show_plan(arguments: &Arguments, ready: &Ready, places: &Places) -> Result<()
         probe: arguments.probe,
         search: ready.search.as_ref(),
     })?;
-    let recorded = plan.trials.iter().filter(|trial| trial.state.state == StateKind::Recorded).count();
-    if let Some(note) = ready.committed.note(recorded).filter(|_| plan.unprepared.is_empty()) {
-        print_message(&format!("note: {note}"));
-    }
+    plan.notes.iter().for_each(|note| print_message(&format!("note: {note}")));
     if let Some(limits) = limits_beyond_plan(arguments, &ready.spec) {
         print_message(&format!(
             "note: the plan shows all trials that are left; {limits} would end the sweep before"

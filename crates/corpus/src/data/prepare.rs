@@ -76,13 +76,16 @@ pub fn open(config: &DataConfig, root: &Path) -> Result<Prepared> {
     match &config.recipe.corpus {
         _ if directory.exists() => Prepared::load(&directory, config),
         Corpus::Generated(_) => prepare(config, root, None, &mut |_: &str| {}),
-        Corpus::Files(_) => Err(Error::user(format!(
-            "{} is not prepared in {}; run {}",
-            config.recipe.name,
-            root.display(),
-            how_to_prepare(&config.recipe)
-        ))),
+        Corpus::Files(_) => Err(not_prepared(config, root, "EXPERIMENT")),
     }
+}
+
+/// Returns the error of a corpus of files that is not prepared; `arguments` are those with which `ablate prepare` prepares
+/// it.
+pub fn not_prepared(config: &DataConfig, root: &Path, arguments: &str) -> Error {
+    let Recipe { name, .. } = &config.recipe;
+    let how = how_to_prepare(&config.recipe, arguments);
+    Error::user(format!("{name} is not prepared in {}; run {how}", root.display()))
 }
 
 /// Opens the prepared data of `config` for a run that has used it. Prepares nothing if it is missing.
@@ -99,13 +102,13 @@ pub fn open_prepared(config: &DataConfig, root: &Path) -> Result<Prepared> {
     })
 }
 
-/// The command that prepares an experiment's corpus of files.
-pub fn how_to_prepare(recipe: &Recipe) -> &'static str {
+/// Returns the command that prepares a corpus of files, with these arguments.
+pub fn how_to_prepare(recipe: &Recipe, arguments: &str) -> String {
     match recipe.is_public() {
-        true => {
-            "`ablate prepare EXPERIMENT`, which downloads it; with --source DIR it takes files that you have"
-        }
-        false => "`ablate prepare EXPERIMENT --source DIR`, where DIR has its files",
+        true => format!(
+            "`ablate prepare {arguments}`, which downloads it; with --source DIR it takes files that you have"
+        ),
+        false => format!("`ablate prepare {arguments} --source DIR`, where DIR has its files"),
     }
 }
 

@@ -3,8 +3,8 @@
 //! A run is removed only if a checksum proves that it is a run and its name is one that the program gives; and of its
 //! directory only the files that a run makes (`experiment/run_files`). Symbolic links are never followed. Nothing is
 //! removed that a process works in, that git tracks or cannot be asked about, that a trial of the sweep would take
-//! over, or that holds the run of a record in `records.jsonl`. The rest of a finished run is enough for `ablate verify
-//! --decode`, `translate`, `export` and for being taken over by others.
+//! over, or that alone holds the run of a record in `records.jsonl`. The rest of a finished run is enough for `ablate
+//! verify --decode`, `translate`, `export` and for being taken over by others.
 
 use super::committed::RECORDS_FILE;
 use super::corpora::Corpora;
@@ -115,6 +115,8 @@ struct Needs {
     /// Identities and training identities of the trials that are not finished.
     identities: BTreeSet<String>,
     trainings: BTreeSet<String>,
+    /// Identities of the trials that are finished in their own directories.
+    finished: BTreeSet<String>,
     /// Whether some trial's corpus is not prepared, so that it is not known which runs the trial could take over.
     unknown: bool,
     /// Identities in `records.jsonl`.
@@ -173,6 +175,7 @@ impl Needs {
             to_come: request.to_come.clone(),
             identities: BTreeSet::new(),
             trainings: BTreeSet::new(),
+            finished: BTreeSet::new(),
             unknown: false,
             evidence: evidence(&request.sweep_dir.join(RECORDS_FILE))?,
         };
@@ -181,7 +184,9 @@ impl Needs {
             let run = run_dir(request.sweep_dir, trial);
             let (own, training) = corpora.identities(experiment)?.unzip();
             let state = TrialState::of(&run, experiment, own.as_deref())?.state;
-            if state != StateKind::Finished {
+            if state == StateKind::Finished {
+                needs.finished.extend(own);
+            } else {
                 needs.unknown |= own.is_none();
                 needs.identities.extend(own);
                 needs.trainings.extend(training.clone());
@@ -196,7 +201,8 @@ impl Needs {
         if is_at_work(run)? {
             return Ok(Some("a process is at work in it"));
         }
-        if self.evidence.contains(owner) {
+        // The trial's own directory has the run of that record, too.
+        if self.evidence.contains(owner) && !self.finished.contains(owner) {
             return Ok(Some(
                 "records.jsonl states its record; run the sweep first, which writes that file anew",
             ));

@@ -2,7 +2,7 @@
 
 use super::collect::{self, OtherSettings};
 use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
-use super::corpora::{Corpora, how_to_prepare};
+use super::corpora::Corpora;
 use super::drawing::Drawing;
 use super::record_file;
 use super::search_section::Search;
@@ -42,8 +42,8 @@ struct Found<'a> {
     records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     reused: BTreeMap<usize, &'a Committed>,
-    /// Advice on preparing missing corpora, without which it is not certain that these records are of their text.
-    unprepared: BTreeSet<String>,
+    /// Notes on missing corpora, without which it is not certain that these records are of their text.
+    notes: BTreeSet<String>,
 }
 
 impl<'a> Found<'a> {
@@ -79,6 +79,7 @@ impl<'a> Found<'a> {
             self.trials.pop();
             self.records.pop();
         }
+        self.notes = corpora.notes_on_records(self.reused.keys().map(|&number| &self.trials[number]))?;
         Ok(self)
     }
 
@@ -88,13 +89,8 @@ impl<'a> Found<'a> {
             if self.records[number].is_some() {
                 continue;
             }
-            let found = match corpora.identities(&trial.experiment)? {
-                Some((identity, _)) => committed.of(&identity),
-                None => committed.of_unprepared(&trial.experiment).inspect(|_| {
-                    self.unprepared.insert(how_to_prepare(&trial.experiment));
-                }),
-            };
-            if let Some(found) = found {
+            let identities = corpora.identities_with(&trial.experiment, committed)?;
+            if let Some(found) = identities.and_then(|(identity, _)| committed.of(&identity)) {
                 self.records[number] = Some(found.under(&trial.row));
                 self.reused.insert(number, found);
             }
@@ -123,13 +119,8 @@ impl Collected {
         let mut to_come = search.as_ref().map_or_else(BTreeSet::new, Drawing::runs_to_come);
         let search = search
             .map(|drawing| Searching::new(drawing, data_root, committed, &sweep_dir, &spec.policy, false));
-        let Found { trials, records, reused, unprepared } = found.completed(committed, search, data_root)?;
-        for hint in &unprepared {
-            print_message(&format!(
-                "note: --reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {hint}"
-            ));
-        }
-        if let Some(note) = committed.note(reused.len()) {
+        let Found { trials, records, reused, notes } = found.completed(committed, search, data_root)?;
+        for note in notes.into_iter().chain(committed.note(reused.len())) {
             print_message(&format!("note: {note}"));
         }
         let damaged = collect::damaged_records(&sweep_dir, &trials);

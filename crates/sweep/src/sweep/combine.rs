@@ -80,6 +80,8 @@ impl Combination<'_> {
 pub struct Ground<'a> {
     /// The base with the sweep's and the section's `set`.
     pub tree: Tree,
+    /// The changes of the sweep's `set`.
+    pub set: &'a [Setting],
     /// The command line's `--set`, applied last.
     pub sets: &'a [String],
 }
@@ -203,7 +205,8 @@ fn multiply<'a>(
         && mistakes.is_empty()
         && !by_chance(factor.when.as_ref(), section)
     {
-        watch.conclude()?;
+        let below = section.factors.iter().rev().take_while(|other| !std::ptr::eq(*other, factor));
+        watch.conclude(&below.flat_map(Factor::keys).collect::<Vec<_>>())?;
     }
     Ok(longer)
 }
@@ -263,7 +266,7 @@ fn keep_wanted<'a>(
     }
     for watch in of_rows.iter().map(|(_, watch)| watch).chain(&exclusions) {
         if mistakes.is_empty() && !by_chance(Some(watch.condition()), section) {
-            watch.conclude()?;
+            watch.conclude(&[])?;
         }
     }
     Ok(kept)
@@ -293,10 +296,8 @@ fn check_conditions(section: &Section, ground: &Ground) -> Result<()> {
     let mut tree = ground.tree.clone();
     apply_sets(&mut tree, ground.sets)?;
     let in_rows = section.rows.iter().flat_map(|row| &row.set);
-    let changes =
-        section.factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
-    let keys: BTreeSet<&str> =
-        in_rows.chain(changes.map(|change| &change.setting)).map(|setting| setting.key.as_str()).collect();
+    let in_factors = section.factors.iter().flat_map(Factor::keys);
+    let keys: BTreeSet<&str> = in_rows.map(|setting| setting.key.as_str()).chain(in_factors).collect();
     let stated = |key: &str| {
         let path: Vec<&str> = key.split('.').collect();
         keys.contains(key) || tree.place(&path).is_some()

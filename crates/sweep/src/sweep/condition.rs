@@ -133,18 +133,23 @@ impl<'a> Watch<'a> {
         Ok(holds)
     }
 
-    /// Checks, after all combinations, whether the condition ever held: if not, it is a mistake of the file.
+    /// Checks, after all combinations, whether the condition ever held: if not, it is a mistake of the file. `later` are
+    /// the keys that only factors below the condition change.
     ///
     /// # Errors
     /// The condition never held; the message lists the values that its keys had.
-    pub fn conclude(&self) -> Result<()> {
+    pub fn conclude(&self, later: &[&str]) -> Result<()> {
         if self.held {
             return Ok(());
         }
         let Condition { what, text, place, entries } = self.condition;
-        let missed = entries.iter().zip(&self.seen).find(|(_, seen)| !seen.is_empty());
-        let help = match missed {
+        let mut missed = entries.iter().zip(&self.seen).filter(|(_, seen)| !seen.is_empty());
+        let is_later = |(entry, _): &(&Entry, &BTreeSet<String>)| later.contains(&entry.key.as_str());
+        let help = match missed.clone().find(is_later).or_else(|| missed.next()) {
             None => "no combination is left".to_string(),
+            Some((Entry { key, .. }, _)) if later.contains(&key.as_str()) => {
+                format!("a condition sees only what stands above it: move {key} there")
+            }
             Some((Entry { key, accepted, .. }, seen)) => {
                 let near = accepted
                     .iter()

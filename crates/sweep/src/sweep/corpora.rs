@@ -1,6 +1,7 @@
 //! The prepared corpora that the trials of a sweep use, each opened once.
 
 use super::combine::about_row;
+use super::committed::CommittedRecords;
 use super::settings::mistake;
 use super::trial::Trial;
 use crate::config::idle_settings::{differences, effect_hash};
@@ -10,7 +11,7 @@ use crate::error::Result;
 use crate::experiment::limits::DataLimits;
 use crate::json;
 use crate::train::TrainingConfig;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -47,18 +48,26 @@ impl<'a> Corpora<'a> {
         Ok(opened)
     }
 
-    /// Prepares the generated corpora of these trials, and opens all corpora.
+    /// Prepares the generated corpora of these trials, and opens all corpora. A trial that a committed record stands for
+    /// can do without a corpus of files.
     ///
     /// # Errors
     /// A corpus of files that is not prepared, or a damaged corpus.
-    pub fn prepare(&mut self, trials: &[Trial]) -> Result<()> {
-        for trial in trials {
-            let data = &trial.experiment.data;
-            let key = json::line(data)?;
-            if !matches!(self.opened.get(&key), Some(Some(_))) {
-                self.limits.remove(&key);
-                self.opened.insert(key, Some(Rc::new(data::open(data, self.root)?)));
+    pub fn prepare(&mut self, trials: &[Trial], committed: &CommittedRecords) -> Result<()> {
+        for Trial { experiment, preparation, .. } in trials {
+            if self.of(experiment)?.is_some() {
+                continue;
             }
+            let config = &experiment.data;
+            let opened = match &config.recipe.corpus {
+                Corpus::Generated(_) => data::open(config, self.root)?,
+                Corpus::Files(_) if committed.of_unprepared(experiment).is_some() => continue,
+                Corpus::Files(_) => data::open_if_prepared(config, self.root)?
+                    .ok_or_else(|| prepare::not_prepared(config, self.root, preparation))?,
+            };
+            let key = json::line(config)?;
+            self.limits.remove(&key);
+            self.opened.insert(key, Some(Rc::new(opened)));
         }
         Ok(())
     }
@@ -114,9 +123,51 @@ impl<'a> Corpora<'a> {
     /// # Errors
     /// If the corpus exists and is damaged.
     pub fn identities(&mut self, experiment: &Experiment) -> Result<Option<(String, String)>> {
-        let of_text = |text: String| (identity(experiment, &text), training_identity(experiment, &text));
-        Ok(self.fingerprint(experiment)?.map(of_text))
+        Ok(self.fingerprint(experiment)?.map(|text| identities(experiment, &text)))
     }
+
+    /// Does the same for a trial that a committed record may stand for: while its corpus is not prepared, the record of
+    /// its settings alone tells its text.
+    ///
+    /// # Errors
+    /// If the corpus exists and is damaged.
+    pub fn identities_with(
+        &mut self,
+        experiment: &Experiment,
+        committed: &CommittedRecords,
+    ) -> Result<Option<(String, String)>> {
+        if let Some(known) = self.identities(experiment)? {
+            return Ok(Some(known));
+        }
+        let found = committed.of_unprepared(experiment);
+        Ok(found.map(|found| identities(experiment, &found.record.data.fingerprint)))
+    }
+
+    /// Returns a note on each missing corpus of these trials, for which committed records stand: it is not certain that
+    /// the records are of its text.
+    ///
+    /// # Errors
+    /// If a corpus exists and is damaged.
+    pub fn notes_on_records<'t>(
+        &mut self,
+        trials: impl IntoIterator<Item = &'t Trial>,
+    ) -> Result<BTreeSet<String>> {
+        let mut notes = BTreeSet::new();
+        for trial in trials {
+            if self.of(&trial.experiment)?.is_none() {
+                notes.insert(format!(
+                    "--reuse-records: a corpus is not prepared, so the records alone say that they are of its text: {}",
+                    how_to_prepare(trial)
+                ));
+            }
+        }
+        Ok(notes)
+    }
+}
+
+/// Returns the identities of a trial and of its training on the text with this fingerprint.
+fn identities(experiment: &Experiment, fingerprint: &str) -> (String, String) {
+    (identity(experiment, fingerprint), training_identity(experiment, fingerprint))
 }
 
 /// Returns the experiment without `[data]`, except how translations are scored and which pairs are trained on.
@@ -133,11 +184,12 @@ fn without_text(experiment: &Experiment) -> Experiment {
     Experiment { data, ..experiment.clone() }
 }
 
-/// Returns advice on how to prepare the missing corpus of `experiment`.
-pub fn how_to_prepare(experiment: &Experiment) -> String {
-    let name = &experiment.data.recipe.name;
-    match &experiment.data.recipe.corpus {
+/// Returns advice on how to prepare the missing corpus of a trial.
+pub fn how_to_prepare(trial: &Trial) -> String {
+    let recipe = &trial.experiment.data.recipe;
+    let name = &recipe.name;
+    match &recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(&experiment.data.recipe)),
+        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(recipe, &trial.preparation)),
     }
 }

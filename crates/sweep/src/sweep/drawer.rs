@@ -10,7 +10,7 @@ use super::objective::check_task;
 use super::rows::{keys_of, load_base, row, section_tree, with_seed};
 use super::search_section::{SEARCH, Search};
 use super::section::Section;
-use super::settings::mistake;
+use super::settings::{Setting, mistake};
 use super::spec::SweepSpec;
 use super::trial::Trial;
 use crate::config::configuration_hash;
@@ -37,6 +37,8 @@ pub struct Drawer {
     tree: Tree,
     /// The same with `--set`, which is applied last.
     common: Tree,
+    /// The changes of the sweep's `set`.
+    set: Vec<Setting>,
     sets: Vec<String>,
     of_sets: Vec<String>,
 }
@@ -62,6 +64,7 @@ impl Drawer {
             section: section.clone(),
             tree,
             common,
+            set: spec.set.clone(),
             sets: sets.to_vec(),
             of_sets: keys_of(sets)?,
         })
@@ -98,10 +101,10 @@ impl Drawer {
     /// The values make no valid experiment, or one of them has no effect.
     pub fn row(&self, number: usize, values: &[Option<f64>]) -> Result<Option<(Draw, Trial)>> {
         let choice = self.search.choice(number, values);
-        let ground = Ground { tree: self.tree.clone(), sets: &self.sets };
+        let ground = Ground { tree: self.tree.clone(), set: &self.set, sets: &self.sets };
         let Some(combination) = of_choice(&self.section, SEARCH, &choice, &ground)? else { return Ok(None) };
         let (tree, mut trial) = row(&self.section, &combination, &ground, &self.of_sets)?;
-        Effects::default().add(&combination, &tree)?;
+        Effects::default().add(&self.section, &combination, &tree)?;
         check_task(&self.search.objective, trial.experiment.task(), &self.search.objective_place)?;
         trial.place = self.search.place.clone();
         // The values as a file would state them: rounded.

@@ -20,6 +20,18 @@ pub struct Factor {
     pub choices: Vec<Choice>,
 }
 
+impl Factor {
+    /// Returns the changes of all choices.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.choices.iter().flat_map(|choice| &choice.changes)
+    }
+
+    /// Returns the keys that the choices change, some of them several times.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.changes().map(|change| change.setting.key.as_str())
+    }
+}
+
 /// A choice of a factor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {

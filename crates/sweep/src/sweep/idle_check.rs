@@ -1,12 +1,15 @@
 //! Settings that change nothing, stated in a sweep or in an experiment: refused before anything is trained.
 
 use super::combine::{Combination, about_row};
+use super::factor::Factor;
+use super::section::Section;
 use super::settings::{Setting, of_sets};
 use crate::config::idle_settings::{Idle, idle, idle_data, is_default};
 use crate::config::load::apply_sets;
 use crate::config::toml_tree::Tree;
 use crate::data::DataConfig;
 use crate::error::{Diagnostic, Error, Place, Result};
+use crate::sequence::distinct;
 use std::collections::BTreeMap;
 
 /// Settings without effect, by their keys.
@@ -25,17 +28,18 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// Adds a row, whose experiment is written in `tree`.
+    /// Adds a row of a section, whose experiment is written in `tree`.
     ///
     /// # Errors
     /// A key that the row states and that has no effect in it.
-    pub fn add(&mut self, combination: &Combination, tree: &Tree) -> Result<()> {
+    pub fn add(&mut self, section: &Section, combination: &Combination, tree: &Tree) -> Result<()> {
         // The experiment as written: loading it would set idle keys to their defaults.
-        let found = idle(&tree.read()?);
-        for idle in &found {
-            if combination.changes().any(|setting| setting.key == idle.key) {
-                return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
-            }
+        let mut found = idle(&tree.read()?);
+        if let Some(idle) =
+            found.iter_mut().find(|idle| combination.changes().any(|setting| setting.key == idle.key))
+        {
+            idle.help = advice(section, idle.key, tree).unwrap_or_else(|| idle.help.clone());
+            return Err(about_row(mistake(idle, place(idle, tree)), &combination.label()));
         }
         let found = by_key(found);
         for so_far in [&mut self.everywhere, &mut self.in_section] {
@@ -64,6 +68,30 @@ impl Effects {
         check_settings(settings, &found)?;
         check_file(base, sets, found)
     }
+}
+
+/// Returns advice on the key of a factor that has no effect in a row, if it has one with other values of another factor.
+/// `tree` is the experiment of the row.
+fn advice(section: &Section, key: &str, tree: &Tree) -> Option<String> {
+    let (own, others): (Vec<&Factor>, Vec<&Factor>) =
+        section.factors.iter().partition(|factor| factor.keys().any(|other| other == key));
+    // Drawn values are many, and no list for a condition.
+    if own.is_empty() || own.iter().any(|factor| factor.drawn) {
+        return None;
+    }
+    let has_effect = |setting: &&Setting| {
+        let mut other = tree.clone();
+        other.set(&setting.key, &setting.place, setting.value.clone()).is_ok()
+            && other.read().is_ok_and(|experiment| idle(&experiment).iter().all(|idle| idle.key != key))
+    };
+    let others = others.into_iter().filter(|factor| !factor.drawn).flat_map(Factor::changes);
+    let others: Vec<&Setting> = others.map(|change| &change.setting).filter(has_effect).collect();
+    let switch = &others.first()?.key;
+    let values = others.iter().filter(|setting| setting.key == *switch).map(|setting| setting.value.inline());
+    Some(format!(
+        "give it the condition `when = {{ {switch:?} = [{}] }}`, below {switch}, or leave such rows out with [[exclude]]",
+        distinct(values).join(", ")
+    ))
 }
 
 /// Checks an experiment that is trained on its own, stated by its `file` and by `sets`.

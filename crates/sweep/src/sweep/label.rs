@@ -23,8 +23,7 @@ pub struct Labels {
 impl Labels {
     /// Collects the keys of a section's factors.
     pub fn new(factors: &[Factor]) -> Labels {
-        let changes = factors.iter().flat_map(|factor| &factor.choices).flat_map(|choice| &choice.changes);
-        let mut keys: Vec<&str> = changes.map(|change| change.setting.key.as_str()).collect();
+        let mut keys: Vec<&str> = factors.iter().flat_map(Factor::keys).collect();
         keys.sort_unstable();
         keys.dedup();
         let mut lasts: Vec<&str> = keys.into_iter().map(last).collect();

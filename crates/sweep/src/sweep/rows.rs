@@ -10,11 +10,12 @@ use super::spec::SweepSpec;
 use super::table_section::{check_base, check_classes, check_measured, check_table};
 use super::trial::Trial;
 use crate::config::idle_settings::{differences, effect_hash};
-use crate::config::load::load_experiment_tree;
+use crate::config::load::{load_experiment_tree, relative_to};
 use crate::config::toml_tree::{Node, Tree, Value};
 use crate::config::{Experiment, configuration_hash};
 use crate::error::{Diagnostic, Mistakes, Place, Result};
 use crate::folders::{DIRECTORY_NAME_HELP, is_directory_name};
+use crate::printable::shell_word;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -50,7 +51,7 @@ fn all_rows(
     let mut effects = Effects::default();
     for section in &spec.sections {
         let Some(tree) = mistakes.keep(section_tree(&base, spec, section))? else { continue };
-        let ground = Ground { tree, sets };
+        let ground = Ground { tree, set: &spec.set, sets };
         let combinations = combinations(section, &ground, mistakes);
         let Some(combinations) = mistakes.keep(combinations)? else { continue };
         if trials.len() + combinations.len().saturating_mul(section.seeds.len()) > MOST_COMBINATIONS {
@@ -66,7 +67,7 @@ fn all_rows(
             let mut check = || {
                 known.add(&trial)?;
                 if purpose == TrialPurpose::Train {
-                    effects.add(combination, &tree)?;
+                    effects.add(section, combination, &tree)?;
                     known.add_to_train(&trial.experiment, &trial.row, &trial.place)?;
                 }
                 published.beside(&ground, combination, &trial.experiment)
@@ -131,13 +132,15 @@ pub fn row(
     let trial = Trial {
         group: combination.row.and_then(|row| row.group.clone()).or_else(|| section.group.clone()),
         paper: None,
-        changes: changes(section, combination, &tree),
+        changes: changes(section.set.iter().chain(combination.changes()), &tree),
         name: combination.name(),
+        stated_row: combination.row.map(|row| row.label.clone()),
         varied: combination.varied(),
         replaced: replaced.filter(|key| of_sets.contains(key)).collect(),
         seed: 0,
         system: system(&label, section),
         row: label,
+        preparation: preparation(section, combination, ground, &tree)?,
         experiment,
         place: place_of(combination, section),
     };
@@ -159,14 +162,46 @@ pub fn with_seed(trial: &Trial, seed: u64) -> Trial {
     trial
 }
 
-/// Returns the changes of the section, the row and the choices: each key once, with its final value.
-fn changes(section: &Section, combination: &Combination, tree: &Tree) -> Vec<(String, String)> {
-    let mut settings: Vec<&Setting> = Vec::new();
-    for setting in section.set.iter().chain(combination.changes()) {
-        settings.retain(|earlier| earlier.key != setting.key);
-        settings.push(setting);
+/// Returns the changes of these settings: each key once, with its final value.
+fn changes<'s>(settings: impl Iterator<Item = &'s Setting>, tree: &Tree) -> Vec<(String, String)> {
+    last_of_each_key(settings).into_iter().map(|setting| change(tree, setting)).collect()
+}
+
+/// Returns the last setting of each key.
+fn last_of_each_key<'s>(settings: impl Iterator<Item = &'s Setting>) -> Vec<&'s Setting> {
+    let mut last: Vec<&Setting> = Vec::new();
+    for setting in settings {
+        last.retain(|earlier| earlier.key != setting.key);
+        last.push(setting);
     }
-    settings.into_iter().map(|setting| change(tree, setting)).collect()
+    last
+}
+
+/// Returns the arguments with which `ablate prepare` prepares the corpus of a combination: the base, and every setting
+/// that changes its text. `tree` is its experiment.
+fn preparation(section: &Section, combination: &Combination, ground: &Ground, tree: &Tree) -> Result<String> {
+    let of_sets = checked_sets(ground.sets)?;
+    let stated = ground.set.iter().chain(&section.set).chain(combination.changes()).chain(&of_sets);
+    let stated = last_of_each_key(stated);
+    // Some tyings go with one vocabulary alone.
+    let with_tying = stated.iter().any(|setting| setting.key == "data.vocabulary");
+    let changes_text = |key: &str| match key {
+        "data.max_train_length" => false,
+        "model.tying" => with_tying,
+        _ => key.starts_with("data."),
+    };
+    let mut arguments = vec![shell_word(&tree.start.file)];
+    for setting in stated.into_iter().filter(|setting| changes_text(&setting.key)) {
+        let value = match &setting.value.value {
+            // A path is relative to the file that states it.
+            Value::String(path) if setting.key == "data.recipe" => {
+                relative_to(&setting.place, path)?.display().to_string()
+            }
+            _ => change(tree, setting).1,
+        };
+        arguments.push(format!("--set {}", shell_word(&format!("{}={value}", setting.key))));
+    }
+    Ok(arguments.join(" "))
 }
 
 /// The rows of a section that name a row of the published table.
@@ -340,4 +375,28 @@ pub fn check(spec: &SweepSpec) -> Result<()> {
         mistakes.add(Diagnostic::new(message).help(DIRECTORY_NAME_HELP));
     }
     mistakes.end(check_table(spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sweep::examples::of_demo;
+
+    #[test]
+    fn the_command_that_prepares_a_row_states_all_that_changes_its_text() {
+        let (_, trials) = of_demo(
+            "seeds = [1]\nset = { \"data.merges\" = 500 }\n[[row]]\nlabel = \"a\"\n\
+             set = { \"model.layers\" = 1 }\n[[row]]\nlabel = \"b\"\nset = { \"data.merges\" = 400 }\n\
+             [[row]]\nlabel = \"c\"\nset = { \"data.lowercase\" = true }\n",
+        );
+        let expected = [
+            "--set data.merges=500",
+            "--set data.merges=400",
+            "--set data.merges=500 --set data.lowercase=true",
+        ];
+        for (trial, settings) in trials.iter().zip(expected) {
+            let (base, own) = trial.preparation.split_once(' ').unwrap();
+            assert!(base.ends_with("experiments/demo.toml"), "{base}");
+            assert_eq!(own, settings);
+        }
+    }
 }

@@ -17,7 +17,7 @@ use super::tensorboard::SweepView;
 use super::trial::{Trial, run_dir};
 use super::trial_queue::{Next, PendingTrial, Queue, Turn};
 use crate::error::Result;
-use crate::experiment::run_files::check_vacant;
+use crate::experiment::run_files::{check_vacant, has_checkpoint};
 use crate::experiment::{claimed_identity, is_free};
 use crate::results::index::Index;
 use crate::results::metric::{TEST, main_score};
@@ -384,7 +384,7 @@ impl ActiveSweep<'_, '_> {
         learnt
     }
 
-    /// Handles a trial that ended with its state saved: it paused at its `until`, or was stopped.
+    /// Handles a trial that ended before its training did: it paused at its `until`, or was stopped.
     fn stopped(&mut self, turn: &Turn, order: &Order, took: &str) -> Result<()> {
         let Order { name, run_dir, .. } = order;
         let loss_at = |step: u64| Some((step, dev_losses(run_dir).get(&step).copied()?));
@@ -397,7 +397,11 @@ impl ActiveSweep<'_, '_> {
             return Ok(());
         }
         self.note(turn, Kind::Stopped, None)?;
-        self.scheduler.progress.message(&format!("{name}: stopped after {took}, its state is saved"));
+        let state = match has_checkpoint(run_dir) {
+            true => "its state is saved",
+            false => "before its first checkpoint",
+        };
+        self.scheduler.progress.message(&format!("{name}: stopped after {took}, {state}"));
         if self.halted || turn.pending.failures + 1 >= self.scheduler.policy.retry.attempts {
             self.queue.settle(turn);
             let stopped = &mut self.tally.stopped;

@@ -160,11 +160,12 @@ impl<'a> Searching<'a> {
         if self.on_cards {
             drawn.trials.iter_mut().for_each(|trial| trial.experiment.run.device = DeviceChoice::Cuda(0));
         }
-        self.corpora.prepare(&drawn.trials)?;
+        self.corpora.prepare(&drawn.trials, self.committed)?;
         self.corpora.check(&drawn.trials)?;
-        let mut survey = survey(&drawn.trials, first, self.sweep_dir, &mut self.corpora, self.policy)?;
+        let Searching { sweep_dir, committed, policy, .. } = *self;
+        let mut survey = survey(&drawn.trials, first, sweep_dir, &mut self.corpora, committed, policy)?;
         let mut reused = BTreeMap::new();
-        survey.pending.retain(|pending| match self.committed.of(&pending.identity) {
+        survey.pending.retain(|pending| match committed.of(&pending.identity) {
             Some(found) => reused.insert(pending.trial, found).is_some(),
             None => true,
         });

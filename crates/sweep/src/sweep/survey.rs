@@ -1,5 +1,6 @@
 //! The state of a sweep before anything starts: finished and pending trials.
 
+use super::committed::CommittedRecords;
 use super::corpora::Corpora;
 use super::ladder::Climb;
 use super::policy::Policy;
@@ -27,17 +28,19 @@ pub struct Survey {
 }
 
 /// Surveys these trials, the first of which has the number `first`. Prepares generated corpora that do not exist.
+/// The `pending` trials include those that `committed` records stand for.
 ///
 /// # Errors
-/// A corpus is not prepared: nothing was started.
+/// A corpus of files is not prepared, and a trial without a committed record needs it: nothing was started.
 pub fn survey(
     trials: &[Trial],
     first: usize,
     sweep_dir: &Path,
     corpora: &mut Corpora,
+    committed: &CommittedRecords,
     policy: &Policy,
 ) -> Result<Survey> {
-    corpora.prepare(trials)?;
+    corpora.prepare(trials, committed)?;
     let mut survey = Survey {
         identities: Vec::new(),
         finished: BTreeMap::new(),
@@ -47,7 +50,8 @@ pub fn survey(
     };
     for (number, trial) in (first..).zip(trials) {
         let experiment = &trial.experiment;
-        let (identity, training) = corpora.identities(experiment)?.expect("its corpus was just opened");
+        let identities = corpora.identities_with(experiment, committed)?;
+        let (identity, training) = identities.expect("its corpus was just opened, or it has a record");
         let run_dir = run_dir(sweep_dir, trial);
         // The process of a trial with a damaged record sets the record aside, or states why it cannot.
         let record = Record::readable(&run_dir).filter(|record| record.identity == identity);

@@ -18,6 +18,8 @@ pub struct Trial {
     pub system: String,
     /// The label without the parts that are made of settings and their values; None if nothing is left.
     pub name: Option<String>,
+    /// The label of the `[[row]]` that the file states; None if axes, zips, points or draws alone make the row.
+    pub stated_row: Option<String>,
     pub group: Option<String>,
     /// The row of the published table that this one repeats.
     pub paper: Option<String>,
@@ -28,6 +30,8 @@ pub struct Trial {
     pub varied: Vec<String>,
     /// The keys that the row or its choices state and a `--set` replaces.
     pub replaced: Vec<String>,
+    /// The arguments with which `ablate prepare` prepares its corpus: the base, and the settings that change its text.
+    pub preparation: String,
     /// The experiment, resolved and checked; its label is the row's, and its seed the trial's.
     pub experiment: Experiment,
     /// The place for messages about the row.

@@ -42,8 +42,8 @@ pub struct Arguments {
     /// all.
     #[arg(long, value_name = "CARDS", value_delimiter = ',')]
     pub devices: Vec<String>,
-    /// Run, or plan, only these trials: a row, `ROW/seed-N`, or `failed` for all trials that failed, including those
-    /// that are not tried again otherwise. May be repeated.
+    /// Run, or plan, only these trials: a row, also the label of a [[row]] for all its combinations; `ROW/seed-N`; or
+    /// `failed` for all trials that failed, including those that are not tried again otherwise. May be repeated.
     #[arg(long, value_name = "WHAT")]
     pub only: Vec<String>,
     /// Stop the sweep when a trial has failed and is not tried again. Running trials save their state.

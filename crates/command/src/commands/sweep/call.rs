@@ -46,7 +46,7 @@ impl<'a> Call<'a> {
         let Scheduler { results, sweep_dir, policy, progress, .. } = *self.scheduler;
         let Call { workers, data_root, .. } = *self;
         let Survey { identities, finished, failures, pending, climbs } =
-            survey(&work.trials, 0, sweep_dir, corpora, policy)?;
+            survey(&work.trials, 0, sweep_dir, corpora, self.committed, policy)?;
         work.identities = identities;
         let committed =
             |pending: &PendingTrial| self.committed.of(&pending.identity).map(|found| (pending.trial, found));
@@ -76,7 +76,8 @@ impl<'a> Call<'a> {
         }
         progress.add(&[], to_come);
         self.move_unlisted_runs(work)?;
-        if let Some(note) = self.committed.note(work.reused.len()) {
+        let notes = corpora.notes_on_records(work.reused.keys().map(|&number| &work.trials[number]))?;
+        for note in notes.into_iter().chain(self.committed.note(work.reused.len())) {
             progress.message(&format!("note: {note}"));
         }
         self.note_reused(work)?;
@@ -116,9 +117,18 @@ impl<'a> Call<'a> {
             outcome?;
             Some(view)
         };
-        let hopeless =
-            left.iter().filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())));
-        tally.failed.extend(hopeless);
+        let hopeless: Vec<(usize, Failure)> = left
+            .iter()
+            .filter_map(|pending| Some((pending.trial, failures.get(&pending.trial)?.clone())))
+            .collect();
+        if self.only.is_all() {
+            tally.failed.extend(hopeless);
+        } else if !hopeless.is_empty() {
+            progress.message(&format!(
+                "note: --only leaves out {} that failed earlier; `--only failed` tries them again",
+                counted(hopeless.len(), "trial")
+            ));
+        }
         tally.failed.sort_by_key(|(number, _)| *number);
         self.tabulate(work, view.as_mut())
     }

@@ -97,7 +97,7 @@ impl<'a> Ready<'a> {
 
     /// Prepares generated corpora that are not there, and checks their text as [`check`](Self::check) does.
     pub fn prepare_text(&mut self) -> Result<()> {
-        self.corpora.prepare(&self.trials)?;
+        self.corpora.prepare(&self.trials, &self.committed)?;
         check_text(&mut self.corpora, &self.trials, self.search.as_ref())
     }
 }

@@ -62,13 +62,13 @@ pub fn plan(request: &Request) -> Result<Plan> {
     let mut estimator =
         CostEstimator::new(request.data_root, History::scan(request.results), threads, request.probe);
     let (mut rows, mut trials, mut unprepared) = (Vec::<PlannedRow>::new(), Vec::new(), Vec::new());
-    let mut first_trials = Vec::new();
+    let (mut first_trials, mut recorded) = (Vec::new(), Vec::new());
     let mut shared = Shared { index: Index::scan(request.results), first: BTreeMap::new() };
     for trial in request.trials {
         let experiment = &trial.experiment;
-        let (identity, training) = estimator.corpora.identities(experiment)?.unzip();
-        let hint = how_to_prepare(experiment);
-        if identity.is_none() && !unprepared.contains(&hint) {
+        let (identity, training) = estimator.corpora.identities_with(experiment, request.committed)?.unzip();
+        let hint = how_to_prepare(trial);
+        if estimator.corpora.of(experiment)?.is_none() && !unprepared.contains(&hint) {
             unprepared.push(hint);
         }
         let run_dir = run_dir(request.sweep_dir, trial);
@@ -94,6 +94,9 @@ pub fn plan(request: &Request) -> Result<Plan> {
                 &mut rows[last]
             }
         };
+        if state.state == StateKind::Recorded {
+            recorded.push(trial);
+        }
         row.seeds.push(trial.seed);
         *row.states.entry(state.state).or_default() += 1;
         trials.push(planned(trial, run_dir, identity, state, &row.price));
@@ -105,7 +108,10 @@ pub fn plan(request: &Request) -> Result<Plan> {
     estimator.probe = false;
     let search = |drawing: &Drawing| search::planned(drawing, &mut estimator, workers);
     let search = request.search.filter(|_| request.only.is_all()).map(search).transpose()?;
-    Ok(Plan { rows, trials, totals, search, unprepared, settings })
+    let mut notes: Vec<String> =
+        estimator.corpora.notes_on_records(recorded.iter().copied())?.into_iter().collect();
+    notes.extend(request.committed.note(recorded.len()));
+    Ok(Plan { rows, trials, totals, search, unprepared, settings, notes })
 }
 
 /// Returns each trial's need of a card's memory, as measured in earlier runs of its shape, else as estimated.

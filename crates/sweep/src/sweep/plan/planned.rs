@@ -21,6 +21,9 @@ pub struct Plan {
     /// The settings that differ among rows.
     #[serde(skip)]
     pub settings: Vec<VariedSetting>,
+    /// Notes on committed records, for the user.
+    #[serde(skip)]
+    pub notes: Vec<String>,
 }
 
 /// A search, and the largest cost of its draws to come.

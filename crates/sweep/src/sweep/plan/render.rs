@@ -348,7 +348,15 @@ mod tests {
             is_column: true,
         };
         let settings = columns.iter().map(setting).collect();
-        Plan { rows, trials: Vec::new(), totals, search: None, unprepared: Vec::new(), settings }
+        Plan {
+            rows,
+            trials: Vec::new(),
+            totals,
+            search: None,
+            unprepared: Vec::new(),
+            settings,
+            notes: Vec::new(),
+        }
     }
 
     fn shown(plan: &Plan, width: u16) -> String {
