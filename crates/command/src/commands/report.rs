@@ -50,6 +50,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             failure: if record.is_none() { present_failure(&run_dir, &trial.experiment) } else { None },
             record: record.as_ref(),
             is_reused: found.reused.contains(&number),
+            halved_at: found.halved.get(&number).copied(),
             run_dir,
         }
     });

@@ -46,6 +46,8 @@ pub struct Trial<'a> {
     pub record: Option<&'a Record>,
     /// Whether the record is a committed one: it stands for the trial, which has no run.
     pub is_reused: bool,
+    /// The update at which halving ended the trial; None unless it did.
+    pub halved_at: Option<u64>,
     /// The failure; None unless the trial failed.
     pub failure: Option<Failure>,
 }

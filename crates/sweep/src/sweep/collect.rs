@@ -3,6 +3,7 @@
 
 use super::committed::{Committed, RECORDS_FILE};
 use super::directory;
+use super::ladder;
 use super::record_file;
 use super::sentence_counts::{self, CommittedCounts, SentenceCounts};
 use super::spec::SweepSpec;
@@ -60,22 +61,31 @@ pub struct Sources<'a> {
 /// compared scores. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
 /// its rows were not compared.
 pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<SentenceCounts>)> {
-    let Sources { sweep_dir, trials, records, reused, .. } = *sources;
+    let Sources { spec, sweep_dir, trials, records, reused } = *sources;
     let mut table = values(sources)?;
     let (evidence, counts) = evidence(&table, sources, data_root);
     compare_rows(&mut table, &evidence)?;
     judge(&mut table);
-    table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
+    let halved = ladder::halved(spec.policy.halving.as_ref(), sweep_dir, trials, records)?;
+    table.notes.extend(note_of_missing(sweep_dir, trials, records, &halved)?);
+    table.notes.extend(note_of_halved(trials, &halved));
     table.notes.extend(note_of_reused(sweep_dir, trials, reused));
     Ok((table, counts))
 }
 
 /// Returns the table's note on trials without values that left something else: a record that does not verify, a run of
-/// other settings, a record without a run, or finished seeds of the same row. Failures are shown elsewhere.
-fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Option<String>> {
+/// other settings, a record without a run, or finished seeds of the same row. Failures and the trials that halving ended
+/// are shown elsewhere.
+fn note_of_missing(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+    halved: &BTreeMap<usize, u64>,
+) -> Result<Option<String>> {
     let standing = record_file::labels(sweep_dir)?;
     let mut missing = Vec::new();
-    for (trial, _) in trials.iter().zip(records).filter(|(_, record)| record.is_none()) {
+    let unfinished = trials.iter().zip(records).enumerate().filter(|(_, (_, record))| record.is_none());
+    for (number, (trial, _)) in unfinished {
         let (row, seed) = (&trial.row, trial.seed);
         let others =
             || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
@@ -89,12 +99,26 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
             Ok(None) if standing.contains(&(row.clone(), seed)) => {
                 format!("it has no finished run, and {RECORDS_FILE} its record, which --reuse-records takes")
             }
+            Ok(None) if halved.contains_key(&number) => continue,
             Ok(None) if others() => "not finished".to_string(),
             Ok(None) => continue,
         };
         missing.push(format!("{row} seed {seed} ({why})"));
     }
     Ok((!missing.is_empty()).then(|| format!("not in the table: {}", missing.join("; "))))
+}
+
+/// Returns the table's note on the trials that halving ended, given with the update of the last comparison.
+fn note_of_halved(trials: &[Trial], halved: &BTreeMap<usize, u64>) -> Option<String> {
+    let mut by_update: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for (&number, &update) in halved {
+        let Trial { row, seed, .. } = &trials[number];
+        by_update.entry(update).or_default().push(format!("{row} seed {seed}"));
+    }
+    let of_update =
+        |(update, names): (&u64, &Vec<String>)| format!("{} at update {update}", names.join(", "));
+    let parts: Vec<String> = by_update.iter().map(of_update).collect();
+    (!parts.is_empty()).then(|| format!("ended by halving: {}", parts.join("; ")))
 }
 
 /// Finished runs in the places of trials, with other settings than the trials.
