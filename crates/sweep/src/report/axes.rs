@@ -107,9 +107,9 @@ fn picture(report: &Report, scored: &ScoredRows, index: usize, lines: &[Vec<&Sco
         },
     };
     chart(&Chart {
-        title: format!("{} by {}{shared}", spoken(report.score()), axis.name),
+        title: format!("{} by {}{shared}", spoken(report.setting_score()), axis.name),
         x,
-        y: over_seeds(&spoken(report.score()), &series),
+        y: over_seeds(&spoken(report.setting_score()), &series),
         logarithmic: false,
         joined: axis.is_ordered() && !is_scattered,
         series,

@@ -30,7 +30,7 @@ pub struct Axis {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored<'a> {
     pub row: &'a str,
-    /// The score over its seeds.
+    /// The [score of settings](Report::setting_score) over its seeds.
     pub score: Summary,
     /// The row's value on each axis; None if it does not have the setting, and other rows have several values of it.
     pub values: Vec<Option<String>>,
@@ -53,7 +53,7 @@ impl<'a> ScoredRows<'a> {
         let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
         for row in &rows {
-            let Some(score) = Summary::of(&values_of(row, report.score())) else { continue };
+            let Some(score) = Summary::of(&values_of(row, report.setting_score())) else { continue };
             if scored_by(row) != wanted || !score.mean.is_finite() {
                 found.left_out.push(row[0].row);
                 continue;
