@@ -296,6 +296,16 @@ fn tables_of_a_sweep() {
         "column \"test/bleu@1-10\": no row has such a class in decoding.length_buckets",
         "set decoding.length_buckets, such as [10, 20, 30]",
     );
+    for column in ["dev/exact_match", "test/exact_match"] {
+        sweep_fails(
+            &format!("{SWEEP}[table]\ncolumns = [{column:?}]"),
+            4,
+            &format!("column {column:?} is not measured of these trials"),
+            "set decoding.length_buckets, such as [10, 20, 30], or leave the column out",
+        );
+        let (folder, fitting) = Folder::sweep(&classes(&format!("{column:?}")));
+        assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
+    }
     // No record has these: their cells would always stay empty.
     for column in
         ["train/loss", "dev/bleu@1-10", "test/accuracy@1-10", "train/perplexity", "dev/ter", "test/ter"]
