@@ -341,6 +341,19 @@ fn tables_of_a_sweep() {
         "row \"a\": paper = \"base\" is beside none of its rows, because each of them changes more than the row itself",
         "add the row's own value to the axis, or remove `paper`",
     );
+    let two = |table: &str| {
+        let row = |label: &str| format!("[[row]]\nlabel = {label:?}\npaper = \"base\"\n");
+        let changed = "set = { \"model.d_ff\" = 24 }";
+        format!("{SWEEP}[table]\n{table}\n{}{}{changed}", row("a"), row("b"))
+    };
+    sweep_fails(
+        &two("paper = \"table3\""),
+        10,
+        "rows \"a\" and \"b\" both have paper = \"base\"",
+        "others are compared with one row: remove one `paper`, or name the row as `base` under [table]; the other is in line 7",
+    );
+    let (folder, fitting) = Folder::sweep(&two("base = \"b\"\npaper = \"table3\""));
+    assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
     sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table3\"\npaper = \"table2-en-de\""),
         5,

@@ -1,8 +1,8 @@
 //! The `[table]` of a sweep: its checks, and the layout of the results.
 
 use super::combine::about_row;
-use super::section::Row;
-use super::settings::mistake;
+use super::section::{Row, Section};
+use super::settings::{at, mistake};
 use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
 use super::varied::varied;
@@ -152,6 +152,9 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
     for row in spec.sections.iter().flat_map(|section| &section.rows) {
         mistakes.keep(check_paper(row, published.as_ref()))?;
     }
+    for section in &spec.sections {
+        mistakes.keep(check_one_base(spec, section))?;
+    }
     mistakes.end(Ok(()))
 }
 
@@ -173,6 +176,22 @@ fn check_paper(row: &Row, published: Option<&Published>) -> Result<()> {
         }
         (None, _) => Ok(()),
     }
+}
+
+/// Checks that the paper's base tells which row of a section is the base. In Table 2 it stands beside a row of each pair
+/// of languages.
+fn check_one_base(spec: &SweepSpec, section: &Section) -> Result<()> {
+    if spec.table.base.is_some() || spec.table.layout == Form::Table2 {
+        return Ok(());
+    }
+    let mut bases = section.rows.iter().filter(|row| row.paper.as_deref() == Some("base"));
+    let (Some(first), Some(second)) = (bases.next(), bases.next()) else { return Ok(()) };
+    let message = format!("rows {:?} and {:?} both have paper = \"base\"", first.label, second.label);
+    let help = format!(
+        "others are compared with one row: remove one `paper`, or name the row as `base` under [table]; the other is {}",
+        at(&first.paper_place, &second.paper_place)
+    );
+    Err(mistake(message, &second.paper_place, help))
 }
 
 /// Checks that column `i` of the table is known, and stated only once.
