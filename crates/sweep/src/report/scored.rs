@@ -6,7 +6,8 @@ use crate::results::varied;
 use crate::sequence::distinct;
 use serde_json::Value;
 
-/// More numbers than these lie on a scale; fewer values, or words, have a place each.
+/// More numbers than these lie on a scale; fewer values, or words, have a place each. Numbers that a search draws from a
+/// continuous range always lie on a scale.
 pub const MOST_PLACES: usize = 10;
 /// A scale is logarithmic if its ends differ by this factor.
 const LOGARITHMIC: f64 = 20.0;
@@ -68,7 +69,10 @@ impl<'a> ScoredRows<'a> {
         (0..report.table.settings.len()).for_each(|index| tell_unset(&mut found.rows, index));
         let axis = |(index, setting): (usize, &varied::VariedSetting)| {
             let values = found.rows.iter().filter_map(|row| row.values[index].clone()).collect();
-            Axis::new(&setting.key, &setting.name, values)
+            let is_continuous =
+                report.search.is_some_and(|search| search.continuous.contains(&setting.key.as_str()));
+            let most_places = if is_continuous { 0 } else { MOST_PLACES };
+            Axis::with_places(&setting.key, &setting.name, values, most_places)
         };
         found.axes = report.table.settings.iter().enumerate().map(axis).collect();
         found.keep_varying();
@@ -101,6 +105,11 @@ impl<'a> ScoredRows<'a> {
 impl Axis {
     /// Makes the axis from the values of all rows that have the setting.
     pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
+        Axis::with_places(key, name, values, MOST_PLACES)
+    }
+
+    /// Makes the axis, on which more numbers than `most_places` lie on a scale.
+    fn with_places(key: &str, name: &str, values: Vec<String>, most_places: usize) -> Axis {
         let mut places = distinct(values);
         let mut range = None;
         let numbers: Option<Vec<f64>> = places.iter().map(|place| number(place)).collect();
@@ -109,7 +118,7 @@ impl Axis {
             let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
             let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let logarithmic = least > 0.0 && most / least >= LOGARITHMIC;
-            range = (numbers.len() > MOST_PLACES).then_some((least, most, logarithmic));
+            range = (numbers.len() > most_places).then_some((least, most, logarithmic));
         }
         Axis { key: key.to_string(), name: name.to_string(), places, range }
     }
@@ -188,5 +197,11 @@ mod tests {
         assert_eq!((axis(10).range, axis(10).place("3")), (None, Some(2.0)));
         assert_eq!((axis(11).range, axis(11).place("3")), (Some((1.0, 11.0, false)), Some(3.0)));
         assert_eq!(axis(20).range, Some((1.0, 20.0, true)));
+        // A continuous setting has a scale for few values, too, but not for words.
+        let continuous = |values: &[&str]| {
+            Axis::with_places("k", "k", values.iter().map(|value| value.to_string()).collect(), 0)
+        };
+        assert_eq!(continuous(&["0.2", "0.1"]).range, Some((0.1, 0.2, false)));
+        assert_eq!(continuous(&["0.2", UNSET]).range, None);
     }
 }

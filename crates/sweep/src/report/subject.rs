@@ -33,6 +33,8 @@ pub struct Searched<'a> {
     pub better: Better,
     /// Number of draws of the whole search.
     pub count: usize,
+    /// The keys that are drawn from a continuous range.
+    pub continuous: &'a [&'a str],
 }
 
 /// A trial: one row with one seed.

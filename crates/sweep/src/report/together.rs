@@ -71,8 +71,9 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
     section.figure("importance", drawn);
     section.body += &means(scored, &order, (report.setting_score(), report.better()));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
-                     evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices. \
-                     A share depends on the values that the sweep tries, and says nothing about others.</p>\n";
+                     evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices, \
+                     unless a search draws them from a continuous range. A share depends on the values that the sweep tries, \
+                     and says nothing about others.</p>\n";
     Some(shares)
 }
 
@@ -151,7 +152,10 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
 /// Draws the mean score by the values of two settings, for pairs of the most important settings.
 fn pairs(report: &Report, scored: &ScoredRows, shares: Option<&[f64]>, section: &mut Section) {
     let mut usable: Vec<usize> = (0..scored.axes.len())
-        .filter(|&index| (2..=MOST_PLACES).contains(&scored.axes[index].places.len()))
+        .filter(|&index| {
+            let axis = &scored.axes[index];
+            axis.range.is_none() && (2..=MOST_PLACES).contains(&axis.places.len())
+        })
         .collect();
     if let Some(shares) = shares {
         usable.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]));
