@@ -122,8 +122,8 @@ impl<'a> Report<'a> {
         find(&METRICS, self.setting_score()).map_or(Better::Higher, |(metric, _)| metric.better)
     }
 
-    /// Returns the first finished run of each row: the base row first, then by the [`setting_score`](Self::setting_score),
-    /// the best first.
+    /// Returns the first finished run of each row: the base row first, then the others by the
+    /// [`setting_score`](Self::setting_score), the best first.
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
         let rows = self.trials.chunk_by(|a, b| a.row == b.row);
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();

@@ -71,7 +71,8 @@ pub struct PivotCell {
 
 impl PivotTable {
     /// Arranges the rows of `table` by two settings, each given by its key or the name of its column, or as `row` or
-    /// `group`. Without a `metric` the score is the BLEU of the test set, else of the dev set, else the last score of the table.
+    /// `group`. Without a `metric` the score is the BLEU of the test set, else of the dev set, else the last score of the
+    /// table.
     ///
     /// # Errors
     /// A user error for a setting or a score that the table does not have, with the existing ones, or if every row

@@ -87,7 +87,7 @@ impl<'a> Tabulated<'a> {
             .map_err(|error| Error::failed(format!("cannot write a table as JSON: {error}")))
     }
 
-    /// Writes text for a terminal. A table in the form of Table 3 that is too wide for it is shown as a list, with a note.
+    /// Writes text for a terminal. A table in the form of Table 3 that is too wide for it is shown as a list that says so.
     pub fn terminal(&self, screen: Screen) -> String {
         let (mut sheets, mut notes) = (self.sheets(true), self.notes());
         if let (Tabulated::Rows(table), Some(first)) = (self, sheets.first_mut())
