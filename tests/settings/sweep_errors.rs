@@ -296,6 +296,16 @@ fn tables_of_a_sweep() {
         "column \"test/bleu@1-10\": no row has such a class in decoding.length_buckets",
         "set decoding.length_buckets, such as [10, 20, 30]",
     );
+    for column in ["dev/exact_match", "test/exact_match"] {
+        sweep_fails(
+            &format!("{SWEEP}[table]\ncolumns = [{column:?}]"),
+            4,
+            &format!("column {column:?} is not measured of these trials"),
+            "set decoding.length_buckets, such as [10, 20, 30], or leave the column out",
+        );
+        let (folder, fitting) = Folder::sweep(&classes(&format!("{column:?}")));
+        assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
+    }
     // No record has these: their cells would always stay empty.
     for column in
         ["train/loss", "dev/bleu@1-10", "test/accuracy@1-10", "train/perplexity", "dev/ter", "test/ter"]
@@ -331,6 +341,19 @@ fn tables_of_a_sweep() {
         "row \"a\": paper = \"base\" is beside none of its rows, because each of them changes more than the row itself",
         "add the row's own value to the axis, or remove `paper`",
     );
+    let two = |table: &str| {
+        let row = |label: &str| format!("[[row]]\nlabel = {label:?}\npaper = \"base\"\n");
+        let changed = "set = { \"model.d_ff\" = 24 }";
+        format!("{SWEEP}[table]\n{table}\n{}{}{changed}", row("a"), row("b"))
+    };
+    sweep_fails(
+        &two("paper = \"table3\""),
+        10,
+        "rows \"a\" and \"b\" both have paper = \"base\"",
+        "others are compared with one row: remove one `paper`, or name the row as `base` under [table]; the other is in line 7",
+    );
+    let (folder, fitting) = Folder::sweep(&two("base = \"b\"\npaper = \"table3\""));
+    assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
     sweep_fails(
         &format!("{SWEEP}[table]\nlayout = \"table3\"\npaper = \"table2-en-de\""),
         5,

@@ -40,12 +40,10 @@ fn records_stand_for_trials_in_plan_table_and_status() {
 
     let outcome =
         workshop.run(&words).expect(0).says("all 2 trials are finished already (2 by committed records)");
-    assert!(
-        outcome.out().contains("committed records: base seed 1, wide seed 1 by evidence/small/records.jsonl")
-    );
+    assert!(outcome.out().contains("committed records: all 2 trials by evidence/small/records.jsonl"));
     assert!(!workshop.path("results/small/base").exists(), "nothing was trained");
     assert_eq!(workshop.text("results/small/records.jsonl"), records);
-    assert!(workshop.text("results/small/table.md").contains("committed records: base seed 1"));
+    assert!(workshop.text("results/small/table.md").contains("committed records: all 2 trials by"));
     let status = workshop.run(&["status", "small.toml", "--json"]).expect(0).json();
     assert_eq!(status["states"]["recorded"], 2);
 
@@ -65,7 +63,7 @@ fn records_stand_for_trials_in_plan_table_and_status() {
     let words = ["report", "small.toml", "--reuse-records", "evidence", "--out", "report.html"];
     workshop.run(&words).expect(0);
     let report = workshop.text("report.html");
-    assert!(report.contains("committed records: base seed 1, wide seed 1 by"), "{report}");
+    assert!(report.contains("committed records: all 2 trials by"), "{report}");
     assert!(report.contains("Committed records have scores alone."), "{report}");
     // As in a clone, there are records without runs.
     let outcome =
@@ -88,14 +86,14 @@ fn records_stand_for_trials_in_plan_table_and_status() {
         .expect(0)
         .says("a corpus is not prepared, so the records alone say that they are of its text: tiny: ");
     assert_eq!(told.err().matches("--reuse-records:").count(), 1, "{}", told.err());
-    assert!(told.out().contains("committed records: base seed 1"), "{}", told.out());
+    assert!(told.out().contains("committed records: all 2 trials by"), "{}", told.out());
     let plan = ["sweep", "small.toml", "--plan", "--data", "none", "--reuse-records", "evidence"];
     let told = workshop.run(&plan).expect(0).says("the records alone say that they are of its text: tiny: ");
     assert!(told.out().contains("all finished, nothing to do"), "{}", told.out());
 
     // A table needs only the records: its directory is created.
     let words = ["table", "small.toml", "--results", "none/yet", "--reuse-records", "evidence"];
-    assert!(workshop.run(&words).expect(0).out().contains("committed records: base seed 1"));
+    assert!(workshop.run(&words).expect(0).out().contains("committed records: all 2 trials by"));
     assert_eq!(workshop.text("none/yet/small/records.jsonl"), records);
     assert!(workshop.path("none/yet/small/table.md").exists());
 }

@@ -231,6 +231,14 @@ fn failures_and_trials_to_come_are_told() {
     let page = workshop.text("results/s/report.html");
     assert!(page.contains("4 trials: 3 finished, 1 failed"), "{page}");
     assert!(page.contains("diverged, after 2 attempts<pre>loss &lt;NaN&gt;</pre>"));
+
+    // Attempts of earlier calls count, as in the status.
+    let attempt = serde_json::json!({ "host": "here", "process": 1, "started": 1.0, "ended": 2.0, "from_step": 0,
+        "outcome": "failed" });
+    let attempts = serde_json::json!([attempt, attempt, attempt]).to_string();
+    workshop.write("results/s/layers=2/seed-2/timing.json", &attempts);
+    workshop.run(&["report", "s.toml"]).expect(0);
+    assert!(workshop.text("results/s/report.html").contains("diverged, after 3 attempts<pre>"));
 }
 
 #[test]

@@ -249,6 +249,16 @@ fn halving_ends_the_same_whatever_is_killed_and_however_often_the_command_is_giv
     let before = events(&whole, "started").len();
     whole.run(&["sweep", "small.toml"]).expect(0).says("halving let 2 trials go no further");
     assert_eq!(events(&whole, "started").len(), before, "nothing goes on that was halved");
+    let told = "ended by halving: slow seed 1, slower seed 1 at update 10";
+    assert!(whole.text("results/small/table.md").contains(told));
+    whole.run(&["report", "small.toml"]).expect(0);
+    let page = whole.text("results/small/report.html");
+    assert!(page.contains("<td>slower</td><td>1</td><td>ended by halving at update 10</td>"), "{page}");
+    assert!(page.contains("Halving compares trials by their dev loss"), "{page}");
+    let status = whole.run(&["status", "small.toml", "--json"]).expect(0).json();
+    let why = status["trials"][1]["why"].as_str().unwrap().to_string();
+    let loss = why.strip_prefix("halving compared it at step 10, dev loss ").unwrap();
+    assert_eq!(loss.split_once('.').unwrap().1.len(), 4, "{why}");
 
     // The sweep is killed once on its way to the second comparison, at update 30.
     let mut command = killed.command(&["sweep", "small.toml"]);

@@ -9,6 +9,7 @@ use crate::report::{self, Made, Report, Searched, Trial};
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
 use crate::sweep::expand::TrialPurpose;
+use crate::sweep::search_section::Search;
 use crate::sweep::trial::run_dir;
 use clap::Args;
 use std::path::PathBuf;
@@ -50,13 +51,16 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             failure: if record.is_none() { present_failure(&run_dir, &trial.experiment) } else { None },
             record: record.as_ref(),
             is_reused: found.reused.contains(&number),
+            halved_at: found.halved.get(&number).copied(),
             run_dir,
         }
     });
+    let continuous: Vec<&str> = found.search.iter().flat_map(Search::continuous_keys).collect();
     let search = found.search.as_ref().map(|search| Searched {
         objective: &search.objective,
         better: search.better,
         count: search.count,
+        continuous: &continuous,
     });
     let sweep_text = files::read_to_string(&file)?;
     let report = Report {

@@ -37,7 +37,8 @@ pub struct Arguments {
     /// Show only the first N rows.
     #[arg(long, value_name = "N", requires = "sort", value_parser = clap::value_parser!(u32).range(1..))]
     pub top: Option<u32>,
-    /// Show one score with a line for each value of setting A and a column for each value of setting B.
+    /// Show one score with a line for each value of setting A and a column for each value of setting B. `row` stands for
+    /// the names of rows without the values of axes, `group` for the groups of rows.
     #[arg(long, value_name = "A,B", conflicts_with = "sort")]
     pub pivot: Option<String>,
     /// Column that --pivot shows. By default test/bleu.

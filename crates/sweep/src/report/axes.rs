@@ -107,9 +107,9 @@ fn picture(report: &Report, scored: &ScoredRows, index: usize, lines: &[Vec<&Sco
         },
     };
     chart(&Chart {
-        title: format!("{} by {}{shared}", spoken(report.score()), axis.name),
+        title: format!("{} by {}{shared}", spoken(report.setting_score()), axis.name),
         x,
-        y: over_seeds(&spoken(report.score()), &series),
+        y: over_seeds(&spoken(report.setting_score()), &series),
         logarithmic: false,
         joined: axis.is_ordered() && !is_scattered,
         series,
@@ -148,7 +148,7 @@ mod tests {
             values: values.iter().map(|value| Some(value.to_string())).collect(),
         };
         ScoredRows {
-            axes: (0..3).map(|index| Axis::new(names[index], names[index], values(index))).collect(),
+            axes: (0..3).map(|index| Axis::new(names[index], names[index], values(index), 10)).collect(),
             rows: rows.iter().enumerate().map(row).collect(),
             left_out: Vec::new(),
         }

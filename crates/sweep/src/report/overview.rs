@@ -163,11 +163,18 @@ pub fn failures(report: &Report) -> Section {
         section.paragraph("None: every trial of the sweep is finished.");
         return section;
     }
+    if open.iter().any(|trial| trial.halved_at.is_some()) {
+        section.paragraph(
+            "Halving compares trials by their dev loss at some updates of the training: the best go on, and the others end \
+             there without scores.",
+        );
+    }
     let mut lines = String::new();
     for trial in open {
-        let what = match &trial.failure {
-            None => "not finished; its values are in no table and figure".to_string(),
-            Some(failure) => {
+        let what = match (&trial.failure, trial.halved_at) {
+            (None, Some(update)) => format!("ended by halving at update {update}"),
+            (None, None) => "not finished; its values are in no table and figure".to_string(),
+            (Some(failure), _) => {
                 format!(
                     "{}, after {}<pre>{}</pre>",
                     escaped(&failure.reason),

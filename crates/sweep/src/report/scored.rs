@@ -6,7 +6,8 @@ use crate::results::varied;
 use crate::sequence::distinct;
 use serde_json::Value;
 
-/// More numbers than these lie on a scale; fewer values, or words, have a place each.
+/// More numbers than these lie on a scale; fewer values, or words, have a place each. Numbers that a search draws from a
+/// continuous range always lie on a scale.
 pub const MOST_PLACES: usize = 10;
 /// A scale is logarithmic if its ends differ by this factor.
 const LOGARITHMIC: f64 = 20.0;
@@ -30,7 +31,7 @@ pub struct Axis {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored<'a> {
     pub row: &'a str,
-    /// The score over its seeds.
+    /// The [score of settings](Report::setting_score) over its seeds.
     pub score: Summary,
     /// The row's value on each axis; None if it does not have the setting, and other rows have several values of it.
     pub values: Vec<Option<String>>,
@@ -53,7 +54,7 @@ impl<'a> ScoredRows<'a> {
         let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };
         for row in &rows {
-            let Some(score) = Summary::of(&values_of(row, report.score())) else { continue };
+            let Some(score) = Summary::of(&values_of(row, report.setting_score())) else { continue };
             if scored_by(row) != wanted || !score.mean.is_finite() {
                 found.left_out.push(row[0].row);
                 continue;
@@ -68,7 +69,10 @@ impl<'a> ScoredRows<'a> {
         (0..report.table.settings.len()).for_each(|index| tell_unset(&mut found.rows, index));
         let axis = |(index, setting): (usize, &varied::VariedSetting)| {
             let values = found.rows.iter().filter_map(|row| row.values[index].clone()).collect();
-            Axis::new(&setting.key, &setting.name, values)
+            let is_continuous =
+                report.search.is_some_and(|search| search.continuous.contains(&setting.key.as_str()));
+            let most_places = if is_continuous { 0 } else { MOST_PLACES };
+            Axis::new(&setting.key, &setting.name, values, most_places)
         };
         found.axes = report.table.settings.iter().enumerate().map(axis).collect();
         found.keep_varying();
@@ -99,8 +103,8 @@ impl<'a> ScoredRows<'a> {
 }
 
 impl Axis {
-    /// Makes the axis from the values of all rows that have the setting.
-    pub fn new(key: &str, name: &str, values: Vec<String>) -> Axis {
+    /// Makes the axis from the values of all rows that have the setting. More numbers than `most_places` lie on a scale.
+    pub fn new(key: &str, name: &str, values: Vec<String>, most_places: usize) -> Axis {
         let mut places = distinct(values);
         let mut range = None;
         let numbers: Option<Vec<f64>> = places.iter().map(|place| number(place)).collect();
@@ -109,7 +113,7 @@ impl Axis {
             let least = numbers.iter().copied().fold(f64::INFINITY, f64::min);
             let most = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let logarithmic = least > 0.0 && most / least >= LOGARITHMIC;
-            range = (numbers.len() > MOST_PLACES).then_some((least, most, logarithmic));
+            range = (numbers.len() > most_places).then_some((least, most, logarithmic));
         }
         Axis { key: key.to_string(), name: name.to_string(), places, range }
     }
@@ -151,8 +155,9 @@ mod tests {
 
     #[test]
     fn numbers_are_ordered_by_size_and_words_as_in_the_sweep() {
-        let axis =
-            |values: &[&str]| Axis::new("k", "k", values.iter().map(|value| value.to_string()).collect());
+        let axis = |values: &[&str]| {
+            Axis::new("k", "k", values.iter().map(|value| value.to_string()).collect(), MOST_PLACES)
+        };
         assert_eq!(axis(&["16", "4", "16", "0.5"]).places, ["0.5", "4", "16"]);
         assert!(axis(&["16", "4"]).is_ordered());
         let words = axis(&["sinusoidal", "none", "none"]);
@@ -178,15 +183,22 @@ mod tests {
         assert_eq!(told(&[Some("16"), None, Some("16")]), ["16", "unset", "16"]);
         assert_eq!(told(&[Some("16"), None, Some("8")]), ["16", "", "8"]);
         assert_eq!(told(&[None, None]), ["", ""]);
-        let axis = Axis::new("k", "k", told(&[Some("16"), None]));
+        let axis = Axis::new("k", "k", told(&[Some("16"), None]), MOST_PLACES);
         assert_eq!((axis.place("unset"), axis.is_ordered()), (Some(1.0), false));
     }
 
     #[test]
     fn many_numbers_lie_on_a_scale() {
-        let axis = |most: usize| Axis::new("k", "k", (1..=most).map(|number| number.to_string()).collect());
+        let axis = |most: usize| {
+            Axis::new("k", "k", (1..=most).map(|number| number.to_string()).collect(), MOST_PLACES)
+        };
         assert_eq!((axis(10).range, axis(10).place("3")), (None, Some(2.0)));
         assert_eq!((axis(11).range, axis(11).place("3")), (Some((1.0, 11.0, false)), Some(3.0)));
         assert_eq!(axis(20).range, Some((1.0, 20.0, true)));
+        // A continuous setting has a scale for few values, too, but not for words.
+        let continuous =
+            |values: &[&str]| Axis::new("k", "k", values.iter().map(|value| value.to_string()).collect(), 0);
+        assert_eq!(continuous(&["0.2", "0.1"]).range, Some((0.1, 0.2, false)));
+        assert_eq!(continuous(&["0.2", UNSET]).range, None);
     }
 }

@@ -33,6 +33,8 @@ pub struct Searched<'a> {
     pub better: Better,
     /// Number of draws of the whole search.
     pub count: usize,
+    /// The keys that are drawn from a continuous range.
+    pub continuous: &'a [&'a str],
 }
 
 /// A trial: one row with one seed.
@@ -46,6 +48,8 @@ pub struct Trial<'a> {
     pub record: Option<&'a Record>,
     /// Whether the record is a committed one: it stands for the trial, which has no run.
     pub is_reused: bool,
+    /// The update at which halving ended the trial; None unless it did.
+    pub halved_at: Option<u64>,
     /// The failure; None unless the trial failed.
     pub failure: Option<Failure>,
 }
@@ -102,16 +106,28 @@ impl<'a> Report<'a> {
         text_of(self.score(), value)
     }
 
-    /// Returns whether lower or higher values of the [`score`](Self::score) are better.
-    pub fn better(&self) -> Better {
-        find(&METRICS, self.score()).map_or(Better::Higher, |(metric, _)| metric.better)
+    /// Returns the tag of the score by which the page judges settings: the objective of a search, which is never of the
+    /// test set, else the [`score`](Self::score).
+    pub fn setting_score(&self) -> &'a str {
+        self.search.map_or_else(|| self.score(), |search| search.objective)
     }
 
-    /// Returns the first finished run of each row: the base row first, then by score, the best first.
+    /// Formats a value of the [`setting_score`](Self::setting_score) with the digits of the metric.
+    pub fn setting_score_text(&self, value: f64) -> String {
+        text_of(self.setting_score(), value)
+    }
+
+    /// Returns whether lower or higher values of the [`setting_score`](Self::setting_score) are better.
+    pub fn better(&self) -> Better {
+        find(&METRICS, self.setting_score()).map_or(Better::Higher, |(metric, _)| metric.better)
+    }
+
+    /// Returns the first finished run of each row: the base row first, then the others by the
+    /// [`setting_score`](Self::setting_score), the best first.
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
         let rows = self.trials.chunk_by(|a, b| a.row == b.row);
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
-        let tag = self.score();
+        let tag = self.setting_score();
         let better = self.better();
         // The lower, the better; a run without the score comes last.
         let rank =

@@ -53,7 +53,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
     let parameters: Vec<Parameter> = scored.axes.iter().enumerate().map(parameter).collect();
     let scores: Vec<f64> = scored.rows.iter().map(|row| -report.better().loss(row.score.mean)).collect();
     let best = best_of(count);
-    let score = spoken(report.score());
+    let score = spoken(report.setting_score());
     let Some(shares) = importances(&parameters, &scores, best) else {
         section.paragraph(&format!("No setting tells the best {best} rows in {score} from the others."));
         return None;
@@ -69,10 +69,11 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
         rows: order.iter().map(row).collect(),
     });
     section.figure("importance", drawn);
-    section.body += &means(scored, &order, (report.score(), report.better()));
+    section.body += &means(scored, &order, (report.setting_score(), report.better()));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
-                     evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices. \
-                     A share depends on the values that the sweep tries, and says nothing about others.</p>\n";
+                     evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices, \
+                     unless a search draws them from a continuous range. A share depends on the values that the sweep tries, \
+                     and says nothing about others.</p>\n";
     Some(shares)
 }
 
@@ -137,12 +138,12 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
             .map(|(axis, value)| axis.place(value.as_ref()?))
             .collect(),
         score: row.score.mean,
-        hint: format!("{}: {}", row.row, report.score_text(row.score.mean)),
+        hint: format!("{}: {}", row.row, report.setting_score_text(row.score.mean)),
     };
     parallel(&Parallel {
-        title: format!("Every row from its settings to its {}", spoken(report.score())),
+        title: format!("Every row from its settings to its {}", spoken(report.setting_score())),
         settings: scored.axes.iter().map(axis).collect(),
-        score: spoken(report.score()),
+        score: spoken(report.setting_score()),
         lower_is_better: report.better() == Better::Lower,
         rows: scored.rows.iter().map(line).collect(),
     })
@@ -151,7 +152,10 @@ fn coordinates(report: &Report, scored: &ScoredRows) -> Svg {
 /// Draws the mean score by the values of two settings, for pairs of the most important settings.
 fn pairs(report: &Report, scored: &ScoredRows, shares: Option<&[f64]>, section: &mut Section) {
     let mut usable: Vec<usize> = (0..scored.axes.len())
-        .filter(|&index| (2..=MOST_PLACES).contains(&scored.axes[index].places.len()))
+        .filter(|&index| {
+            let axis = &scored.axes[index];
+            axis.range.is_none() && (2..=MOST_PLACES).contains(&axis.places.len())
+        })
         .collect();
     if let Some(shares) = shares {
         usable.sort_by(|a, b| shares[*b].total_cmp(&shares[*a]));
@@ -194,7 +198,7 @@ fn pair_picture(report: &Report, scored: &ScoredRows, [down, across]: [usize; 2]
         most = most.max(n);
         filled += 1;
         let rows_told = if n == 1 { "one row".to_string() } else { format!("mean of {n} rows") };
-        let words = report.score_text(mean);
+        let words = report.setting_score_text(mean);
         let hint = format!("{}={row}, {}={column}: {words}, {rows_told}", rows.name, columns.name);
         Some(Tile { value: mean, words, hint })
     };
@@ -207,7 +211,7 @@ fn pair_picture(report: &Report, scored: &ScoredRows, [down, across]: [usize; 2]
     if filled < 4 || (filled as f64) < LEAST_FILLED * total as f64 {
         return None;
     }
-    let score = spoken(report.score());
+    let score = spoken(report.setting_score());
     Some(tiles(&Tiles {
         title: format!("{score} by {} and {}", rows.name, columns.name),
         remark: if most > 1 { format!("{score}, mean over up to {most} rows") } else { score },
@@ -231,7 +235,7 @@ mod tests {
         let rows = vec![row("a", "none", 1.0), row("b", "none", 2.0), row("c", "rotary", 9.0)];
         let values = rows.iter().filter_map(|row| row.values[0].clone()).collect();
         let scored =
-            ScoredRows { axes: vec![Axis::new("k", "position", values)], rows, left_out: Vec::new() };
+            ScoredRows { axes: vec![Axis::new("k", "position", values, 10)], rows, left_out: Vec::new() };
         let cells = |[best, worst]: [(&str, &str); 2]| {
             let cell = |(value, mean)| format!("<td>{value}</td><td class=\"number\">{mean}</td>");
             format!("<td>position</td>{}{}<td class=\"number\">7.50</td>", cell(best), cell(worst))

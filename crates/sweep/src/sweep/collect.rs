@@ -3,6 +3,7 @@
 
 use super::committed::{Committed, RECORDS_FILE};
 use super::directory;
+use super::ladder;
 use super::record_file;
 use super::sentence_counts::{self, CommittedCounts, SentenceCounts};
 use super::spec::SweepSpec;
@@ -60,22 +61,31 @@ pub struct Sources<'a> {
 /// compared scores. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
 /// its rows were not compared.
 pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<SentenceCounts>)> {
-    let Sources { sweep_dir, trials, records, reused, .. } = *sources;
+    let Sources { spec, sweep_dir, trials, records, reused } = *sources;
     let mut table = values(sources)?;
     let (evidence, counts) = evidence(&table, sources, data_root);
     compare_rows(&mut table, &evidence)?;
     judge(&mut table);
-    table.notes.extend(note_of_missing(sweep_dir, trials, records)?);
+    let halved = ladder::halved(spec.policy.halving.as_ref(), sweep_dir, trials, records)?;
+    table.notes.extend(note_of_missing(sweep_dir, trials, records, &halved)?);
+    table.notes.extend(note_of_halved(trials, &halved));
     table.notes.extend(note_of_reused(sweep_dir, trials, reused));
     Ok((table, counts))
 }
 
 /// Returns the table's note on trials without values that left something else: a record that does not verify, a run of
-/// other settings, a record without a run, or finished seeds of the same row. Failures are shown elsewhere.
-fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>]) -> Result<Option<String>> {
+/// other settings, a record without a run, or finished seeds of the same row. Failures and the trials that halving ended
+/// are shown elsewhere.
+fn note_of_missing(
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+    halved: &BTreeMap<usize, u64>,
+) -> Result<Option<String>> {
     let standing = record_file::labels(sweep_dir)?;
     let mut missing = Vec::new();
-    for (trial, _) in trials.iter().zip(records).filter(|(_, record)| record.is_none()) {
+    let unfinished = trials.iter().zip(records).enumerate().filter(|(_, (_, record))| record.is_none());
+    for (number, (trial, _)) in unfinished {
         let (row, seed) = (&trial.row, trial.seed);
         let others =
             || trials.iter().zip(records).any(|(other, record)| other.row == *row && record.is_some());
@@ -89,12 +99,24 @@ fn note_of_missing(sweep_dir: &Path, trials: &[Trial], records: &[Option<Record>
             Ok(None) if standing.contains(&(row.clone(), seed)) => {
                 format!("it has no finished run, and {RECORDS_FILE} its record, which --reuse-records takes")
             }
+            Ok(None) if halved.contains_key(&number) => continue,
             Ok(None) if others() => "not finished".to_string(),
             Ok(None) => continue,
         };
         missing.push(format!("{row} seed {seed} ({why})"));
     }
     Ok((!missing.is_empty()).then(|| format!("not in the table: {}", missing.join("; "))))
+}
+
+/// Returns the table's note on the trials that halving ended, given with the update of the last comparison.
+fn note_of_halved(trials: &[Trial], halved: &BTreeMap<usize, u64>) -> Option<String> {
+    let mut by_update: BTreeMap<u64, Vec<&Trial>> = BTreeMap::new();
+    for (&number, &update) in halved {
+        by_update.entry(update).or_default().push(&trials[number]);
+    }
+    let of_update = |(update, found): (&u64, &Vec<&Trial>)| format!("{} at update {update}", by_row(found));
+    let parts: Vec<String> = by_update.iter().map(of_update).collect();
+    (!parts.is_empty()).then(|| format!("ended by halving: {}", parts.join("; ")))
 }
 
 /// Finished runs in the places of trials, with other settings than the trials.
@@ -286,14 +308,37 @@ fn note_of_reused(
 ) -> Option<String> {
     let own = sweep_dir.join(RECORDS_FILE).canonicalize().ok();
     let is_own = |file: &Path| own.is_some() && file.canonicalize().ok() == own;
-    let mut by_file: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
+    let mut by_file: BTreeMap<&Path, Vec<&Trial>> = BTreeMap::new();
     for (&number, found) in reused.iter().filter(|(_, found)| !is_own(&found.file)) {
-        let Trial { row, seed, .. } = &trials[number];
-        by_file.entry(&found.file).or_default().push(format!("{row} seed {seed}"));
+        by_file.entry(&found.file).or_default().push(&trials[number]);
     }
-    let files = by_file.iter().map(|(file, names)| format!("{} by {}", names.join(", "), file.display()));
-    let files: Vec<String> = files.collect();
+    let of_file = |(file, found): (&&Path, &Vec<&Trial>)| {
+        let is_all = found.len() > 1 && found.len() == trials.len();
+        let names = if is_all { format!("all {} trials", found.len()) } else { by_row(found) };
+        format!("{names} by {}", file.display())
+    };
+    let files: Vec<String> = by_file.iter().map(of_file).collect();
     (!files.is_empty()).then(|| format!("committed records: {}", files.join("; ")))
+}
+
+/// Returns the names of trials, those of a row together: `base seeds 1–5, wide seed 1`.
+fn by_row(trials: &[&Trial]) -> String {
+    let of_row = |trials: &[&Trial]| {
+        let seeds: Vec<u64> = trials.iter().map(|trial| trial.seed).collect();
+        format!("{} {}", trials[0].row, seed_words(&seeds))
+    };
+    trials.chunk_by(|a, b| a.row == b.row).map(of_row).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns seeds in words: `seed 1`, `seeds 1, 3`, or `seeds 1–5` for more than two consecutive ones.
+fn seed_words(seeds: &[u64]) -> String {
+    match seeds {
+        [seed] => format!("seed {seed}"),
+        [first, .., last] if seeds.len() > 2 && seeds.windows(2).all(|pair| pair[0] + 1 == pair[1]) => {
+            format!("seeds {first}–{last}")
+        }
+        _ => format!("seeds {}", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// Writes `records.jsonl`, `sentence_counts.jsonl.gz`, `table.md`, `table.tex`, `table.csv` and a copy of the sweep
@@ -330,4 +375,15 @@ pub fn write_tables(folder: &Path, table: &Tabulated) -> Result<()> {
         files::write_atomically(&folder.join(name), text.as_bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn consecutive_seeds_are_a_range() {
+        let words = [&[7][..], &[1, 2], &[1, 2, 3, 4], &[1, 2, 4]].map(seed_words);
+        assert_eq!(words, ["seed 7", "seeds 1, 2", "seeds 1–4", "seeds 1, 2, 4"]);
+    }
 }

@@ -4,6 +4,7 @@ use super::collect::{self, OtherSettings};
 use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
 use super::corpora::Corpora;
 use super::drawing::Drawing;
+use super::ladder;
 use super::record_file;
 use super::search_section::Search;
 use super::searching::Searching;
@@ -29,6 +30,8 @@ pub struct Collected {
     pub records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     pub reused: BTreeSet<usize>,
+    /// The trials, by number, that halving ended, with the update of their last comparison.
+    pub halved: BTreeMap<usize, u64>,
     /// The search of the sweep; None if its rows are stated.
     pub search: Option<Search>,
     /// Row and seed of every run that the search may still draw.
@@ -138,10 +141,11 @@ impl Collected {
             reused: &reused,
         };
         let (table, counts) = collect::table(&sources, data_root)?;
+        let halved = ladder::halved(spec.policy.halving.as_ref(), &sweep_dir, &trials, &records)?;
         // Committed records were taken for some of them.
         to_come.retain(|(row, seed)| !trials.iter().any(|trial| trial.row == *row && trial.seed == *seed));
         let (reused, search) = (reused.into_keys().collect(), spec.search);
-        Ok(Collected { sweep_dir, table, counts, trials, records, reused, search, to_come })
+        Ok(Collected { sweep_dir, table, counts, trials, records, reused, halved, search, to_come })
     }
 }
 

@@ -1,7 +1,12 @@
 //! The comparisons of halving: the dev losses of all trials at each comparison, and the trials that continue.
 
-use crate::experiment::{CHECKPOINTS, claimed_identity};
+use super::ledger::{self, Kind};
+use super::policy::Halving;
+use super::trial::{Trial, run_dir};
+use crate::error::Result;
+use crate::experiment::{CHECKPOINTS, claimed_identity, settings_since};
 use crate::results::metric::DEV_LOSS;
+use crate::results::record::Record;
 use crate::telemetry::{METRICS_FILE, metrics_log};
 use crate::train::checkpoint_files;
 use std::collections::BTreeMap;
@@ -52,6 +57,33 @@ impl Climb {
 pub fn dev_losses(run_dir: &Path) -> BTreeMap<u64, f64> {
     let rows = metrics_log::read(&run_dir.join(METRICS_FILE)).unwrap_or_default();
     rows.into_iter().filter(|row| row.tag == DEV_LOSS).map(|row| (row.step, row.value)).collect()
+}
+
+/// Returns the unfinished trials, by number, that wait at a comparison of halving, with the update of that comparison.
+/// After the end of a sweep, these are the trials that halving ended. Runs of other settings are left out.
+///
+/// # Errors
+/// If the ledger exists and cannot be read.
+pub fn halved(
+    halving: Option<&Halving>,
+    sweep_dir: &Path,
+    trials: &[Trial],
+    records: &[Option<Record>],
+) -> Result<BTreeMap<usize, u64>> {
+    let Some(halving) = halving else { return Ok(BTreeMap::new()) };
+    let entries = ledger::read(sweep_dir)?;
+    let update = |trial: &Trial| {
+        let last = entries.iter().rfind(|entry| entry.row == trial.row && entry.seed == trial.seed)?;
+        if last.event != Kind::Paused {
+            return None;
+        }
+        let run_dir = run_dir(sweep_dir, trial);
+        let rungs = halving.rungs(trial.experiment.training.steps);
+        let (update, _) = Climb::of(&run_dir, &last.identity, rungs, false).last()?;
+        settings_since(&run_dir, &trial.experiment).is_empty().then_some(update)
+    };
+    let unfinished = trials.iter().zip(records).enumerate().filter(|(_, (_, record))| record.is_none());
+    Ok(unfinished.filter_map(|(number, (trial, _))| Some((number, update(trial)?))).collect())
 }
 
 /// The progress of all trials, finished ones included.

@@ -389,7 +389,7 @@ impl ActiveSweep<'_, '_> {
         let Order { name, run_dir, .. } = order;
         let loss_at = |step: u64| Some((step, dev_losses(run_dir).get(&step).copied()?));
         if let Some((step, dev_loss)) = turn.until.and_then(loss_at) {
-            self.note(turn, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss}")))?;
+            self.note(turn, Kind::Paused, Some(&format!("step {step}, dev loss {dev_loss:.4}")))?;
             self.scheduler
                 .progress
                 .message(&format!("{name}: paused at step {step} after {took}, dev loss {dev_loss:.4}"));

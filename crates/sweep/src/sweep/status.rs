@@ -13,7 +13,7 @@ use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
 use crate::clock;
 use crate::error::Result;
-use crate::experiment::{LOG_FILE, attempts};
+use crate::experiment::{LOG_FILE, attempts, latest_failure};
 use crate::results::metric::{
     DEV, DEV_BLEU, DEV_F1, DEV_LOSS, TEST, TEST_BLEU, TEST_F1, TRAIN_LOSS, main_score,
 };
@@ -185,7 +185,9 @@ impl TrialStatus {
             StateKind::Running | StateKind::Stopped | StateKind::Paused => status.measure(None),
             StateKind::Failed => {
                 status.measure(None);
-                status.failure = Failure::load(&status.run_dir);
+                status.failure = latest_failure(&status.run_dir);
+                let of_failure = status.failure.as_ref().map_or(0, |failure| failure.attempts as usize);
+                status.attempts = status.attempts.max(of_failure);
             }
             // The directory's content is not this trial's, or this is not known.
             _ => {}

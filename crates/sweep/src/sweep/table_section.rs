@@ -1,17 +1,18 @@
 //! The `[table]` of a sweep: its checks, and the layout of the results.
 
 use super::combine::about_row;
-use super::section::Row;
-use super::settings::mistake;
+use super::section::{Row, Section};
+use super::settings::{at, mistake};
 use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
 use super::varied::varied;
 use crate::error::{Diagnostic, Error, Mistakes, Place, Result, did_you_mean};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::metric::{LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
+use crate::results::metric::{EXACT_MATCH, LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 use crate::sequence::distinct;
+use crate::train::TaskKind;
 
 /// Returns the layout of these trials' results in a table.
 ///
@@ -100,17 +101,30 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
 }
 
-/// Checks that each column is measured in some row: BLEU, for example, is not measured of language models.
+/// Checks that each column is measured in some row: BLEU, for example, is not measured of language models, and exact
+/// matches of translations only by length.
 ///
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let known = columns(&of_tasks(&METRICS, &tasks(trials)));
+    let has_exact_match = |trial: &Trial| {
+        let experiment = &trial.experiment;
+        experiment.task() == TaskKind::Parsing || !experiment.decoding.length_buckets.is_empty()
+    };
+    let mut known = columns(&of_tasks(&METRICS, &tasks(trials)));
+    let is_exact_match = |column: &str| column.ends_with(&format!("/{EXACT_MATCH}"));
+    if !trials.iter().any(has_exact_match) {
+        known.retain(|column| !is_exact_match(column));
+    }
     let mut columns = spec.table.columns.iter().enumerate();
     let other = columns.find(|(_, column)| !is_of_class(column) && !known.contains(column));
     let Some((i, column)) = other else { return Ok(()) };
     let message = format!("column {column:?} is not measured of these trials");
-    Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), accepted(column, &known)))
+    let help = match is_exact_match(column) && tasks(trials).contains(&TaskKind::Translation) {
+        true => "set decoding.length_buckets, such as [10, 20, 30], or leave the column out".to_string(),
+        false => accepted(column, &known),
+    };
+    Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
 }
 
 /// Checks the layout, columns, published rows and peaks that the sweep names.
@@ -138,6 +152,9 @@ pub fn check_table(spec: &SweepSpec) -> Result<()> {
     for row in spec.sections.iter().flat_map(|section| &section.rows) {
         mistakes.keep(check_paper(row, published.as_ref()))?;
     }
+    for section in &spec.sections {
+        mistakes.keep(check_one_base(spec, section))?;
+    }
     mistakes.end(Ok(()))
 }
 
@@ -159,6 +176,22 @@ fn check_paper(row: &Row, published: Option<&Published>) -> Result<()> {
         }
         (None, _) => Ok(()),
     }
+}
+
+/// Checks that the paper's base tells which row of a section is the base. In Table 2 it stands beside a row of each pair
+/// of languages.
+fn check_one_base(spec: &SweepSpec, section: &Section) -> Result<()> {
+    if spec.table.base.is_some() || spec.table.layout == Form::Table2 {
+        return Ok(());
+    }
+    let mut bases = section.rows.iter().filter(|row| row.paper.as_deref() == Some("base"));
+    let (Some(first), Some(second)) = (bases.next(), bases.next()) else { return Ok(()) };
+    let message = format!("rows {:?} and {:?} both have paper = \"base\"", first.label, second.label);
+    let help = format!(
+        "others are compared with one row: remove one `paper`, or name the row as `base` under [table]; the other is {}",
+        at(&first.paper_place, &second.paper_place)
+    );
+    Err(mistake(message, &second.paper_place, help))
 }
 
 /// Checks that column `i` of the table is known, and stated only once.

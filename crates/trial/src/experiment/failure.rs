@@ -11,11 +11,15 @@ pub fn present_failure(run_dir: &Path, experiment: &Experiment) -> Option<Failur
     latest_failure(run_dir).filter(|_| settings_since(run_dir, experiment).is_empty())
 }
 
-/// The failure of the latest attempt in a run directory; a failure that was written before that attempt began is ignored.
+/// The failure of the latest attempt in a run directory, with the number of all attempts; a failure that was written
+/// before the latest attempt began is ignored.
 pub fn latest_failure(run_dir: &Path) -> Option<Failure> {
-    let failure = Failure::load(run_dir)?;
+    let mut failure = Failure::load(run_dir)?;
     let written = std::fs::metadata(run_dir.join(FAILURE_FILE)).and_then(|file| file.modified()).ok()?;
     let written = written.duration_since(UNIX_EPOCH).ok()?.as_secs_f64();
-    let begun = attempts::load(run_dir).last().map_or(0.0, |attempt| attempt.started);
+    let attempts = attempts::load(run_dir);
+    let begun = attempts.last().map_or(0.0, |attempt| attempt.started);
+    // The file counts the attempts of one call alone.
+    failure.attempts = failure.attempts.max(attempts.len() as u32);
     (written >= begun).then_some(failure)
 }

@@ -35,10 +35,10 @@ fn decide(group: &mut Verdict) {
         Answer::No
     } else if answers().all(|answer| answer == Answer::Yes) {
         Answer::Yes
-    } else if answers().any(|answer| answer == Answer::NotJudged) {
-        Answer::NotJudged
     } else {
-        Answer::NotDistinguishable
+        let unjudged = [Answer::NotJudged, Answer::NotCompared];
+        let found = unjudged.into_iter().find(|&unjudged| answers().any(|answer| answer == unjudged));
+        found.unwrap_or(Answer::NotDistinguishable)
     };
 }
 
@@ -65,7 +65,7 @@ fn judge_row(
     let open = |why: &str| (Answer::NotDistinguishable, Some(why.to_string()));
     let (answer, why) = match found {
         _ if low.is_some() => (Answer::NotJudged, low),
-        None => open("not compared"),
+        None => (Answer::NotCompared, Some("not compared".to_string())),
         Some(Comparison { seeds: None, seeds_untested, .. }) => {
             open(seeds_untested.map_or("no test over seeds", Untested::text))
         }
@@ -153,7 +153,21 @@ mod tests {
         assert_eq!(answers(&rows), [("C".to_string(), Answer::NotDistinguishable, 2)]);
         let rows = [("C", "C-N2", lower(0.06)), ("C", "C-d256", Some(found(0.7, 0.05, 0.4)))];
         assert_eq!(answers(&rows), [("C".to_string(), Answer::No, 2)]);
-        assert_eq!(answers(&[("C", "C-N2", None)]), [("C".to_string(), Answer::NotDistinguishable, 1)]);
+    }
+
+    #[test]
+    fn a_row_without_a_comparison_is_not_judged_and_leaves_its_group_open() {
+        let verdict = judged(&[("C", "C-N2", None)]).remove(0);
+        let row = &verdict.rows[0];
+        assert_eq!((verdict.answer, row.answer), (Answer::NotCompared, Answer::NotCompared));
+        assert_eq!((row.answer.text(), row.why.as_deref()), ("not judged", Some("not compared")));
+        // Beside such a row, only a contradiction decides.
+        let beside = |difference, p| {
+            answers(&[("C", "C-N2", None), ("C", "C-d256", Some(found(difference, p, 0.4)))])[0].1
+        };
+        assert_eq!(beside(-2.0, 0.01), Answer::NotCompared);
+        assert_eq!(beside(-2.0, 0.9), Answer::NotCompared);
+        assert_eq!(beside(2.0, 0.01), Answer::No);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Two settings against each other: `ablate table --pivot A,B` shows one score with a line for each value of A and a
 //! column for each value of B. Rows that differ in more than these two settings stand in separate tables, so that means
-//! are taken over seeds alone.
+//! are taken over seeds alone. `row` and `group` stand for all settings by which named rows and groups of rows differ.
 
 use super::metric::{DEV_BLEU, DEV_F1, TEST_BLEU, TEST_F1};
-use super::selection::possible;
+use super::selection::{GROUP, ROW, possible};
 use super::sheet::{
     Heading, LatexHeading, Line, Note, Sheet, Text, provenance, score_title, setting_heading, setting_text,
     signatures, significance, signs, value_and_count,
@@ -70,8 +70,9 @@ pub struct PivotCell {
 }
 
 impl PivotTable {
-    /// Arranges the rows of `table` by two settings, each given by its key or the name of its column. Without a `metric` the
-    /// score is the BLEU of the test set, else of the dev set, else the last score of the table.
+    /// Arranges the rows of `table` by two settings, each given by its key or the name of its column, or as `row` or
+    /// `group`. Without a `metric` the score is the BLEU of the test set, else of the dev set, else the last score of the
+    /// table.
     ///
     /// # Errors
     /// A user error for a setting or a score that the table does not have, with the existing ones, or if every row
@@ -85,9 +86,16 @@ impl PivotTable {
             )));
         }
         let at = column(table, metric)?;
-        let all: Vec<&RowSettings> = table.rows.iter().map(|row| &row.layout.settings).collect();
+        let is_pivot = |key: &str| rows.key == key || columns.key == key;
+        let named = is_pivot(ROW) || is_pivot(GROUP);
+        // A setting that rows of one name, or of one group, have in common is part of that name or group.
+        let same = |row: &Row| [ROW, GROUP].map(|key| is_pivot(key).then(|| value_of(row, key)));
+        let alike = |a: &Row| {
+            let settings = table.rows.iter().filter(|&b| same(b) == same(a)).map(|b| &b.layout.settings);
+            settings.collect::<Vec<&RowSettings>>()
+        };
         let is_other = |one: &&VariedSetting| {
-            one.key != rows.key && one.key != columns.key && varied::differs(&one.key, &all)
+            !is_pivot(&one.key) && table.rows.iter().any(|row| varied::differs(&one.key, &alike(row)))
         };
         let others: Vec<VariedSetting> = table.settings.iter().filter(is_other).cloned().collect();
         let values = values(table.rows.iter(), &columns.key);
@@ -95,7 +103,7 @@ impl PivotTable {
             let of_row = &row.layout.settings;
             let values =
                 others.iter().filter_map(|one| Some((one.key.clone(), of_row.get(&one.key)?.clone())));
-            (row.layout.name.clone(), values.collect())
+            (row.layout.name.clone().filter(|_| !named), values.collect())
         };
         let mut groups: Vec<(Shared, Vec<&Row>)> = Vec::new();
         for row in &table.rows {
@@ -118,11 +126,10 @@ impl PivotTable {
             let mut lines = Vec::new();
             for value in self::values(rows_of_panel.iter().copied(), &rows.key) {
                 let mut cells: Vec<Option<PivotCell>> = vec![None; values.len()];
-                let of_line =
-                    rows_of_panel.iter().filter(|row| row.layout.settings.get(&rows.key) == value.as_ref());
+                let of_line = rows_of_panel.iter().filter(|row| value_of(row, &rows.key) == value);
                 for row in of_line {
-                    let value = row.layout.settings.get(&columns.key);
-                    let Some(place) = values.iter().position(|one| one.as_ref() == value) else { continue };
+                    let value = value_of(row, &columns.key);
+                    let Some(place) = values.iter().position(|one| *one == value) else { continue };
                     let cell = PivotCell {
                         row: row.layout.label.clone(),
                         finished: row.finished,
@@ -215,12 +222,21 @@ fn notes(table: &ResultTable, at: usize, panels: &[Panel]) -> Vec<Note> {
     notes
 }
 
+/// Returns the setting of a word, which may also be `row` or `group` if the rows have different names or groups.
+///
 /// # Errors
 /// A user error for a word that is no setting in which rows differ.
 fn setting(table: &ResultTable, word: &str) -> Result<VariedSetting> {
+    let of_rows = |key: &&str| values(table.rows.iter(), key).len() > 1;
+    let of_rows: Vec<&str> = [ROW, GROUP].into_iter().filter(of_rows).collect();
+    if of_rows.contains(&word) {
+        let word = word.to_string();
+        return Ok(VariedSetting { key: word.clone(), name: word, numeric: false, is_column: true });
+    }
     let found = table.setting_key(word).and_then(|key| table.settings.iter().find(|one| one.key == key));
     found.cloned().ok_or_else(|| {
-        let names: Vec<&str> = table.settings.iter().map(|one| one.name.as_str()).collect();
+        let names = table.settings.iter().map(|one| one.name.as_str());
+        let names: Vec<&str> = names.chain(of_rows.iter().copied()).collect();
         let what = match names.is_empty() {
             true => "the rows of this sweep differ in no setting".to_string(),
             false => possible("they differ in", word, &names),
@@ -248,10 +264,19 @@ fn column(table: &ResultTable, metric: Option<&str>) -> Result<usize> {
     }
 }
 
+/// Returns the value of a row for a setting, or its name or group.
+fn value_of(row: &Row, key: &str) -> Option<Value> {
+    match key {
+        ROW => row.layout.name.clone().map(Value::String),
+        GROUP => row.layout.group.clone().map(Value::String),
+        key => row.layout.settings.get(key).cloned(),
+    }
+}
+
 /// The distinct values that rows have for a setting: by size if all are numbers, else in the order of the sweep. Rows
 /// without a value come last.
 fn values<'a>(rows: impl Iterator<Item = &'a Row>, key: &str) -> Vec<Option<Value>> {
-    let mut values = distinct(rows.map(|row| row.layout.settings.get(key).cloned()));
+    let mut values = distinct(rows.map(|row| value_of(row, key)));
     if values.iter().flatten().all(Value::is_number) {
         let number = |value: &Option<Value>| value.as_ref().and_then(Value::as_f64).unwrap_or(f64::INFINITY);
         values.sort_by(|a, b| number(a).total_cmp(&number(b)));
@@ -328,12 +353,34 @@ mod tests {
     }
 
     #[test]
+    fn names_and_groups_of_rows_stand_for_the_settings_that_they_change() {
+        let mut table = table();
+        table.settings[1].is_column = false;
+        for (index, row) in table.rows.iter_mut().enumerate() {
+            row.layout.name = Some(if index % 2 == 0 { "plain" } else { "turned" }.into());
+            row.layout.group = (index % 2 == 1).then(|| "P".into());
+        }
+        let pivot = PivotTable::of(&table, ["dropout", "row"], None).unwrap();
+        assert_eq!(pivot.panels.len(), 1);
+        let sheet = &pivot.sheets()[0];
+        assert_eq!(sheet.title, "dev/bleu by dropout and row");
+        let shown = texts(sheet);
+        assert_eq!(shown[0], ["dropout", "row=plain", "row=turned"]);
+        assert_eq!(shown[2], ["0.1", "26.50 ± 0.71", "27.50 ± 0.71"]);
+        let groups = PivotTable::of(&table, ["group", "dropout"], None).unwrap();
+        assert_eq!(texts(&groups.sheets()[0])[1], ["P", "23.50 ± 0.71", "27.50 ± 0.71", "25.50 ± 0.71"]);
+        // Another setting than those of the names makes further tables.
+        assert_eq!(PivotTable::of(&table, ["row", "position"], None).unwrap().panels.len(), 3);
+    }
+
+    #[test]
     fn what_cannot_be_shown_is_refused_with_what_can() {
         let told = |words, metric| PivotTable::of(&table(), words, metric).unwrap_err().to_string();
         assert_eq!(
             told(["drpout", "position"], None),
             "--pivot drpout: the rows do not differ in \"drpout\"; did you mean \"dropout\"? they differ in dropout, position"
         );
+        assert!(told(["row", "dropout"], None).contains("the rows do not differ in \"row\"; "));
         assert!(told(["dropout", "dropout"], None).contains("name two settings"));
         assert!(told(["dropout", "position"], Some("test/bleu")).contains("it has dev/perplexity, dev/bleu"));
         let mut apart = table();

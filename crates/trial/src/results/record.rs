@@ -87,7 +87,7 @@ pub struct Failure {
     pub reason: String,
     /// The message or the log's last lines.
     pub detail: String,
-    /// Number of consecutive attempts, this one included.
+    /// Number of attempts in the call of the command that wrote it, this one included.
     pub attempts: u32,
 }
 

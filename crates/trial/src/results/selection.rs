@@ -7,10 +7,10 @@ use crate::error::{Error, Result, did_you_mean};
 use crate::sequence::distinct;
 use std::cmp::Ordering;
 
-/// The key for a row's label.
-const ROW: &str = "row";
+/// The key for a row's label or name.
+pub(super) const ROW: &str = "row";
 /// The key for the group of a row.
-const GROUP: &str = "group";
+pub(super) const GROUP: &str = "group";
 
 /// The rows of a table that the user asks for; by default all, in the order of the sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

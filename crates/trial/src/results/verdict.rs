@@ -29,7 +29,7 @@ no: some such row differs in the other direction, p ≤ 0.05. \
 A group without such a row claims that nothing changes: yes if the 95 % intervals over sentences and over seeds of every \
 row lie within ±0.5, no if both of some row lie beyond. \
 Otherwise, and always with one seed, the answer is: not distinguishable. \
-A row is not judged if it or its base is below 5 BLEU.";
+A row is not judged if it or its base is below 5 BLEU or was not compared.";
 
 /// The answer to the question whether a claim holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,6 +40,8 @@ pub enum Answer {
     NotDistinguishable,
     /// A score is below the [`FLOOR`].
     NotJudged,
+    /// A row was not compared with its base.
+    NotCompared,
 }
 
 impl Answer {
@@ -50,6 +52,7 @@ impl Answer {
             Answer::No => "no",
             Answer::NotDistinguishable => "not distinguishable",
             Answer::NotJudged => "not judged: below 5 BLEU",
+            Answer::NotCompared => "not judged",
         }
     }
 }

@@ -19,6 +19,10 @@ use super::table::ResultTable;
 use super::table_layout::Form;
 use crate::error::{Error, Result};
 
+/// The note below a list that stands for a table in the form of Table 3.
+const TOO_WIDE: &str =
+    "layout = \"table3\" is wider than this terminal: a list is shown instead, and table.md has the layout.";
+
 /// The table of one or several sweeps that is to be written.
 pub enum Tabulated<'a> {
     /// A line per row.
@@ -83,7 +87,7 @@ impl<'a> Tabulated<'a> {
             .map_err(|error| Error::failed(format!("cannot write a table as JSON: {error}")))
     }
 
-    /// Writes text for a terminal. A table in the form of Table 3 that is too wide for it is shown as a list.
+    /// Writes text for a terminal. A table in the form of Table 3 that is too wide for it is shown as a list that says so.
     pub fn terminal(&self, screen: Screen) -> String {
         let (mut sheets, mut notes) = (self.sheets(true), self.notes());
         if let (Tabulated::Rows(table), Some(first)) = (self, sheets.first_mut())
@@ -91,6 +95,7 @@ impl<'a> Tabulated<'a> {
             && text::natural_width(first) > usize::from(screen.width)
         {
             (*first, notes) = (list(table), sheet::notes(table, Form::List));
+            notes.insert(0, Note::text(TOO_WIDE));
         }
         let mut blocks: Vec<String> = sheets.iter().map(|sheet| grid(sheet, screen)).collect();
         blocks.extend(notes.iter().map(|note| paragraph(note, screen)));
@@ -299,7 +304,9 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             // Table 3 becomes a list if it does not fit.
             assert!(text.contains("heads=1") && !text.contains("d_model"), "{text}");
+            assert_eq!(text.contains("table3\" is wider than this terminal"), form == Form::Table3, "{text}");
         }
+        assert!(!shown(Form::Table3, 140).contains("wider"));
         assert!(shown(Form::Table3, 140).lines().next().unwrap().contains("d_model"));
     }
 
