@@ -369,3 +369,23 @@ fn segments_of_sgml_are_scored_and_not_its_tags() {
     score("lines.sgm").expect(2).says("lines.sgm: there is no <seg>");
     score("none.sgm").expect(2).says("none.sgm: there is no such file");
 }
+
+#[test]
+fn a_target_language_without_blanks_is_noted_when_it_is_prepared_and_trained() {
+    let workshop = Workshop::new();
+    let chinese = workshop.text("tiny.toml").replace("\"de\"", "\"zh\"");
+    workshop.write("chinese.toml", &chinese);
+    for command in ["prepare", "train"] {
+        let err = workshop.run(&[command, "chinese.toml"]).expect(0).err();
+        assert_eq!(
+            err.matches("note: the BLEU of runs is counted with the tokeniser 13a").count(),
+            1,
+            "{err}"
+        );
+    }
+    let err = workshop.run(&["prepare", "tiny.toml"]).expect(0).err();
+    assert!(!err.contains("note:"), "{err}");
+    let score = ["score", "results/chinese/seed-1", "--metric", "bleu", "--tokenize", "zh"];
+    let scores = workshop.run(&score).expect(0).out();
+    assert!(scores.contains("tok:zh"), "{scores}");
+}

@@ -29,4 +29,4 @@ pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };
 pub use scored_text::scored_text;
-pub use translations::{bleu_config, metric_of, recorded_hypotheses};
+pub use translations::{bleu_config, metric_of, note_on_bleu, recorded_hypotheses};
