@@ -253,7 +253,17 @@ fn learn(
              blank; there are {left_out}"
         ));
     }
-    Tokenizer::learn(config.pieces, &pieces, config.merges)
+    let (tokenizer, all_merges) = Tokenizer::learn(config.pieces, &pieces, config.merges)?;
+    if let Some(merges) = all_merges {
+        let text = match sides {
+            [true, false] => "the source side",
+            [false, true] => "the target side",
+            _ => "the text",
+        };
+        progress
+            .message(&format!("note: {text} has only {merges} merges, not data.merges = {}", config.merges));
+    }
+    Ok(tokenizer)
 }
 
 /// Checks that the files in `inputs` are those that `prepared` was made from.
@@ -342,6 +352,19 @@ mod tests {
         assert_eq!(data.tokenizers.target().decode(&store.source(1)), "\r");
         assert_eq!(data.counts().test, 1);
         assert!(data.text(Split::Train).is_err());
+    }
+
+    #[test]
+    fn fewer_merges_than_asked_are_told() {
+        let (mut config, source) = files();
+        let root = tempfile::tempdir().unwrap();
+        for (merges, told) in [(1, false), (5_000, true)] {
+            config.merges = merges;
+            let lines = prepared(&config, root.path(), Some(source.path())).1;
+            let note =
+                |line: &String| line.starts_with("note: the text has only ") && line.ends_with(" = 5000");
+            assert_eq!(lines.iter().any(note), told, "{lines:?}");
+        }
     }
 
     #[test]
