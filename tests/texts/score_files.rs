@@ -126,7 +126,8 @@ fn mistakes_are_named_and_nothing_is_scored() {
         (&["--tokenize", "13b"][..], "13a, intl, zh, char, none"),
         (&["--tokenize", "moses", "--language", "de"], "score bleu in a call of its own"),
         (&["--metric", "atat", "--tokenize", "moses"], "add --language de"),
-        (&["--metric", "atat", "--language", "de"], "--language is for --tokenize moses"),
+        (&["--metric", "atat", "--language", "de"], "--metric multi-bleu or atat with --tokenize moses"),
+        (&["--language", "de"], "--metric multi-bleu or atat with --tokenize moses"),
         (&["--metric", "atat", "--tokenize", "moses", "--language", "xx"], "de, en, fr, ja, ru, zh"),
         (&["--metric", "atat", "--normalize", "punct"], "--language"),
         (&["--metric", "chrf", "--tokenize", "zh"], "--tokenize is for --metric bleu"),
@@ -147,6 +148,18 @@ fn mistakes_are_named_and_nothing_is_scored() {
         let outcome = workshop.run(&[&files[..], options].concat()).expect(2);
         assert!(outcome.err().contains(message), "{options:?}: {}", outcome.err());
         assert_eq!(outcome.out(), "");
+    }
+}
+
+#[test]
+fn translations_and_references_ask_for_each_other() {
+    let workshop = workshop();
+    for (words, message) in [
+        (&["--hyp", "hyp"][..], "--hyp needs references; add --ref FILE"),
+        (&["--ref", "ref"], "--ref needs translations; add --hyp FILE"),
+        (&["hyp", "--ref", "ref"], "--ref needs translations; add --hyp FILE"),
+    ] {
+        workshop.run(&[&["score"], words].concat()).expect(2).says(message);
     }
 }
 
