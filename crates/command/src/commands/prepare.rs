@@ -132,8 +132,12 @@ fn recipe_files(recipes: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 /// Prints the recipes with their languages, sizes and licences.
 fn list(recipes: &Path) -> Result<()> {
+    let files = recipe_files(recipes)?;
+    if files.is_empty() {
+        print_message(&format!("there is no recipe in {}; a recipe is a file NAME.toml", recipes.display()));
+    }
     let mut text = String::new();
-    for (name, file) in recipe_files(recipes)? {
+    for (name, file) in files {
         let recipe = load_data(&file, &[])?.recipe;
         text += &format!(
             "{name}\n  {}\n  {}-{}, {}; {}\n  licence: {}\n",
