@@ -76,7 +76,7 @@ fn open_asked(config: &RunConfig, local_rank: usize, asked: &Asked) -> Result<De
 }
 
 /// Returns the card of one of several processes on a machine, counted from the `named` one. If only one card is
-/// visible, all take it: a launcher may show each process only its own card. `name` is the setting or option that names it.
+/// visible, all take it: a launcher may show each process only its own card. `name` is the user's setting or option.
 fn card(named: usize, local_rank: usize, name: &str) -> Result<Device> {
     let count = tch::Cuda::device_count();
     let index = if count == 1 { named } else { named + local_rank };

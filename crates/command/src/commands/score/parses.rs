@@ -34,7 +34,8 @@ pub(super) fn are_scored(arguments: &Arguments) -> Result<bool> {
 /// Prints EVALB's scores of the stored parses of each run.
 ///
 /// # Errors
-/// A user error for options of other metrics, and where the data of a run are not prepared; a failure where parses are not as recorded.
+/// A user error for options of other metrics, and where the data of a run are not prepared; a failure where parses are not
+/// as recorded.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
     let drawn = arguments.confidence || arguments.paired_bs || arguments.paired_ar;
     let shaped = arguments.width.is_some() || arguments.short;
