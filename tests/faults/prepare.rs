@@ -313,6 +313,9 @@ fn recipes_are_listed_and_near_names_offered() {
     workshop.run(&["prepare", "corpse", "--recipes", "recipes"]).expect(2).says("did you mean \"corpus\"?");
     workshop.run(&["prepare", "--list"]).expect(2).says("--recipes DIR");
     workshop.run(&["prepare"]).expect(2);
+    std::fs::create_dir(workshop.path("empty")).unwrap();
+    let empty = workshop.run(&["prepare", "--list", "--recipes", "empty"]).expect(0);
+    assert_eq!(empty.says("there is no recipe in empty").out(), "");
     // The command also takes the path of a recipe, whose own [data] counts; --set takes precedence.
     let out = workshop.run(&["prepare", "recipes/corpus.toml", "--set", "data.merges=41"]).expect(0);
     assert!(out.err().contains("learning 41 merges"), "{}", out.err());

@@ -115,6 +115,23 @@ fn a_corpus_that_is_not_prepared_is_replaced_by_random_text() {
     assert!(half["decoding"].as_array().unwrap().is_empty());
     let text = workshop.run(&["bench", "files.toml", "--updates", "1", "--sentences", "2"]).expect(0).out();
     assert!(text.contains("random text") && text.contains("decoding, beam 2:"), "{text}");
+    assert!(text.contains(", 1 thread, float32, libtorch "), "{text}");
+}
+
+#[test]
+fn rates_name_what_a_model_counts() {
+    for (workshop, counted) in [
+        (Workshop::new(), " target tokens/s, "),
+        (Workshop::of_language_model(), " tokens/s, "),
+        (Workshop::of_masked_language_model(), " read + hidden tokens/s, "),
+        (Workshop::of_word_vectors(), " predictions/s, "),
+    ] {
+        let words = ["bench", "tiny.toml", "--only", "training", "--warmup", "0", "--updates", "1"];
+        let text = workshop.run(&words).expect(0).out();
+        let line = text.lines().find(|line| line.starts_with("training: ")).unwrap();
+        assert!(line.contains(counted), "{line}");
+        assert_eq!(line.contains("target"), counted.contains("target"), "{line}");
+    }
 }
 
 #[test]

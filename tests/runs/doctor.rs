@@ -19,8 +19,9 @@ fn a_card_that_is_not_there_is_a_user_error_with_the_reason() {
     let done = workshop.run(&["doctor", "--device", "cuda:99"]).expect(2);
     let errors = done.err();
     // Without a card the reason is the missing part; with one, the number of cards.
-    let reasons = ["run.device asks for CUDA, but ", "the GPUs are numbered 0 to "];
+    let reasons = ["--device asks for CUDA, but ", "the GPUs are numbered 0 to "];
     assert!(reasons.iter().any(|reason| errors.contains(reason)), "{errors}");
+    assert!(!errors.contains("run.device"), "this command has no such setting: {errors}");
     assert!(done.out().contains("libtorch"), "the findings come all the same");
     let errors = workshop.run(&["doctor", "--device", "gpu"]).expect(2).err();
     assert!(errors.contains("\"cuda:N\""), "{errors}");

@@ -41,6 +41,22 @@ fn longer_pairs_are_left_out_of_the_training_and_counted() {
 }
 
 #[test]
+fn lines_that_are_too_long_for_a_model_are_named_and_nothing_is_translated() {
+    let workshop = Workshop::trained();
+    let sets = ["model.position=learned", "model.learned_positions=80"];
+    train(&workshop, "learned", &sets);
+    for (run, words, message) in [
+        (RUN, 10_001, "and lines of more than 10000 are refused"),
+        ("results/learned/seed-1", 100, "but model.learned_positions = 80 leaves room for 79"),
+    ] {
+        let input = format!("a dog\n{}\n", "a ".repeat(words));
+        let outcome = workshop.run_with_input(&["translate", run], input.as_bytes()).expect(2);
+        let outcome = outcome.says("standard input, line 2 has ").says(message);
+        assert_eq!(outcome.out(), "");
+    }
+}
+
+#[test]
 fn scores_by_length_stand_in_record_curves_and_table() {
     let workshop = Workshop::swept(
         "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.dev_bleu_interval_steps\" = 0 }\n\

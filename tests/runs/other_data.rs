@@ -42,6 +42,12 @@ fn a_run_is_not_used_with_the_tokens_of_another_text() {
     write_corpus(&workshop, "t");
     workshop.run(&["prepare", "files.toml", "--source", "."]).expect(0);
     translate().expect(2).says("was trained on other data");
+    // Its translations are not scored against other references, of which there may be as many.
+    let run = "results/files/seed-1";
+    for words in [&["score", run][..], &["compare", run, run]] {
+        let outcome = workshop.run(words).expect(2).says("was trained on other data than");
+        assert_eq!(outcome.out(), "", "{words:?}");
+    }
     // Training does not continue from its checkpoints either.
     workshop.run(&["train", "files.toml"]).expect(2).says("results/files/seed-1");
 }

@@ -31,6 +31,11 @@ fn every_part_of_a_recipe_is_checked() {
             "did you mean \"max_words\"",
         ),
         ("[cleaning]\nmax_words = 0", "max_words = 0 is out of range", "1 to"),
+        (
+            "[cleaning]\nmin_words = 4\nmax_words = 3",
+            "min_words = 4 is more than max_words = 3",
+            "a smaller min_words",
+        ),
         ("[cleaning]\nmax_word_ratio = 0.5", "max_word_ratio = 0.5 is out of range", "1 or more"),
         ("[cleaning]\ncontrol_characters = \"keep\"", "\"keep\" is not known", "\"blank\", \"drop\""),
         ("[cleaning]\ndrop_overlap = true", "drop_overlap = true is not known", "\"pair\""),

@@ -74,4 +74,10 @@ fn mistakes_name_file_and_line() {
     workshop.write("broken", "(S (NN a))\n(S (NN b)\n");
     workshop.run(&["evalb", "gold", "broken"]).expect(2).says("broken:2: 1 bracket is not closed");
     workshop.run(&["evalb", "gold", "absent"]).expect(2).says("absent");
+    // Files that do not belong together have no score. A parser that finds no tree has one.
+    workshop.write("other", "(S (NN c))\n\n");
+    let outcome = workshop.run(&["evalb", "gold", "other"]).expect(2).says("no tree of other has the words");
+    assert_eq!(outcome.out(), "");
+    workshop.write("none", "\n\n");
+    assert!(workshop.run(&["evalb", "gold", "none"]).expect(0).out().contains("2 without a tree"));
 }

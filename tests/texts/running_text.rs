@@ -46,6 +46,29 @@ fn the_text_of_all_blocks_is_the_text_of_the_files() {
     assert_eq!((counts.train_source_tokens, counts.train_target_tokens), (0, tokens as u64));
 }
 
+#[test]
+fn line_ends_of_windows_become_line_feeds() {
+    let workshop = Workshop::new();
+    std::fs::write(workshop.path("a.txt"), "one\r\n\r\ntwo\r\n").unwrap();
+    std::fs::write(workshop.path("b.txt"), "three\r\n").unwrap();
+    let data = prepared(&workshop, RECIPE);
+    assert_eq!(text(&data, Split::Train, 16), "one\n\ntwo\nthree\n");
+}
+
+#[test]
+fn messages_about_missing_text_do_not_speak_of_sentences() {
+    let workshop = Workshop::new();
+    workshop.write("r.toml", RECIPE);
+    for (training, dev, message) in [
+        ("", "x\n", "a.txt: the file is empty; expected text"),
+        ("x\n", " \n\n", "b.txt: every line is empty; the dev set needs text to measure anything"),
+    ] {
+        workshop.write("a.txt", training);
+        workshop.write("b.txt", dev);
+        workshop.run(&["prepare", "r.toml", "--source", "."]).expect(2).says(message);
+    }
+}
+
 /// A line that fills several blocks is cut at random like every other.
 #[test]
 fn dropout_has_no_limit_of_length_in_running_text() {

@@ -126,7 +126,8 @@ fn mistakes_are_named_and_nothing_is_scored() {
         (&["--tokenize", "13b"][..], "13a, intl, zh, char, none"),
         (&["--tokenize", "moses", "--language", "de"], "score bleu in a call of its own"),
         (&["--metric", "atat", "--tokenize", "moses"], "add --language de"),
-        (&["--metric", "atat", "--language", "de"], "--language is for --tokenize moses"),
+        (&["--metric", "atat", "--language", "de"], "--metric multi-bleu or atat with --tokenize moses"),
+        (&["--language", "de"], "--metric multi-bleu or atat with --tokenize moses"),
         (&["--metric", "atat", "--tokenize", "moses", "--language", "xx"], "de, en, fr, ja, ru, zh"),
         (&["--metric", "atat", "--normalize", "punct"], "--language"),
         (&["--metric", "chrf", "--tokenize", "zh"], "--tokenize is for --metric bleu"),
@@ -147,6 +148,18 @@ fn mistakes_are_named_and_nothing_is_scored() {
         let outcome = workshop.run(&[&files[..], options].concat()).expect(2);
         assert!(outcome.err().contains(message), "{options:?}: {}", outcome.err());
         assert_eq!(outcome.out(), "");
+    }
+}
+
+#[test]
+fn translations_and_references_ask_for_each_other() {
+    let workshop = workshop();
+    for (words, message) in [
+        (&["--hyp", "hyp"][..], "--hyp needs references; add --ref FILE"),
+        (&["--ref", "ref"], "--ref needs translations; add --hyp FILE"),
+        (&["hyp", "--ref", "ref"], "--ref needs translations; add --hyp FILE"),
+    ] {
+        workshop.run(&[&["score"], words].concat()).expect(2).says(message);
     }
 }
 
@@ -368,4 +381,24 @@ fn segments_of_sgml_are_scored_and_not_its_tags() {
     workshop.write("lines.sgm", "a\nb\n");
     score("lines.sgm").expect(2).says("lines.sgm: there is no <seg>");
     score("none.sgm").expect(2).says("none.sgm: there is no such file");
+}
+
+#[test]
+fn a_target_language_without_blanks_is_noted_when_it_is_prepared_and_trained() {
+    let workshop = Workshop::new();
+    let chinese = workshop.text("tiny.toml").replace("\"de\"", "\"zh\"");
+    workshop.write("chinese.toml", &chinese);
+    for command in ["prepare", "train"] {
+        let err = workshop.run(&[command, "chinese.toml"]).expect(0).err();
+        assert_eq!(
+            err.matches("note: the BLEU of runs is counted with the tokeniser 13a").count(),
+            1,
+            "{err}"
+        );
+    }
+    let err = workshop.run(&["prepare", "tiny.toml"]).expect(0).err();
+    assert!(!err.contains("note:"), "{err}");
+    let score = ["score", "results/chinese/seed-1", "--metric", "bleu", "--tokenize", "zh"];
+    let scores = workshop.run(&score).expect(0).out();
+    assert!(scores.contains("tok:zh"), "{scores}");
 }

@@ -71,6 +71,8 @@ enum Command {
     Tree(commands::tree::Arguments),
     /// Translate lines from standard input with a finished run.
     ///
+    /// All of standard input is read before the first translation is printed.
+    ///
     /// Example: echo "a dog runs ." | ablate translate results/multi30k-tiny/seed-1
     Translate(commands::translate::Arguments),
     /// Let a finished run of a language model write, by chance or always the most probable token.

@@ -24,32 +24,50 @@ pub fn open(config: &RunConfig) -> Result<Device> {
     open_for(config, 0)
 }
 
+/// Does the same for a command that reads no experiment and has the option `--device`.
+///
+/// # Errors
+/// Like [`open`].
+pub fn open_option(config: &RunConfig) -> Result<Device> {
+    open_asked(config, 0, &Asked { name: "--device", cpu: "--device cpu" })
+}
+
 /// Does the same for one of several processes on a machine, with its number from 0. If there are several cards, each
 /// process has its own, counted from the one that `run.device` names.
 ///
 /// # Errors
 /// Like [`open`].
 pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
+    open_asked(config, local_rank, &Asked { name: "run.device", cpu: "--set run.device=cpu" })
+}
+
+/// The setting or option with which a user asks for a device, for messages.
+struct Asked {
+    name: &'static str,
+    /// What to write for the CPU.
+    cpu: &'static str,
+}
+
+fn open_asked(config: &RunConfig, local_rank: usize, asked: &Asked) -> Result<Device> {
+    let Asked { name, cpu } = asked;
     keep_freed_memory();
     let device = match config.device {
         DeviceChoice::Cpu => Device::Cpu,
         DeviceChoice::Auto if !has_nvidia_driver() => Device::Cpu,
         DeviceChoice::Auto => match load_cuda() {
-            Ok(()) => card(0, local_rank)?,
+            Ok(()) => card(0, local_rank, name)?,
             Err(reason) => {
                 print_message(&format!(
-                    "note: an NVIDIA driver is present, but {reason}; running on the CPU (run.device = \"auto\")"
+                    "note: an NVIDIA driver is present, but {reason}; running on the CPU, because {name} is \"auto\""
                 ));
                 Device::Cpu
             }
         },
         DeviceChoice::Cuda(index) => {
             load_cuda().map_err(|reason| {
-                Error::user(format!(
-                    "run.device asks for CUDA, but {reason}; use --set run.device=cpu to run on the CPU"
-                ))
+                Error::user(format!("{name} asks for CUDA, but {reason}; use {cpu} to run on the CPU"))
             })?;
-            card(index, local_rank)?
+            card(index, local_rank, name)?
         }
     };
     let threads = if config.threads == 0 { available_threads() } else { config.threads };
@@ -58,13 +76,13 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
 }
 
 /// Returns the card of one of several processes on a machine, counted from the `named` one. If only one card is
-/// visible, all take it: a launcher may show each process only its own card.
-fn card(named: usize, local_rank: usize) -> Result<Device> {
+/// visible, all take it: a launcher may show each process only its own card. `name` is the user's setting or option.
+fn card(named: usize, local_rank: usize, name: &str) -> Result<Device> {
     let count = tch::Cuda::device_count();
     let index = if count == 1 { named } else { named + local_rank };
     if index as i64 >= count {
         return Err(Error::user(format!(
-            "this process would take card {index} (run.device and its rank on this machine), but the GPUs are numbered 0 to {}",
+            "this process would take card {index} ({name} and its rank on this machine), but the GPUs are numbered 0 to {}",
             count - 1
         )));
     }

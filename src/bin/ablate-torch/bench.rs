@@ -5,6 +5,7 @@ use ablate_base::signal::StopFlag;
 use ablate_command::commands::bench::Arguments;
 use ablate_command::commands::{Places, print, print_json};
 use ablate_compute::experiment::bench::{Effort, Report, Split, Training, bench, export_updates};
+use ablate_compute::train::TaskKind;
 use ablate_trial::config::load_experiment;
 use ablate_trial::telemetry::format::{bytes, counted, quantity, thousands};
 
@@ -21,25 +22,25 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if arguments.json {
         return print_json(&report);
     }
-    print(&text(&report))
+    print(&text(&report, experiment.task()))
 }
 
-fn text(report: &Report) -> String {
+fn text(report: &Report, task: TaskKind) -> String {
     let Report { provenance, peak, .. } = report;
+    let precision = format!("{:?}", report.precision).to_lowercase();
     let text = if report.random_text { "random text, the corpus is not prepared" } else { "its own text" };
     let mut out = format!(
-        "{} ({}), {}, {:?}, libtorch {}\n{} parameters, {text}\npeak: {} GFLOP/s in a matrix product, {} GB/s in a copy\n",
+        "{} ({}), {}, {precision}, libtorch {}\n{} parameters, {text}\npeak: {} GFLOP/s in a matrix product, {} GB/s in a copy\n",
         provenance.device_name,
         provenance.device,
         counted(provenance.threads, "thread"),
-        report.precision,
         provenance.libtorch,
         thousands(report.parameters),
         giga(peak.flops_per_second),
         giga(peak.copy_bytes_per_second),
     );
     if let Some(training) = &report.training {
-        out += &of_training(training, provenance.device != "cpu");
+        out += &of_training(training, task, provenance.device != "cpu");
     }
     for decoding in &report.decoding {
         let name = if decoding.beam == 1 { "greedy".to_string() } else { format!("beam {}", decoding.beam) };
@@ -56,13 +57,19 @@ fn text(report: &Report) -> String {
     out
 }
 
-fn of_training(training: &Training, on_card: bool) -> String {
-    let mut out = format!(
-        "\ntraining: {} target tokens/s, {} source + target tokens/s, {} steps/s\n",
-        quantity(training.target_tokens_per_second),
-        quantity(training.tokens_per_second),
-        quantity(training.steps_per_second),
-    );
+fn of_training(training: &Training, task: TaskKind, on_card: bool) -> String {
+    let [predicted, all] = [training.target_tokens_per_second, training.tokens_per_second].map(quantity);
+    let rates = match task {
+        TaskKind::Translation | TaskKind::Parsing => {
+            format!("{predicted} target tokens/s, {all} source + target tokens/s")
+        }
+        TaskKind::LanguageModelling => format!("{predicted} tokens/s"),
+        TaskKind::MaskedLanguageModelling => {
+            format!("{predicted} hidden tokens/s, {all} read + hidden tokens/s")
+        }
+        TaskKind::WordVectors => format!("{predicted} predictions/s"),
+    };
+    let mut out = format!("\ntraining: {rates}, {} steps/s\n", quantity(training.steps_per_second));
     out += &format!(
         "  {} GFLOP a step by count, {} GFLOP/s: {:.0} % of the peak\n",
         giga(training.flops_per_step),

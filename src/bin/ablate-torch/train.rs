@@ -6,7 +6,7 @@ use ablate_base::signal::StopFlag;
 use ablate_base::world::World;
 use ablate_command::commands::train::Arguments;
 use ablate_command::commands::{Places, print, print_json};
-use ablate_compute::experiment::{Finished, Trial, distributed, run_dir};
+use ablate_compute::experiment::{Finished, Trial, distributed, note_on_bleu, run_dir};
 use ablate_sweep::sweep::idle_check::check_experiment;
 use ablate_trial::config::load::{apply_sets, load_experiment_tree};
 use ablate_trial::results::metric::{
@@ -46,6 +46,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     };
     if let Some(world) = world.as_ref().filter(|world| world.rank > 0) {
         return distributed::follow(&trial, world, &stop);
+    }
+    if let Some(note) = note_on_bleu(&experiment.data.recipe) {
+        print_message(&note);
     }
     let mut observer = TrainingProgress::new(&name, experiment.training.steps);
     let finished = match &world {

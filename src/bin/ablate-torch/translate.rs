@@ -9,12 +9,16 @@ use ablate_command::commands::translate::Arguments;
 use ablate_command::commands::{Places, print, read_standard_input};
 use ablate_compute::data::tokenizer::EncodeCache;
 use ablate_compute::decode::search::Hypothesis;
-use ablate_compute::decode::translate::translate;
+use ablate_compute::decode::translate::{check_lengths, translate};
 use ablate_compute::experiment::TrainedModel;
 use ablate_compute::train::TaskKind;
 use ablate_sweep::sweep::settings;
 use ablate_trial::telemetry::console::print_message;
 use serde_json::json;
+
+/// Number of tokens of a line that are translated by every model, however short the sentences of its training were. The
+/// memory of attention grows with the square of this number.
+const MOST_TOKENS: usize = 10_000;
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     settings::require(
@@ -61,6 +65,18 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         .map(|line| if parser.is_some() { tree_repair::escaped(line) } else { line.to_string() })
         .collect();
     let sources: Vec<Vec<u32>> = lines.iter().map(|line| data.encode_source(line, &mut cache)).collect();
+    let place = |number: usize| format!("standard input, line {number}");
+    check_lengths(&*model, &sources, &place)?;
+    let max_length = experiment.data.max_length;
+    let most = max_length.saturating_mul(100).max(MOST_TOKENS);
+    if let Some(at) = sources.iter().position(|source| source.len() > most) {
+        return Err(Error::user(format!(
+            "{} has {} tokens, and lines of more than {most} are refused: the model was trained on at most \
+             data.max_length = {max_length} tokens; give it one sentence a line",
+            place(at + 1),
+            sources[at].len()
+        )));
+    }
     let stop = StopFlag::never();
     let found = translate(
         &*model,

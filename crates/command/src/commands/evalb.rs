@@ -40,6 +40,13 @@ pub fn run(arguments: Arguments) -> Result<()> {
         pairs.push((right, found));
     }
     let [all, short] = evalb(&pairs);
+    if all.sentences == 0 && all.errors > 0 {
+        return Err(Error::user(format!(
+            "no tree of {} has the words of its reference tree in {}; line n of one must belong to line n of the other",
+            arguments.test.display(),
+            arguments.gold.display()
+        )));
+    }
     if arguments.json {
         return print(&format!("{}\n", document(&all, &short)));
     }

@@ -6,6 +6,7 @@ use crate::data::prepare::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
 use crate::error::{Error, Result, did_you_mean};
+use crate::experiment::note_on_bleu;
 use crate::fetch::Progress;
 use crate::folders;
 use crate::sweep::idle_check::check_data;
@@ -63,6 +64,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut console = Console::new();
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
     drop(console);
+    if let Some(note) = note_on_bleu(&data.recipe) {
+        print_message(&note);
+    }
     match arguments.json {
         true => print_json(&document(&prepared)?),
         false => print(&format!("{}\n", prepared.directory().display())),
@@ -128,8 +132,12 @@ fn recipe_files(recipes: &Path) -> Result<Vec<(String, PathBuf)>> {
 
 /// Prints the recipes with their languages, sizes and licences.
 fn list(recipes: &Path) -> Result<()> {
+    let files = recipe_files(recipes)?;
+    if files.is_empty() {
+        print_message(&format!("there is no recipe in {}; a recipe is a file NAME.toml", recipes.display()));
+    }
     let mut text = String::new();
-    for (name, file) in recipe_files(recipes)? {
+    for (name, file) in files {
         let recipe = load_data(&file, &[])?.recipe;
         text += &format!(
             "{name}\n  {}\n  {}-{}, {}; {}\n  licence: {}\n",

@@ -25,16 +25,7 @@ pub fn translate(
     stop: &StopFlag,
     done: &mut dyn FnMut(usize),
 ) -> Result<Vec<Vec<Hypothesis>>> {
-    let too_long = |source: &Vec<u32>| model.room(source.len() + 1) == Some(0);
-    if let (Some(limit), Some(at)) = (model.longest(), sources.iter().position(too_long)) {
-        // If source and target share a row, the target needs one more position.
-        let most = if model.room(limit as usize) == Some(0) { limit - 2 } else { limit - 1 };
-        return Err(Error::user(format!(
-            "sentence {} has {} tokens, but model.learned_positions = {limit} leaves room for {most}",
-            at + 1,
-            sources[at].len(),
-        )));
-    }
+    check_lengths(model, sources, &|number| format!("sentence {number}"))?;
     let Some(generator) = model.generator() else {
         return Err(Error::user("this model only reads: it has no decoder that could translate"));
     };
@@ -61,6 +52,28 @@ pub fn translate(
         done(batch.len());
     }
     Ok(found)
+}
+
+/// Refuses sources that are longer than the model takes. `place` names a source by its number, counted from 1.
+///
+/// # Errors
+/// A user error that names the first such source.
+pub fn check_lengths(
+    model: &dyn Network,
+    sources: &[Vec<u32>],
+    place: &dyn Fn(usize) -> String,
+) -> Result<()> {
+    let too_long = |source: &Vec<u32>| model.room(source.len() + 1) == Some(0);
+    if let (Some(limit), Some(at)) = (model.longest(), sources.iter().position(too_long)) {
+        // If source and target share a row, the target needs one more position.
+        let most = if model.room(limit as usize) == Some(0) { limit - 2 } else { limit - 1 };
+        return Err(Error::user(format!(
+            "{} has {} tokens, but model.learned_positions = {limit} leaves room for {most}",
+            place(at + 1),
+            sources[at].len(),
+        )));
+    }
+    Ok(())
 }
 
 /// Groups neighbours of `order` while their padded tokens times the beam stay within the budget.

@@ -1,6 +1,6 @@
 //! The scored model of a finished run.
 
-use super::finished::finished_run;
+use super::finished::{check_data, finished_run};
 use super::limits::DataLimits;
 use super::run_paths::{CHECKPOINTS, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::Experiment;
@@ -36,24 +36,6 @@ pub struct TrainedModel {
     pub experiment: Experiment,
     pub data: Prepared,
     pub model: Box<dyn Network>,
-}
-
-/// Refuses a run that was trained on other text than the prepared one. Another text can give a vocabulary of the same
-/// size in which every id has another meaning.
-pub(super) fn check_data(run_dir: &Path, record: &Record, data: &Prepared) -> Result<()> {
-    if record.data.fingerprint == data.fingerprint() {
-        return Ok(());
-    }
-    Err(Error::user(format!(
-        "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); prepare the text that it \
-         was trained on, or name its place with --data",
-        run_dir.display(),
-        data.directory().display(),
-        record.data.fingerprint,
-        data.fingerprint(),
-        record.data.vocabulary,
-        data.tokenizers.target().len()
-    )))
 }
 
 impl TrainedModel {

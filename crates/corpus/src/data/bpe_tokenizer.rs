@@ -50,7 +50,7 @@ impl BpeTokenizer {
     }
 
     /// A pair that occurs twice in `merges` keeps its first rank.
-    fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
+    pub(super) fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
         let mut vocabulary = Symbols::of_bytes();
         let mut merges = Vec::with_capacity(learned.len());
         let mut ranks = HashMap::with_capacity(learned.len());

@@ -98,6 +98,12 @@ impl CleaningCounts {
         ]
     }
 
+    /// Returns the number of pairs that the steps of cleaning left, those that are held out included.
+    pub fn cleaned(&self) -> usize {
+        let taken: usize = self.steps().iter().map(|step| step.2).sum();
+        self.read - taken + self.held_out_dev + self.held_out_test
+    }
+
     /// Returns the steps that removed pairs, one per line, with the number of pairs left after each; then a warning if
     /// training pairs are also in dev or test.
     pub fn report(&self) -> Vec<String> {
@@ -154,6 +160,7 @@ mod tests {
         let counts = CleaningCounts { read: 10, kept: 6, empty: 1, too_long: 3, ..CleaningCounts::default() };
         let lines = counts.report();
         assert_eq!(lines.len(), 4);
+        assert_eq!((counts.cleaned(), CleaningCounts { held_out_dev: 2, ..counts }.cleaned()), (6, 6));
         assert!(lines[1].ends_with("10") && lines[2].contains("without text"), "{lines:?}");
         assert!(lines[3].ends_with("6"), "{lines:?}");
     }

@@ -72,8 +72,14 @@ pub fn read_pairs(
         }
     }
     if source.sentences() == 0 {
+        let expected = match source.format() {
+            TextFormat::Lines => "one sentence a line",
+            TextFormat::Running => "text",
+            TextFormat::Trees => "trees",
+            TextFormat::Segments | TextFormat::WmtXml | TextFormat::IwsltTags => "sentences",
+        };
         return Err(Error::user(format!(
-            "{}: the file is empty; expected one sentence a line",
+            "{}: the file is empty; expected {expected}",
             source.path().display()
         )));
     }

@@ -145,10 +145,17 @@ fn build(
     }
     for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
         if pairs == 0 {
-            return Err(Error::user(format!(
-                "{name}: the {} set is empty; hold out a larger part of the training text",
-                split.name()
-            )));
+            text.counts.report().iter().for_each(|line| progress.message(line));
+            return Err(Error::user(match text.counts.cleaned() {
+                0 => format!(
+                    "{name}: cleaning drops every training pair (see the steps above), so that none can be held out; \
+                     loosen the recipe's cleaning"
+                ),
+                _ => format!(
+                    "{name}: the {} set is empty; hold out a larger part of the training text",
+                    split.name()
+                ),
+            }));
         }
     }
     progress.message(&match config.pieces {
@@ -249,7 +256,17 @@ fn learn(
              blank; there are {left_out}"
         ));
     }
-    Tokenizer::learn(config.pieces, &pieces, config.merges)
+    let (tokenizer, all_merges) = Tokenizer::learn(config.pieces, &pieces, config.merges)?;
+    if let Some(merges) = all_merges {
+        let text = match sides {
+            [true, false] => "the source side",
+            [false, true] => "the target side",
+            _ => "the text",
+        };
+        progress
+            .message(&format!("note: {text} has only {merges} merges, not data.merges = {}", config.merges));
+    }
+    Ok(tokenizer)
 }
 
 /// Checks that the files in `inputs` are those that `prepared` was made from.
@@ -273,7 +290,8 @@ fn check_sources(config: &DataConfig, inputs: &Inputs, prepared: &Prepared) -> R
 mod tests {
     use super::super::cleaning_counts::CleaningCounts;
     use super::super::fixtures::{config, pair};
-    use super::super::{FilePairs, FilesCorpus, GeneratedCorpus};
+    use super::super::recipe::HeldOutLines;
+    use super::super::{FilePairs, FilesCorpus, GeneratedCorpus, HoldOut};
     use super::*;
 
     fn generated() -> DataConfig {
@@ -337,6 +355,38 @@ mod tests {
         assert_eq!(data.tokenizers.target().decode(&store.source(1)), "\r");
         assert_eq!(data.counts().test, 1);
         assert!(data.text(Split::Train).is_err());
+    }
+
+    #[test]
+    fn fewer_merges_than_asked_are_told() {
+        let (mut config, source) = files();
+        let root = tempfile::tempdir().unwrap();
+        for (merges, told) in [(1, false), (5_000, true)] {
+            config.merges = merges;
+            let lines = prepared(&config, root.path(), Some(source.path())).1;
+            let note =
+                |line: &String| line.starts_with("note: the text has only ") && line.ends_with(" = 5000");
+            assert_eq!(lines.iter().any(note), told, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_set_is_told_with_the_steps_of_cleaning_and_its_cause() {
+        let (mut config, source) = files();
+        let Corpus::Files(files) = &mut config.recipe.corpus else { panic!() };
+        (files.dev, files.test) = Default::default();
+        files.hold_out = Some(HoldOut::Lines(HeldOutLines { dev: Some(50), test: Some(3) }));
+        for (min_words, expected) in [
+            (None, "the dev set is empty; hold out a larger part of the training text"),
+            (Some(100), "cleaning drops every training pair (see the steps above)"),
+        ] {
+            config.recipe.cleaning.min_words = min_words;
+            let root = tempfile::tempdir().unwrap();
+            let (result, lines) = prepared(&config, root.path(), Some(source.path()));
+            let shown = message(result);
+            assert!(shown.contains(expected), "{shown}");
+            assert!(lines.iter().any(|line| line.starts_with("a side without text")), "{lines:?}");
+        }
     }
 
     #[test]

@@ -153,8 +153,9 @@ impl<'a> Stage<'a> {
                 paths.map(|path| Ok(path?.display().to_string())).collect::<Result<_>>()?;
             if !paths.is_empty() {
                 let (paths, name) = (paths.join(", "), split.name());
+                let sides = if asked[0] { " on both sides" } else { "" };
                 return Err(Error::user(format!(
-                    "{paths}: every line is empty; the {name} set needs text on both sides to measure anything"
+                    "{paths}: every line is empty; the {name} set needs text{sides} to measure anything"
                 )));
             }
         }

@@ -1,6 +1,6 @@
 //! The tokenizer of a side, of the kind that `data.pieces` chooses.
 
-use super::bpe::PieceCounts;
+use super::bpe::{PieceCounts, learn};
 use super::bpe_tokenizer::{BpeTokenizer, largest_vocabulary};
 use super::characters::{self, CharacterTokenizer};
 use super::{Pieces, Segmentation};
@@ -37,14 +37,19 @@ pub fn sizes(pieces: Pieces, merges: usize) -> [usize; 2] {
 }
 
 impl Tokenizer {
-    /// Learns from the pieces of a text. The same lines in any order give the same tokenizer.
+    /// Learns from the pieces of a text. The same lines in any order give the same tokenizer. Beside it, returns the number
+    /// of merges that the text has if `merges` is more.
     ///
     /// # Errors
     /// A user error if the text has more characters than a vocabulary of characters holds.
-    pub fn learn(pieces: Pieces, counts: &PieceCounts, merges: usize) -> Result<Self> {
+    pub fn learn(pieces: Pieces, counts: &PieceCounts, merges: usize) -> Result<(Self, Option<usize>)> {
         Ok(match pieces {
-            Pieces::Bpe => Self::from_counts(counts, merges),
-            Pieces::Characters => Tokenizer::Characters(CharacterTokenizer::from_counts(counts)?),
+            Pieces::Bpe => {
+                let learned = learn(counts, merges);
+                let all = (learned.len() < merges).then_some(learned.len());
+                (Tokenizer::Bpe(BpeTokenizer::from_merges(counts.cut(), learned)), all)
+            }
+            Pieces::Characters => (Tokenizer::Characters(CharacterTokenizer::from_counts(counts)?), None),
         })
     }
 

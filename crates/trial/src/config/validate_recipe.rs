@@ -168,6 +168,13 @@ impl Checks<'_> {
         ] {
             value.map_or(Ok(()), |value| self.count(&format!("{key}.{name}"), value))?;
         }
+        if let (Some(least), Some(most)) = (cleaning.min_words, cleaning.max_words)
+            && least > most
+        {
+            let key = format!("{key}.min_words");
+            let message = format!("{key} = {least} is more than max_words = {most}, so that no pair is kept");
+            return Err(self.mistake(&key, message, "use a smaller min_words, or a larger max_words"));
+        }
         if let Some(ratio) = cleaning.max_word_ratio {
             let holds = ratio.is_finite() && ratio >= 1.0;
             self.require(holds, &format!("{key}.max_word_ratio"), ratio, "a finite number, 1 or more")?;

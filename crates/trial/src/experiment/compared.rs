@@ -1,6 +1,6 @@
 //! The input of a comparison of two systems: a finished run each, or the runs of a row, which differ in the seed alone.
 
-use super::finished::finished_run;
+use super::finished::{check_data, finished_run};
 use super::hparams::hparams;
 use super::run_paths::{CONFIG_FILE, seed_of};
 use super::translations::recorded_hypotheses;
@@ -166,13 +166,7 @@ fn side(path: &Path, runs: &[Run]) -> Result<Side> {
 /// The sentences that a run was scored on, by split.
 fn texts(run: &Run, data_root: &Path) -> Result<BTreeMap<String, Text>> {
     let data = prepare::open(&run.experiment.data, data_root)?;
-    if data.fingerprint() != run.record.data.fingerprint {
-        return Err(Error::user(format!(
-            "{} was scored on other data than {} holds now: prepare the same again, or train the run again",
-            run.folder.display(),
-            data.directory().display()
-        )));
-    }
+    check_data(&run.folder, &run.record, &data)?;
     let text = |split: Split| {
         let text = data.text(split)?;
         Ok((split.name().to_string(), Text { sources: text.source, references: text.target }))

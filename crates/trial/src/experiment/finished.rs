@@ -3,6 +3,7 @@
 use super::claim::{self, claimed_identity};
 use super::run_paths::{CONFIG_FILE, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::{Experiment, load_experiment};
+use crate::data::prepared::Prepared;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::results::record::{RECORD_FILE, Record};
@@ -60,6 +61,24 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
         )));
     }
     Ok((experiment, record))
+}
+
+/// Refuses a run that was trained on other text than the prepared one. Another text can give a vocabulary of the same
+/// size in which every id has another meaning, and its references are not those that the run was scored on.
+pub fn check_data(run_dir: &Path, record: &Record, data: &Prepared) -> Result<()> {
+    if record.data.fingerprint == data.fingerprint() {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{} was trained on other data than {} holds (fingerprints {:.16} and {:.16}, {} and {} tokens); prepare the text that it \
+         was trained on, or name its place with --data",
+        run_dir.display(),
+        data.directory().display(),
+        record.data.fingerprint,
+        data.fingerprint(),
+        record.data.vocabulary,
+        data.tokenizers.target().len()
+    )))
 }
 
 /// Whether the weights that a finished run was scored with match its record.

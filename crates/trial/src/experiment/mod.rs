@@ -22,11 +22,11 @@ pub mod view;
 pub use changed::{changes_since, settings_since};
 pub use claim::{claim, claimed_identity};
 pub use failure::{latest_failure, present_failure};
-pub use finished::{finished_run, run_configuration, scored_weights_hold};
+pub use finished::{check_data, finished_run, run_configuration, scored_weights_hold};
 pub use hparams::hparams;
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };
 pub use scored_text::scored_text;
-pub use translations::{bleu_config, metric_of, recorded_hypotheses};
+pub use translations::{bleu_config, metric_of, note_on_bleu, recorded_hypotheses};

@@ -2,14 +2,37 @@
 
 use super::run_paths::hypotheses_file;
 use crate::config::Experiment;
-use crate::data::Split;
+use crate::data::{Recipe, Split};
 use crate::error::{Error, Result};
 use crate::results::record::Record;
 use crate::score::{
-    Bleu, BleuConfig, BracketF1, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, corpus_bleu,
+    Bleu, BleuConfig, BracketF1, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, Tokenization, corpus_bleu,
     read_own_segments,
 };
 use crate::train::TaskKind;
+
+/// Codes of languages that are written without blanks between words.
+const LANGUAGES_WITHOUT_BLANKS: [&str; 9] = ["bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"];
+
+/// Returns a note for a recipe of sentence pairs whose target language is written without blanks, because the BLEU of its
+/// runs ([`bleu_config`]) takes a whole phrase for a word. `None` for other recipes.
+pub fn note_on_bleu(recipe: &Recipe) -> Option<String> {
+    let language = &recipe.target_language;
+    // As in zh-CN or zh_Hans.
+    let code = language.split(['-', '_']).next().unwrap_or_default();
+    let translates = !recipe.is_running_text() && recipe.tree_leaves().is_none();
+    (translates && LANGUAGES_WITHOUT_BLANKS.contains(&code)).then(|| {
+        let [usual, other] = [
+            BleuConfig::default().tokenizer,
+            if ["zh", "yue"].contains(&code) { Tokenization::Chinese } else { Tokenization::Character },
+        ]
+        .map(Tokenization::name);
+        format!(
+            "note: the BLEU of runs is counted with the tokeniser {usual}, which does not segment {language:?}; \
+             `ablate score RUN --tokenize {other}` does"
+        )
+    })
+}
 
 /// The score of the output of an experiment's models, as it is counted sentence by sentence.
 pub fn metric_of(experiment: &Experiment) -> Box<dyn Metric> {
@@ -75,4 +98,25 @@ pub fn stored_hypotheses(run_dir: &std::path::Path, split: Split) -> Result<Vec<
         return Err(Error::user(format!("{} is missing; is the run finished?", path.display())));
     }
     read_own_segments(&path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Corpus, GeneratedCorpus};
+
+    #[test]
+    fn a_language_without_blanks_is_noted_with_a_tokeniser_that_segments_it() {
+        let note = |language: &str| {
+            let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
+            note_on_bleu(&Recipe::new("pairs", "en", language, corpus))
+        };
+        assert_eq!(
+            note("zh-CN").unwrap(),
+            "note: the BLEU of runs is counted with the tokeniser 13a, which does not segment \"zh-CN\"; \
+             `ablate score RUN --tokenize zh` does"
+        );
+        assert!(note("ja").unwrap().ends_with("--tokenize char` does"));
+        assert_eq!(["de", "ko", "zho"].map(note), [None, None, None]);
+    }
 }

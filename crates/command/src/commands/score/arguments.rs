@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct Arguments {
     /// Directories of finished runs whose stored translations are scored. The first of several is the baseline. With
     /// --hyp, files of references, as on sacreBLEU's command line.
-    #[arg(value_name = "RUN", required_unless_present = "hyp")]
+    #[arg(value_name = "RUN", required_unless_present_any = ["hyp", "references"])]
     pub runs: Vec<PathBuf>,
     /// Set of the runs to score: dev or test. By default both.
     #[arg(long, value_name = "SPLIT", value_parser = evaluated_split, conflicts_with_all = ["hyp", "references"])]
@@ -25,7 +25,7 @@ pub struct Arguments {
     pub hyp: Vec<PathBuf>,
     /// Files of references: one sentence per line or .sgm, plain or compressed, - for standard input. Several files are
     /// alternative references. They can also stand before -i without this option.
-    #[arg(long = "ref", value_name = "FILE", num_args = 1.., requires = "hyp")]
+    #[arg(long = "ref", value_name = "FILE", num_args = 1..)]
     pub references: Vec<PathBuf>,
     /// Metrics, separated by commas or blanks. By default bleu, and for runs whose target language Moses supports also
     /// atat.
@@ -38,7 +38,8 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub metrics: Vec<MetricName>,
-    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a. For multi-bleu and atat: moses.
+    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a. multi-bleu and atat take moses or, by default, the
+    /// text of files as it is given. The text of runs they always tokenise by moses.
     #[arg(long, value_name = "NAME")]
     pub tokenize: Option<TokenizerName>,
     /// Language of Moses's tokeniser: de, en, fr, ja, ru or zh. For runs it is the target language.

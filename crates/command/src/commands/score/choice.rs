@@ -9,6 +9,9 @@ use crate::score::{
     Tokenization,
 };
 
+const LANGUAGE_WITHOUT_MOSES: &str = "--language is for --metric multi-bleu or atat with --tokenize moses, or of runs; \
+                                      add these, or leave --language out";
+
 /// A metric with the options that act on it.
 ///
 /// # Errors
@@ -91,10 +94,12 @@ pub(super) fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Re
     let sacre_bleu = matches!(given.tokenize, Some(TokenizerName::SacreBleu(_)));
     let moses = matches!(given.tokenize, Some(TokenizerName::Moses));
     let drawn = given.confidence || given.paired_bs || given.paired_ar;
+    if given.language.is_some() && !multi_bleu {
+        return Err(Error::user(LANGUAGE_WITHOUT_MOSES));
+    }
     for (option, is_given, acts, on) in [
         ("--tokenize", sacre_bleu, bleu, "--metric bleu"),
         ("--tokenize moses", moses, multi_bleu, "--metric multi-bleu or atat"),
-        ("--language", given.language.is_some(), multi_bleu, "--metric multi-bleu or atat"),
         ("--normalize", given.normalize.is_some(), multi_bleu, "--metric multi-bleu or atat"),
         ("--smooth", given.smooth.is_some(), bleu, "--metric bleu"),
         ("--effective-order", given.effective_order, bleu, "--metric bleu"),
@@ -150,7 +155,7 @@ fn moses_tokens(arguments: &Arguments, of_runs: Option<&RunText>) -> Result<Opti
         (true, None) => {
             Err(Error::user("--tokenize moses depends on the language; add --language de, or another"))
         }
-        (false, Some(_)) => Err(Error::user("--language is for --tokenize moses; add that, or leave it out")),
+        (false, Some(_)) => Err(Error::user(LANGUAGE_WITHOUT_MOSES)),
         (false, None) if arguments.normalize.is_some() => Err(Error::user(
             "--normalize is for --tokenize moses with a --language; add both, or leave it out",
         )),

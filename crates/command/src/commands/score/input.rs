@@ -4,7 +4,7 @@ use crate::data::recipe::{Side, TextFormat};
 use crate::data::sentences::TextReader;
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
-use crate::experiment::{finished_run, recorded_hypotheses};
+use crate::experiment::{check_data, finished_run, recorded_hypotheses};
 use crate::fetch::compression::{self, Compression};
 use crate::results::metric::{METRICS, Metric, PERPLEXITY, WORD_PERPLEXITY};
 use crate::score::{STANDARD_INPUT, read_bytes, segments_of, strip_byte_order_mark};
@@ -74,8 +74,8 @@ impl Given {
     /// The stored translations of finished runs, of one split or of both.
     ///
     /// # Errors
-    /// A user error where a run is not finished, or was tested on other sentences than the first; a failure where its
-    /// translations are not as recorded.
+    /// A user error where a run is not finished, its data are not the prepared ones, or it was tested on other sentences
+    /// than the first; a failure where its translations are not as recorded.
     pub fn runs(runs: &[PathBuf], split: Option<Split>, data_root: &Path) -> Result<Given> {
         let splits = split.map_or(vec![Split::Dev, Split::Test], |split| vec![split]);
         let mut sets: Vec<Set> = Vec::new();
@@ -98,6 +98,7 @@ impl Given {
                 )));
             }
             let data = prepare::open(&experiment.data, data_root)?;
+            check_data(run, &record, &data)?;
             let text = RunText {
                 lowercase: experiment.data.lowercase,
                 target_language: experiment.data.recipe.target_language.clone(),

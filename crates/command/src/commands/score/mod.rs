@@ -18,6 +18,9 @@ use std::path::PathBuf;
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let of_files = !arguments.hyp.is_empty();
+    if !of_files && !arguments.references.is_empty() {
+        return Err(Error::user("--ref needs translations; add --hyp FILE, with - for standard input"));
+    }
     let systems = if of_files { arguments.hyp.len() } else { arguments.runs.len() };
     if (arguments.paired_bs || arguments.paired_ar) && systems < 2 {
         return Err(Error::user(

@@ -5,7 +5,7 @@ use super::choice::every_option_acts;
 use crate::commands::{Places, evalb, print};
 use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
-use crate::experiment::{finished_run, recorded_hypotheses};
+use crate::experiment::{check_data, finished_run, recorded_hypotheses};
 use crate::score::evalb_of_lines;
 use crate::train::TaskKind;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,8 @@ pub(super) fn are_scored(arguments: &Arguments) -> Result<bool> {
 /// Prints EVALB's scores of the stored parses of each run.
 ///
 /// # Errors
-/// A user error for options of other metrics, and where data are not prepared; a failure where parses are not as recorded.
+/// A user error for options of other metrics, and where the data of a run are not prepared; a failure where parses are not
+/// as recorded.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
     let drawn = arguments.confidence || arguments.paired_bs || arguments.paired_ar;
     let shaped = arguments.width.is_some() || arguments.short;
@@ -55,14 +56,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
     for run in &arguments.runs {
         let (experiment, record) = finished_run(run, &[])?;
         let data = prepare::open(&experiment.data, &places.data)?;
-        if record.data.fingerprint != data.fingerprint() {
-            return Err(Error::user(format!(
-                "{} was trained on other trees than {} holds; prepare the trees that it was trained on, or name their place \
-                 with --data",
-                run.display(),
-                data.directory().display()
-            )));
-        }
+        check_data(run, &record, &data)?;
         let mut values = Map::from_iter([("run".to_string(), json!(run.display().to_string()))]);
         for &split in &splits {
             let hypotheses = recorded_hypotheses(run, &record, split)?;

@@ -17,13 +17,13 @@ pub use peak::Peak;
 pub use peer_export::Exported;
 pub use training_speed::Training;
 
-use super::finished::finished_run;
+use super::finished::{check_data, finished_run};
 use super::limits::DataLimits;
 use super::memory;
 use super::provenance::provenance;
 use super::run_paths::CONFIG_FILE;
 use super::stand_in;
-use super::trained::{check_data, load_scored};
+use super::trained::load_scored;
 use crate::config::Experiment;
 use crate::data::prepared::Prepared;
 use crate::data::store::Store;

@@ -43,7 +43,7 @@ pub fn measure(
     stop: &StopFlag,
     tell: &mut dyn FnMut(&str),
 ) -> Result<Report> {
-    let device = device::open(run)?;
+    let device = device::open_option(run)?;
     let (mut depths, mut paths, mut points, mut left_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for &layer in &request.layers {
         depths.extend(chain::measure(layer, &request.sizes)?);

@@ -66,7 +66,7 @@ pub fn examine(choice: DeviceChoice, check: bool) -> Result<Report> {
     findings.extend(driver());
     // First of all calls that ask libtorch for a GPU: if libtorch finds none once, it never looks again.
     // One thread: the models are small, and on a busy machine several would wait for each other.
-    let opened = device::open(&RunConfig { device: choice, threads: 1, ..RunConfig::default() });
+    let opened = device::open_option(&RunConfig { device: choice, threads: 1, ..RunConfig::default() });
     findings.extend(cuda(choice));
     findings.push(nccl());
     let (device, unusable) = match opened {
