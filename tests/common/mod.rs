@@ -15,6 +15,7 @@ pub mod variants;
 
 use ablate::data::bpe::PieceCounts;
 use ablate::data::tokenizer::Tokenizer;
+use ablate::model::Network;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -231,6 +232,16 @@ pub fn tree(n: usize) -> String {
     };
     let end = if n.is_multiple_of(5) { "\n" } else { " " };
     format!("( (S {subject}{end}(VP (VBZ sees) (NP (CD {n}) (NNS birds))) (. .)) )\n")
+}
+
+/// Multiplies every matrix of a model by `factor`: probabilities are then far enough from each other that searches find
+/// different tokens, whatever the rounding.
+pub fn enlarge(model: &dyn Network, factor: f64) {
+    for (path, variable) in model.weights().named() {
+        if path.ends_with("weight") {
+            let _ = tch::no_grad(|| variable.shallow_clone().g_mul_scalar_(factor));
+        }
+    }
 }
 
 impl Workshop {

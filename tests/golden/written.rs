@@ -1,5 +1,6 @@
 //! Translations, and continued texts.
 
+use crate::common::enlarge;
 use crate::pinned::hold;
 use crate::small::{VOCABULARY, build, draws, models};
 use ablate::data::reading::FirstInput;
@@ -12,14 +13,10 @@ use serde_json::{Map, Value, json};
 use tch::Kind;
 
 /// Builds a model with its first weights, which are the same on every processor, but enlarged: its output then depends on
-/// the source, and the best token is far enough from the next for any rounding.
+/// the source.
 fn with_large_weights(config: &ModelConfig) -> Box<dyn Network> {
     let model = build(config, 5, Kind::Float);
-    for (path, variable) in model.weights().named() {
-        if path.ends_with(".weight") {
-            let _ = tch::no_grad(|| variable.shallow_clone().g_mul_scalar_(3.0));
-        }
-    }
+    enlarge(&*model, 3.0);
     model
 }
 

@@ -2,7 +2,7 @@
 
 use crate::common::data::stored;
 use crate::common::runs::RUN;
-use crate::common::{EXPERIMENT, Workshop};
+use crate::common::{EXPERIMENT, Workshop, enlarge};
 use ablate::data::collate::collate_prefixes;
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
@@ -46,12 +46,7 @@ fn configs() -> Vec<ModelConfig> {
 
 fn model(config: &ModelConfig, kind: Kind) -> Box<dyn Network> {
     let model = model::build(config, VOCABULARY, 5, kind, Device::Cpu);
-    // Probabilities that differ, so that searches find different tokens.
-    for (path, variable) in model.weights().named() {
-        if path.ends_with("weight") {
-            let _ = tch::no_grad(|| variable.shallow_clone().g_mul_scalar_(2.0));
-        }
-    }
+    enlarge(&*model, 2.0);
     model
 }
 

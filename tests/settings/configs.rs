@@ -1,7 +1,7 @@
 //! Every committed TOML loads, passes validation and says what its comments claim.
 
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
-use ablate::data::prepare::directory;
+use ablate::data::opening::directory;
 use ablate::results::published::Published;
 use ablate::sweep::expand::{TrialPurpose, expand};
 use ablate::sweep::spec::SweepSpec;

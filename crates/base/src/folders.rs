@@ -19,12 +19,12 @@ pub fn is_directory_name(name: &str) -> bool {
 pub const DIRECTORY_NAME_HELP: &str = "it names a directory: use at most 200 characters, letters a to z and A to Z, digits \
      and . _ = + , -, and do not start with . or -";
 
-/// Whether the path is a directory, not a symbolic link to one.
+/// Returns whether a path is a directory. A symbolic link to a directory is none.
 pub fn is_real_dir(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_dir())
 }
 
-/// Whether the path is a regular file, not a symbolic link to one.
+/// Returns whether a path is a regular file. A symbolic link to a file is none.
 pub fn is_real_file(path: &Path) -> bool {
     path.symlink_metadata().is_ok_and(|about| about.is_file())
 }

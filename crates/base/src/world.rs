@@ -19,7 +19,7 @@ pub struct World {
     /// Host on which rank 0 listens.
     pub host: String,
     pub port: u16,
-    /// Whether the launcher itself listens on `host` and `port`, as torchrun does.
+    /// True if the launcher itself listens on `host` and `port`, as torchrun does.
     pub served: bool,
     /// Number of times that the launcher has restarted the ranks.
     pub restarts: usize,

@@ -44,7 +44,7 @@ pub fn open_for(config: &RunConfig, local_rank: usize) -> Result<Device> {
 /// The setting or option with which a user asks for a device, for messages.
 struct Asked {
     name: &'static str,
-    /// What to write for the CPU.
+    /// The words with which the user asks for the CPU.
     cpu: &'static str,
 }
 

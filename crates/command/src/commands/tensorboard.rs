@@ -75,7 +75,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         records: &records,
         reused: &BTreeMap::new(),
     };
-    view.conclude(&trials, &collect::table(&sources, &places.data)?.0);
+    view.conclude(&trials, &collect::table(&sources, &places.data)?.table);
     if records.iter().all(Option::is_none)
         && let Some(others) = OtherSettings::of(&sweep_dir, &trials)
     {

@@ -1,10 +1,9 @@
 //! The scored model of a finished run.
 
-use super::finished::{check_data, finished_run};
+use super::finished::{finished_run, open_data};
 use super::limits::DataLimits;
 use super::run_paths::{CHECKPOINTS, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::Experiment;
-use crate::data::prepare;
 use crate::data::prepared::Prepared;
 use crate::device;
 use crate::error::{Error, Result};
@@ -42,8 +41,7 @@ impl TrainedModel {
     /// Loads the scored weights of `run_dir`. `sets` may change settings of decoding and of the device.
     pub fn load(run_dir: &Path, data_root: &Path, sets: &[String]) -> Result<Self> {
         let (experiment, record) = finished_run(run_dir, sets)?;
-        let data = prepare::open(&experiment.data, data_root)?;
-        check_data(run_dir, &record, &data)?;
+        let data = open_data(run_dir, (&experiment, &record), data_root)?;
         DataLimits::of(&experiment.data, Some(&data))?.check_vocabulary(&experiment)?;
         let device = device::open(&experiment.run)?;
         let model = model::build(

@@ -6,7 +6,7 @@ use super::translations::stored_hypotheses;
 use super::{TrainedModel, attempts, finished_run};
 use crate::config::{Experiment, identity};
 use crate::data::prepared::Prepared;
-use crate::data::{Split, prepare};
+use crate::data::{Split, opening};
 use crate::error::Result;
 use crate::results::metric::{METRICS, OF_ONE, find, tag};
 use crate::results::record::Record;
@@ -65,7 +65,7 @@ const SHARE_TOLERANCE: f64 = 1e-3;
 /// If there is nothing to check: no run, no record, or no prepared data.
 pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Check>> {
     let (experiment, record) = finished_run(run_dir, &[])?;
-    let data = prepare::open_prepared(&experiment.data, data_root)?;
+    let data = opening::open_prepared(&experiment.data, data_root)?;
     let task = task::of(&experiment, data.tokenizers.target().len());
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));

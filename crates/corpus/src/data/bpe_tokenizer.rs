@@ -50,7 +50,7 @@ impl BpeTokenizer {
     }
 
     /// A pair that occurs twice in `merges` keeps its first rank.
-    pub(super) fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
+    fn from_merges(cut: Cut, learned: Vec<Pair>) -> Self {
         let mut vocabulary = Symbols::of_bytes();
         let mut merges = Vec::with_capacity(learned.len());
         let mut ranks = HashMap::with_capacity(learned.len());
@@ -75,6 +75,11 @@ impl BpeTokenizer {
             })
             .collect();
         BpeTokenizer { cut, vocabulary, merges, ranks, bytes }
+    }
+
+    /// Returns the number of merges, without repetitions.
+    pub fn merges(&self) -> usize {
+        self.merges.len()
     }
 
     /// Number of ids: specials, bytes and merged tokens.

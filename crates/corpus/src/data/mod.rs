@@ -15,6 +15,7 @@ pub mod file_pair;
 pub mod inputs;
 pub mod lines;
 pub mod masking;
+pub mod opening;
 pub mod packing;
 pub mod parallel;
 pub mod pieces;
@@ -37,7 +38,8 @@ pub mod words;
 
 pub use ablate_base::split::Split;
 pub use ablate_grammar::GeneratedCorpus;
-pub use prepare::{open, open_if_prepared, prepare};
+pub use opening::open_if_prepared;
+pub use prepare::{open, prepare};
 pub use prepared::{ParallelText, Prepared};
 pub use recipe::{Corpus, FilePair, FilePairs, FilesCorpus, HoldOut, Recipe};
 

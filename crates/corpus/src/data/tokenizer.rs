@@ -1,6 +1,6 @@
 //! The tokenizer of a side, of the kind that `data.pieces` chooses.
 
-use super::bpe::{PieceCounts, learn};
+use super::bpe::PieceCounts;
 use super::bpe_tokenizer::{BpeTokenizer, largest_vocabulary};
 use super::characters::{self, CharacterTokenizer};
 use super::{Pieces, Segmentation};
@@ -37,25 +37,28 @@ pub fn sizes(pieces: Pieces, merges: usize) -> [usize; 2] {
 }
 
 impl Tokenizer {
-    /// Learns from the pieces of a text. The same lines in any order give the same tokenizer. Beside it, returns the number
-    /// of merges that the text has if `merges` is more.
+    /// Learns from the pieces of a text. The same lines in any order give the same tokenizer.
     ///
     /// # Errors
     /// A user error if the text has more characters than a vocabulary of characters holds.
-    pub fn learn(pieces: Pieces, counts: &PieceCounts, merges: usize) -> Result<(Self, Option<usize>)> {
+    pub fn learn(pieces: Pieces, counts: &PieceCounts, merges: usize) -> Result<Self> {
         Ok(match pieces {
-            Pieces::Bpe => {
-                let learned = learn(counts, merges);
-                let all = (learned.len() < merges).then_some(learned.len());
-                (Tokenizer::Bpe(BpeTokenizer::from_merges(counts.cut(), learned)), all)
-            }
-            Pieces::Characters => (Tokenizer::Characters(CharacterTokenizer::from_counts(counts)?), None),
+            Pieces::Bpe => Self::from_counts(counts, merges),
+            Pieces::Characters => Tokenizer::Characters(CharacterTokenizer::from_counts(counts)?),
         })
     }
 
     /// Learns BPE with at most `merges` merges.
     pub fn from_counts(counts: &PieceCounts, merges: usize) -> Self {
         Tokenizer::Bpe(BpeTokenizer::from_counts(counts, merges))
+    }
+
+    /// Returns the number of merges; `None` for characters.
+    pub fn merges(&self) -> Option<usize> {
+        match self {
+            Tokenizer::Bpe(bpe) => Some(bpe.merges()),
+            Tokenizer::Characters(_) => None,
+        }
     }
 
     /// Number of ids, special ones counted.

@@ -136,6 +136,7 @@ fn point(axis: &Axis, row: &Scored, index: usize) -> Option<Point> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scored::MOST_PLACES;
     use super::*;
     use crate::results::summary::Summary;
 
@@ -148,7 +149,9 @@ mod tests {
             values: values.iter().map(|value| Some(value.to_string())).collect(),
         };
         ScoredRows {
-            axes: (0..3).map(|index| Axis::new(names[index], names[index], values(index), 10)).collect(),
+            axes: (0..3)
+                .map(|index| Axis::new(names[index], names[index], values(index), MOST_PLACES))
+                .collect(),
             rows: rows.iter().enumerate().map(row).collect(),
             left_out: Vec::new(),
         }

@@ -234,8 +234,11 @@ mod tests {
         };
         let rows = vec![row("a", "none", 1.0), row("b", "none", 2.0), row("c", "rotary", 9.0)];
         let values = rows.iter().filter_map(|row| row.values[0].clone()).collect();
-        let scored =
-            ScoredRows { axes: vec![Axis::new("k", "position", values, 10)], rows, left_out: Vec::new() };
+        let scored = ScoredRows {
+            axes: vec![Axis::new("k", "position", values, MOST_PLACES)],
+            rows,
+            left_out: Vec::new(),
+        };
         let cells = |[best, worst]: [(&str, &str); 2]| {
             let cell = |(value, mean)| format!("<td>{value}</td><td class=\"number\">{mean}</td>");
             format!("<td>position</td>{}{}<td class=\"number\">7.50</td>", cell(best), cell(worst))

@@ -57,10 +57,18 @@ pub struct Sources<'a> {
     pub reused: &'a BTreeMap<usize, &'a Committed>,
 }
 
-/// Returns the table of a sweep with its rows compared and its groups judged, and the per-sentence counts of the
-/// compared scores. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
+/// The table of a sweep, and the results that it was made with.
+pub struct Table {
+    pub table: ResultTable,
+    /// The per-sentence counts of the compared scores.
+    pub counts: Vec<SentenceCounts>,
+    /// The trials, by number, that halving ended, with the update of their last comparison.
+    pub halved: BTreeMap<usize, u64>,
+}
+
+/// Makes the table of a sweep with its rows compared and its groups judged. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
 /// its rows were not compared.
-pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<SentenceCounts>)> {
+pub fn table(sources: &Sources, data_root: &Path) -> Result<Table> {
     let Sources { spec, sweep_dir, trials, records, reused } = *sources;
     let mut table = values(sources)?;
     let (evidence, counts) = evidence(&table, sources, data_root);
@@ -70,7 +78,7 @@ pub fn table(sources: &Sources, data_root: &Path) -> Result<(ResultTable, Vec<Se
     table.notes.extend(note_of_missing(sweep_dir, trials, records, &halved)?);
     table.notes.extend(note_of_halved(trials, &halved));
     table.notes.extend(note_of_reused(sweep_dir, trials, reused));
-    Ok((table, counts))
+    Ok(Table { table, counts, halved })
 }
 
 /// Returns the table's note on trials without values that left something else: a record that does not verify, a run of

@@ -4,7 +4,6 @@ use super::collect::{self, OtherSettings};
 use super::committed::{Committed, CommittedRecords, RECORDS_FILE};
 use super::corpora::Corpora;
 use super::drawing::Drawing;
-use super::ladder;
 use super::record_file;
 use super::search_section::Search;
 use super::searching::Searching;
@@ -45,8 +44,8 @@ struct Found<'a> {
     records: Vec<Option<Record>>,
     /// The trials, by number, that committed records stand for.
     reused: BTreeMap<usize, &'a Committed>,
-    /// Notes on missing corpora, without which it is not certain that these records are of their text.
-    notes: BTreeSet<String>,
+    /// Notes on the committed records.
+    notes: Vec<String>,
 }
 
 impl<'a> Found<'a> {
@@ -82,7 +81,8 @@ impl<'a> Found<'a> {
             self.trials.pop();
             self.records.pop();
         }
-        self.notes = corpora.notes_on_records(self.reused.keys().map(|&number| &self.trials[number]))?;
+        let recorded: Vec<&Trial> = self.reused.keys().map(|&number| &self.trials[number]).collect();
+        self.notes = corpora.notes_on_records(&recorded, committed)?;
         Ok(self)
     }
 
@@ -123,9 +123,7 @@ impl Collected {
         let search = search
             .map(|drawing| Searching::new(drawing, data_root, committed, &sweep_dir, &spec.policy, false));
         let Found { trials, records, reused, notes } = found.completed(committed, search, data_root)?;
-        for note in notes.into_iter().chain(committed.note(reused.len())) {
-            print_message(&format!("note: {note}"));
-        }
+        notes.iter().for_each(|note| print_message(&format!("note: {note}")));
         let damaged = collect::damaged_records(&sweep_dir, &trials);
         if records.iter().all(Option::is_none) {
             let damaged: String = damaged.iter().map(|damage| format!("\n  {damage}")).collect();
@@ -140,8 +138,7 @@ impl Collected {
             records: &records,
             reused: &reused,
         };
-        let (table, counts) = collect::table(&sources, data_root)?;
-        let halved = ladder::halved(spec.policy.halving.as_ref(), &sweep_dir, &trials, &records)?;
+        let collect::Table { table, counts, halved } = collect::table(&sources, data_root)?;
         // Committed records were taken for some of them.
         to_come.retain(|(row, seed)| !trials.iter().any(|trial| trial.row == *row && trial.seed == *seed));
         let (reused, search) = (reused.into_keys().collect(), spec.search);

@@ -6,7 +6,7 @@ use super::settings::mistake;
 use super::trial::Trial;
 use crate::config::idle_settings::{differences, effect_hash};
 use crate::config::{Experiment, identity, training_identity};
-use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, prepare};
+use crate::data::{self, Corpus, DataConfig, GeneratedCorpus, Prepared, Recipe, opening};
 use crate::error::Result;
 use crate::experiment::limits::DataLimits;
 use crate::json;
@@ -63,7 +63,7 @@ impl<'a> Corpora<'a> {
                 Corpus::Generated(_) => data::open(config, self.root)?,
                 Corpus::Files(_) if committed.of_unprepared(experiment).is_some() => continue,
                 Corpus::Files(_) => data::open_if_prepared(config, self.root)?
-                    .ok_or_else(|| prepare::not_prepared(config, self.root, preparation))?,
+                    .ok_or_else(|| opening::not_prepared(config, self.root, preparation))?,
             };
             let key = json::line(config)?;
             self.limits.remove(&key);
@@ -143,15 +143,16 @@ impl<'a> Corpora<'a> {
         Ok(found.map(|found| identities(experiment, &found.record.data.fingerprint)))
     }
 
-    /// Returns a note on each missing corpus of these trials, for which committed records stand: it is not certain that
-    /// the records are of its text.
+    /// Returns the notes on `committed` records that stand for these `trials`: on each missing corpus, because it is not
+    /// certain that the records are of its text, and on records that stand for no trial.
     ///
     /// # Errors
     /// If a corpus exists and is damaged.
-    pub fn notes_on_records<'t>(
+    pub fn notes_on_records(
         &mut self,
-        trials: impl IntoIterator<Item = &'t Trial>,
-    ) -> Result<BTreeSet<String>> {
+        trials: &[&Trial],
+        committed: &CommittedRecords,
+    ) -> Result<Vec<String>> {
         let mut notes = BTreeSet::new();
         for trial in trials {
             if self.of(&trial.experiment)?.is_none() {
@@ -161,7 +162,7 @@ impl<'a> Corpora<'a> {
                 ));
             }
         }
-        Ok(notes)
+        Ok(notes.into_iter().chain(committed.note(trials.len())).collect())
     }
 }
 
@@ -190,6 +191,6 @@ pub fn how_to_prepare(trial: &Trial) -> String {
     let name = &recipe.name;
     match &recipe.corpus {
         Corpus::Generated(_) => format!("{name}: made when the sweep starts"),
-        Corpus::Files(_) => format!("{name}: run {}", prepare::how_to_prepare(recipe, &trial.preparation)),
+        Corpus::Files(_) => format!("{name}: run {}", opening::how_to_prepare(recipe, &trial.preparation)),
     }
 }

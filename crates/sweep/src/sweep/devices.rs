@@ -136,6 +136,9 @@ pub fn capacity(loads: &[CardLoad], needs: &[u64]) -> usize {
 /// # Errors
 /// A user error for another name, a missing card, or a card that is named twice.
 pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Result<Vec<CardLoad>> {
+    if names.is_empty() {
+        return Err(Error::user("devices names no GPU; leave it out to run on run.device"));
+    }
     let known: Vec<&Card> = match visible {
         None => cards.iter().collect(),
         Some(list) => {
@@ -180,12 +183,9 @@ pub fn resolve(names: &[String], cards: &[Card], visible: Option<&str>) -> Resul
             });
         }
     }
-    match (loads.is_empty(), names.is_empty()) {
-        (false, _) => Ok(loads),
-        (true, true) => Err(Error::user("devices names no GPU; leave it out to run on run.device")),
-        (true, false) => {
-            Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device"))
-        }
+    match loads.is_empty() {
+        true => Err(Error::user("devices names GPUs, but there is none; leave it out to run on run.device")),
+        false => Ok(loads),
     }
 }
 

@@ -61,7 +61,7 @@ pub fn is_superseded_name(name: &str, identity: &str) -> bool {
     is_run_name(run) && (rest.is_empty() || count(rest))
 }
 
-/// Whether the path is a run, of a trial or superseded, with a name that the program gives.
+/// Returns whether a path is a run, of a trial or superseded, with a name that the program gives.
 pub fn is_run(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let named = |identity: String| is_run_name(name) || is_superseded_name(name, &identity);

@@ -60,7 +60,7 @@ impl Selection {
     }
 
     fn names(&self, trial: &Trial) -> bool {
-        self.trials.iter().any(|(row, seed)| *row == trial.row && *seed == trial.seed)
+        self.trials.contains(&(trial.row.clone(), trial.seed))
     }
 }
 

@@ -186,8 +186,9 @@ impl TrialStatus {
             StateKind::Failed => {
                 status.measure(None);
                 status.failure = latest_failure(&status.run_dir);
-                let of_failure = status.failure.as_ref().map_or(0, |failure| failure.attempts as usize);
-                status.attempts = status.attempts.max(of_failure);
+                if let Some(failure) = &status.failure {
+                    status.attempts = failure.attempts as usize;
+                }
             }
             // The directory's content is not this trial's, or this is not known.
             _ => {}

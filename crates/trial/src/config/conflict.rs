@@ -26,12 +26,11 @@ pub fn conflicts(config: &ModelConfig) -> Vec<Conflict> {
         [of_attention(config), of_masked(config), of_convolution(config)].into_iter().flatten(),
     );
     if config.decoder == DecoderKind::Recurrent {
-        let without_source =
-            if config.has_encoder() { Vec::new() } else { without_source(&config.recurrent) };
-        match without_source.is_empty() {
-            true => found.extend(of_recurrent_decoder(config)),
-            false => found.extend(without_source),
+        let without_source = without_source(config);
+        if without_source.is_empty() {
+            found.extend(of_recurrent_decoder(config));
         }
+        found.extend(without_source);
     }
     if config.encoder == EncoderKind::Recurrent {
         found.extend(of_recurrent_encoder(&config.recurrent));
@@ -184,8 +183,11 @@ fn of_recurrent_encoder(recurrent: &RecurrentConfig) -> Option<Conflict> {
 }
 
 /// Returns the settings by which a recurrent decoder takes something of a source, where no encoder reads one.
-fn without_source(recurrent: &RecurrentConfig) -> Vec<Conflict> {
-    let RecurrentConfig { attention, input_feeding, bridge, .. } = *recurrent;
+fn without_source(config: &ModelConfig) -> Vec<Conflict> {
+    if config.has_encoder() {
+        return Vec::new();
+    }
+    let RecurrentConfig { attention, input_feeding, bridge, .. } = config.recurrent;
     let attends = (attention != Alignment::None).then(|| {
         ("model.recurrent.attention", setting_text(&attention), "attends to the source", "use \"none\"")
     });

@@ -1,11 +1,11 @@
 //! The input of a comparison of two systems: a finished run each, or the runs of a row, which differ in the seed alone.
 
-use super::finished::{check_data, finished_run};
+use super::finished::{finished_run, open_data};
 use super::hparams::hparams;
 use super::run_paths::{CONFIG_FILE, seed_of};
 use super::translations::recorded_hypotheses;
 use crate::config::Experiment;
-use crate::data::{Split, prepare};
+use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::results::compare::{Side, Text};
@@ -165,8 +165,7 @@ fn side(path: &Path, runs: &[Run]) -> Result<Side> {
 
 /// The sentences that a run was scored on, by split.
 fn texts(run: &Run, data_root: &Path) -> Result<BTreeMap<String, Text>> {
-    let data = prepare::open(&run.experiment.data, data_root)?;
-    check_data(&run.folder, &run.record, &data)?;
+    let data = open_data(&run.folder, (&run.experiment, &run.record), data_root)?;
     let text = |split: Split| {
         let text = data.text(split)?;
         Ok((split.name().to_string(), Text { sources: text.source, references: text.target }))

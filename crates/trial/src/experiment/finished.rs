@@ -3,7 +3,7 @@
 use super::claim::{self, claimed_identity};
 use super::run_paths::{CONFIG_FILE, SCORED_PATH, WEIGHTS_CHECKSUM};
 use crate::config::{Experiment, load_experiment};
-use crate::data::prepared::Prepared;
+use crate::data::{Prepared, prepare};
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::results::record::{RECORD_FILE, Record};
@@ -61,6 +61,20 @@ pub fn finished_run(run_dir: &Path, sets: &[String]) -> Result<(Experiment, Reco
         )));
     }
     Ok((experiment, record))
+}
+
+/// Opens the data that a finished run was trained on and scored with. Prepares a generated corpus.
+///
+/// # Errors
+/// A user error if the data is not prepared, or is other data than the run's.
+pub fn open_data(
+    run_dir: &Path,
+    (experiment, record): (&Experiment, &Record),
+    data_root: &Path,
+) -> Result<Prepared> {
+    let data = prepare::open(&experiment.data, data_root)?;
+    check_data(run_dir, record, &data)?;
+    Ok(data)
 }
 
 /// Refuses a run that was trained on other text than the prepared one. Another text can give a vocabulary of the same

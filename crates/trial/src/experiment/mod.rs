@@ -22,7 +22,7 @@ pub mod view;
 pub use changed::{changes_since, settings_since};
 pub use claim::{claim, claimed_identity};
 pub use failure::{latest_failure, present_failure};
-pub use finished::{check_data, finished_run, run_configuration, scored_weights_hold};
+pub use finished::{finished_run, open_data, run_configuration, scored_weights_hold};
 pub use hparams::hparams;
 pub use locks::{is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{

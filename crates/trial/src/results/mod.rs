@@ -13,6 +13,7 @@ pub mod index;
 pub mod judge;
 mod length_class;
 pub mod metric;
+mod metric_names;
 pub mod pivot;
 pub mod positions_file;
 pub mod published;

@@ -1,10 +1,10 @@
 //! The texts to score: files, or the stored translations of runs.
 
+use crate::data::Split;
 use crate::data::recipe::{Side, TextFormat};
 use crate::data::sentences::TextReader;
-use crate::data::{Split, prepare};
 use crate::error::{Error, Result};
-use crate::experiment::{check_data, finished_run, recorded_hypotheses};
+use crate::experiment::{finished_run, open_data, recorded_hypotheses};
 use crate::fetch::compression::{self, Compression};
 use crate::results::metric::{METRICS, Metric, PERPLEXITY, WORD_PERPLEXITY};
 use crate::score::{STANDARD_INPUT, read_bytes, segments_of, strip_byte_order_mark};
@@ -97,8 +97,7 @@ impl Given {
                     experiment.task().measures()
                 )));
             }
-            let data = prepare::open(&experiment.data, data_root)?;
-            check_data(run, &record, &data)?;
+            let data = open_data(run, (&experiment, &record), data_root)?;
             let text = RunText {
                 lowercase: experiment.data.lowercase,
                 target_language: experiment.data.recipe.target_language.clone(),

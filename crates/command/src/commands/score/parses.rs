@@ -3,9 +3,9 @@
 use super::Arguments;
 use super::choice::every_option_acts;
 use crate::commands::{Places, evalb, print};
-use crate::data::{Split, prepare};
+use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::experiment::{check_data, finished_run, recorded_hypotheses};
+use crate::experiment::{finished_run, open_data, recorded_hypotheses};
 use crate::score::evalb_of_lines;
 use crate::train::TaskKind;
 use serde_json::{Map, Value, json};
@@ -55,8 +55,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
     let mut found = Vec::new();
     for run in &arguments.runs {
         let (experiment, record) = finished_run(run, &[])?;
-        let data = prepare::open(&experiment.data, &places.data)?;
-        check_data(run, &record, &data)?;
+        let data = open_data(run, (&experiment, &record), &places.data)?;
         let mut values = Map::from_iter([("run".to_string(), json!(run.display().to_string()))]);
         for &split in &splits {
             let hypotheses = recorded_hypotheses(run, &record, split)?;

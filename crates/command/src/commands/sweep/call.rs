@@ -76,8 +76,8 @@ impl<'a> Call<'a> {
         }
         progress.add(&[], to_come);
         self.move_unlisted_runs(work)?;
-        let notes = corpora.notes_on_records(work.reused.keys().map(|&number| &work.trials[number]))?;
-        for note in notes.into_iter().chain(self.committed.note(work.reused.len())) {
+        let recorded: Vec<&Trial> = work.reused.keys().map(|&number| &work.trials[number]).collect();
+        for note in corpora.notes_on_records(&recorded, self.committed)? {
             progress.message(&format!("note: {note}"));
         }
         self.note_reused(work)?;
@@ -232,7 +232,7 @@ impl<'a> Call<'a> {
             records[number].get_or_insert_with(|| found.under(&trials[number].row));
         }
         let sources = collect::Sources { spec: self.spec, sweep_dir, trials, records: &records, reused };
-        let (table, counts) = collect::table(&sources, self.data_root)?;
+        let collect::Table { table, counts, .. } = collect::table(&sources, self.data_root)?;
         // Files first: standard output may be full. If they cannot be written, the table is still printed.
         let to_come = search.as_ref().map_or_else(BTreeSet::new, |search| search.drawing.runs_to_come());
         // Without any result, and without records and tables of earlier calls, there is nothing to keep.

@@ -45,12 +45,12 @@ pub struct Report {
     pub provenance: Provenance,
     pub precision: Precision,
     pub parameters: u64,
-    /// Whether the corpus is not prepared, so that sentences are random ids of ordinary lengths.
+    /// True if the corpus is not prepared, so that sentences are random ids of ordinary lengths.
     pub random_text: bool,
     pub peak: Peak,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<Training>,
-    /// Whether the weights come from the few timed updates, so that the lengths of translations mean nothing.
+    /// True if the weights come from the few timed updates, so that the lengths of translations mean nothing.
     pub fresh_weights: bool,
     /// Decoding by greedy search, then by the experiment's beam if that is wider.
     pub decoding: Vec<Decoding>,

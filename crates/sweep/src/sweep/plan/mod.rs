@@ -29,6 +29,7 @@ use crate::experiment::run_paths::CHECKPOINTS;
 use crate::files::{folder_bytes, free_space};
 use crate::results::index::Index;
 use crate::results::varied::RowSettings;
+use crate::sequence::distinct;
 use history::History;
 use price::CostEstimator;
 use std::collections::BTreeMap;
@@ -67,9 +68,8 @@ pub fn plan(request: &Request) -> Result<Plan> {
     for trial in request.trials {
         let experiment = &trial.experiment;
         let (identity, training) = estimator.corpora.identities_with(experiment, request.committed)?.unzip();
-        let hint = how_to_prepare(trial);
-        if estimator.corpora.of(experiment)?.is_none() && !unprepared.contains(&hint) {
-            unprepared.push(hint);
+        if estimator.corpora.of(experiment)?.is_none() {
+            unprepared.push(how_to_prepare(trial));
         }
         let run_dir = run_dir(request.sweep_dir, trial);
         let mut state = TrialState::of(&run_dir, experiment, identity.as_deref())?;
@@ -108,9 +108,8 @@ pub fn plan(request: &Request) -> Result<Plan> {
     estimator.probe = false;
     let search = |drawing: &Drawing| search::planned(drawing, &mut estimator, workers);
     let search = request.search.filter(|_| request.only.is_all()).map(search).transpose()?;
-    let mut notes: Vec<String> =
-        estimator.corpora.notes_on_records(recorded.iter().copied())?.into_iter().collect();
-    notes.extend(request.committed.note(recorded.len()));
+    let notes = estimator.corpora.notes_on_records(&recorded, request.committed)?;
+    let unprepared = distinct(unprepared);
     Ok(Plan { rows, trials, totals, search, unprepared, settings, notes })
 }
 
