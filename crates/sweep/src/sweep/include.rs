@@ -4,7 +4,7 @@ use super::file::PartFile;
 use super::section::{Row, Section, read_rows, read_sections};
 use super::settings::{mistake, named_at};
 use crate::config::deserialize::from_table;
-use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
+use crate::config::load::{LONGEST_CHAIN, identity_of, load_table, relative_to};
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Mistakes, Place, Result};
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ impl Chain {
     }
 
     fn holds(&self, file: &Path) -> bool {
-        let identity = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        self.files.iter().any(|other| identity(other) == identity(file))
+        let identity = identity_of(file);
+        self.files.iter().any(|other| identity_of(other) == identity)
     }
 }
 
