@@ -382,7 +382,7 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
     if let Ending::Failed { detail, .. } = &mut ending
         && detail.is_empty()
     {
-        let mut lines = logs.iter().map(|log| process::last_lines(log, 0, 5));
+        let mut lines = logs.iter().map(|log| process::last_lines(log, 0));
         *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
     }
     ending
