@@ -176,12 +176,17 @@ impl Slurm {
                     Kind::Submitted,
                     format!("job {}", client::id(array, at)),
                 ));
-                let submitted =
-                    SubmittedTrial { order, place: (number, at), running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(submitted.order.trial, submitted);
+                self.watch(order, (number, at));
             }
         }
         Ok(updates)
+    }
+
+    /// Begins to watch the job of a trial.
+    fn watch(&mut self, order: Order, place: Place) {
+        let trial = order.trial;
+        let submitted = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
+        self.submitted.insert(trial, submitted);
     }
 
     /// Submits these trials as one array.
@@ -331,8 +336,7 @@ impl Launcher for Slurm {
         match self.found(&order.run_dir, &order.identity) {
             Some(place) => {
                 self.found.retain(|other| *other != place);
-                let submitted = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(submitted.order.trial, submitted);
+                self.watch(order, place);
             }
             None => self.waiting.push(order),
         }
