@@ -6,9 +6,10 @@
 //! rest. The ending of the trial is written into its directory, because it is stored nowhere else.
 
 use super::client;
-use super::submission::{Submission, saved_step, sweep_dir};
+use super::submission::{Submission, sweep_dir};
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
+use crate::experiment::run_files::saved_step;
 use crate::experiment::{ENDING_FILE, EVENTS_FILE, claimed_identity};
 use crate::files;
 use crate::json;

@@ -15,6 +15,7 @@ mod submission;
 use super::launcher::{EarlierJob, Ending, Launcher, Order, Setup, Update};
 use super::process;
 use crate::error::{Error, Result};
+use crate::experiment::run_files::saved_step;
 use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
@@ -31,7 +32,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use submission::{Element, Submission, saved_step};
+use submission::{Element, Submission};
 pub use submission::{folder, settled_files};
 
 /// Runs trials through sbatch.
