@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::experiment::{metric_of, recorded_hypotheses};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::buckets::by_length;
+use crate::results::buckets::{by_length, range_text};
 use crate::results::summary::Summary;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
@@ -49,12 +49,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
             let points = scores.into_iter().enumerate().filter_map(point).collect();
             series.push(Series { name: labels[index].clone(), look: SeriesStyle(index), points });
         }
-        let place = |(words, lines): &([usize; 2], Vec<usize>)| {
-            let [shortest, longest] = words;
-            let words =
-                if shortest == longest { shortest.to_string() } else { format!("{shortest}–{longest}") };
-            (words, format!("n = {}", lines.len()))
-        };
+        let place =
+            |(words, lines): &([usize; 2], Vec<usize>)| (range_text(*words), format!("n = {}", lines.len()));
         let of = if name.is_empty() { String::new() } else { format!(": {name}") };
         let drawn = chart(&Chart {
             title: format!("{} by length of the source{of}", spoken(report.score())),
