@@ -2,7 +2,7 @@
 
 use ablate::config::load::{load_experiment, load_experiment_tree};
 use ablate::error::{Diagnostic, Error};
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::idle_check::check_experiment;
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::trial::Trial;
@@ -45,8 +45,7 @@ impl Folder {
 
     pub fn sweep(text: &str) -> (Folder, Result<Vec<Trial>, Error>) {
         let folder = Folder::with(&[("s.toml", text)]);
-        let trials =
-            SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]));
+        let trials = SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
         (folder, trials)
     }
 }

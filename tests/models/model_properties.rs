@@ -21,7 +21,7 @@ use ablate::model::{
 };
 use ablate::results::published::Published;
 use ablate::shim::decoding;
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use ablate::train::TrainingConfig;
 use ablate::train::adam::Adam;
@@ -796,7 +796,7 @@ fn counting_agrees_with_building() {
 #[test]
 fn the_models_of_table_3_have_the_printed_numbers_of_parameters() {
     let sweep = root().join("sweeps/table3.toml");
-    let trials = expand(TrialPurpose::Train, &SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
+    let trials = expand(&SweepSpec::load(&sweep).unwrap(), &[]).unwrap();
     let published = Published::named("table3").unwrap();
     let mut compared = Vec::new();
     for trial in &trials {

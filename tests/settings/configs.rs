@@ -3,7 +3,7 @@
 use ablate::config::{Experiment, configuration_hash, identity, load_experiment, to_toml};
 use ablate::data::opening::directory;
 use ablate::results::published::Published;
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::table_section::layout;
 use ablate::sweep::trial::Trial;
@@ -29,7 +29,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn trials(sweep: &str) -> Vec<Trial> {
-    expand(TrialPurpose::Train, &SweepSpec::load(&root().join("sweeps").join(sweep)).unwrap(), &[]).unwrap()
+    expand(&SweepSpec::load(&root().join("sweeps").join(sweep)).unwrap(), &[]).unwrap()
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn every_sweep_expands_to_different_configurations() {
     let copy = folder.path().join("config.toml");
     for file in files {
         let spec = SweepSpec::load(&file).unwrap_or_else(|error| panic!("{error}"));
-        let trials = expand(TrialPurpose::Train, &spec, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let trials = expand(&spec, &[]).unwrap_or_else(|error| panic!("{error}"));
         let layout = layout(&spec, &trials).unwrap();
         assert_eq!(layout.rows.len() * layout.rows[0].seeds.len(), trials.len(), "{}", file.display());
         let mut hashes: Vec<_> = trials.iter().map(|trial| configuration_hash(&trial.experiment)).collect();

@@ -6,7 +6,7 @@ use crate::common::Workshop;
 use crate::common::folder::Folder;
 use ablate::config::load_experiment;
 use ablate::error::{Error, Result};
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -45,9 +45,7 @@ fn set_refused(set: &str, names: &str) {
 #[track_caller]
 fn sweep_refused(text: &str, names: &str) {
     let folder = Folder::with(&[("s.toml", text)]);
-    refused(text, names, || {
-        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]))
-    });
+    refused(text, names, || SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[])));
     folder.expect_only(&["base.toml", "recipe.toml", "s.toml"]);
 }
 
@@ -453,10 +451,7 @@ fn settings_that_change_nothing() {
             ("own.toml", "base = \"base.toml\"\ntraining.average_checkpoints = 20\n"),
             ("s.toml", &format!("base = \"own.toml\"\nseeds = [1]\n{text}")),
         ]);
-        SweepSpec::load(&folder.path("s.toml"))
-            .and_then(|spec| expand(TrialPurpose::Train, &spec, &[]))
-            .unwrap()
-            .len()
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[])).unwrap().len()
     };
     assert_eq!(sound("set = { training.steps = 10 }"), 1);
     assert_eq!(sound("set = { run.attention_layers = [3] }\n[axes]\nmodel.layers = [2, 4]"), 2);
@@ -465,7 +460,7 @@ fn settings_that_change_nothing() {
         ("s.toml", "base = \"own.toml\"\nseeds = [1]\n"),
     ]);
     refused("a base", "own.toml:2: training.average_checkpoints = 20", || {
-        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]))
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]))
     });
 }
 
@@ -473,8 +468,7 @@ fn settings_that_change_nothing() {
 fn sets_of_a_sweep_are_held_to_the_rules_of_its_file() {
     let folder = Folder::with(&[("s.toml", "base = \"base.toml\"\nseeds = [1]\n")]);
     let expanded = |set: &str| {
-        SweepSpec::load(&folder.path("s.toml"))
-            .and_then(|spec| expand(TrialPurpose::Train, &spec, &[set.to_string()]))
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[set.to_string()]))
     };
     for set in
         ["training.seed=7", "training={seed=7}", "training . seed=7", "label=x", "seeds=[1]", "model=4"]
@@ -503,7 +497,7 @@ fn depth_length_and_number_have_limits() {
         doubling.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     let folder = Folder::with(&files);
     refused("includes", "more than 1000 files", || {
-        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]))
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]))
     });
 
     let deep = format!("{} = 1", vec!["a"; 300_000].join("."));

@@ -5,7 +5,7 @@ use crate::common::variants::MODEL_KEYS;
 use ablate::error::{Diagnostic, Error};
 use ablate::results::metric::{METRICS, TEST};
 use ablate::results::table_layout::columns;
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::trial::Trial;
 
@@ -190,7 +190,7 @@ fn included_files_are_read_on_behind_one_that_is_not_there() {
         ("b.toml", "[[row]]\nlabel = \"b\"\nset = { heads = 3 }"),
     ]);
     let spec = SweepSpec::load(&folder.path("s.toml")).unwrap();
-    let Err(Error::Config(all)) = expand(TrialPurpose::Train, &spec, &[]) else { panic!("no mistakes") };
+    let Err(Error::Config(all)) = expand(&spec, &[]) else { panic!("no mistakes") };
     assert!(all.message.starts_with("include: there is no file"), "{all}");
     assert_eq!(all.more.len(), 1, "{all}");
     assert_eq!(all.more[0].message, "set sets \"heads\", which is not a key of an experiment");
@@ -867,7 +867,7 @@ fn long_labels() {
 fn included(files: &[(&str, &str)]) -> (String, usize, String, String) {
     let folder = Folder::with(files);
     let trials: Result<Vec<Trial>, Error> =
-        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(TrialPurpose::Train, &spec, &[]));
+        SweepSpec::load(&folder.path("s.toml")).and_then(|spec| expand(&spec, &[]));
     parts(&folder, trials)
 }
 

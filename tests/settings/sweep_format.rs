@@ -1,7 +1,7 @@
 //! Every form of a sweep file, and its rows.
 
 use crate::common::folder::Folder;
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use ablate::sweep::trial::Trial;
 
@@ -377,7 +377,7 @@ fn included_files_bring_rows_and_sections() {
             "base = \"base.toml\"\nseeds = [3]\ninclude = [\"parts/a.toml\"]\n[[row]]\nlabel = \"own\"\n[[section]]\nlabel = \"Z\"\nset = { \"model.layers\" = 4 }\n[axes]\n\"model.norm\" = [\"pre\"]\n",
         ),
     ]);
-    let trials = expand(TrialPurpose::Train, &SweepSpec::load(&folder.path("s.toml")).unwrap(), &[]).unwrap();
+    let trials = expand(&SweepSpec::load(&folder.path("s.toml")).unwrap(), &[]).unwrap();
     let named: Vec<(&str, u64)> = trials.iter().map(|trial| (trial.row.as_str(), trial.seed)).collect();
     assert_eq!(
         named,
@@ -403,7 +403,7 @@ fn set_arguments_hold_before_conditions_are_looked_at() {
         ),
     )]);
     let spec = SweepSpec::load(&folder.path("s.toml")).unwrap();
-    let trials = expand(TrialPurpose::Train, &spec, &["model.norm=pre".to_string()]).unwrap();
+    let trials = expand(&spec, &["model.norm=pre".to_string()]).unwrap();
     assert_eq!(shown(&trials), ["layers=2: model.layers = 2", "layers=3: model.layers = 3"]);
-    assert!(expand(TrialPurpose::Train, &spec, &[]).is_err());
+    assert!(expand(&spec, &[]).is_err());
 }

@@ -16,7 +16,7 @@ use ablate::data::tokenizer::{EncodeCache, Tokenizer};
 use ablate::error::{Error, Result};
 use ablate::fetch::archive::extract;
 use ablate::seed::{Purpose, rng};
-use ablate::sweep::expand::{TrialPurpose, expand};
+use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -350,7 +350,7 @@ fn sweep() {
     let seeds = committed("sweeps").iter().map(on_base).collect();
     let read = |path: &Path| {
         let spec = SweepSpec::load(path)?;
-        expand(TrialPurpose::Train, &spec, &[]).map(|_| ())
+        expand(&spec, &[]).map(|_| ())
     };
     Target { name: "sweep", file: "some.toml", seeds, repair: unchanged, read: &read }.run();
 }

@@ -239,24 +239,7 @@ impl Trial<'_> {
         let outcome = self.finish(&work, &mut adam, progress, &mut telemetry, observer, &mut effort);
         effort.peak_memory_bytes = device::peak_memory();
         effort.peak_device_bytes = device::held_on_card(device);
-        match &outcome {
-            Ok(_) => telemetry.session_end(Outcome::Success),
-            // A stopped run has not ended: it can continue.
-            Err(
-                Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::Peer { .. },
-            ) => {}
-            Err(_) => telemetry.session_end(Outcome::Failure),
-        }
-        let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
-        let saved_step = match &outcome {
-            Ok(record) => Some(record.steps),
-            Err(Error::Interrupted { step } | Error::Paused { step }) => Some(*step),
-            Err(_) => None,
-        };
-        forward_messages(observer, |report| {
-            attempts.end(&ending, saved_step, effort, report);
-            Ok(())
-        })?;
+        record_ending(&outcome, &mut attempts, effort, &mut telemetry, observer)?;
         outcome
     }
 
@@ -335,6 +318,32 @@ impl Trial<'_> {
         record.save(self.run_dir)?;
         Ok(record)
     }
+}
+
+/// Records the outcome of an attempt and its effort.
+fn record_ending(
+    outcome: &Result<Record>,
+    attempts: &mut Attempts,
+    effort: Effort,
+    telemetry: &mut Telemetry,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    match outcome {
+        Ok(_) => telemetry.session_end(Outcome::Success),
+        // A stopped run has not ended: it can continue.
+        Err(Error::Interrupted { .. } | Error::Paused { .. } | Error::Stopped(_) | Error::Peer { .. }) => {}
+        Err(_) => telemetry.session_end(Outcome::Failure),
+    }
+    let ending = outcome.as_ref().map_or_else(|error| error.to_string(), |_| "finished".into());
+    let saved_step = match outcome {
+        Ok(record) => Some(record.steps),
+        Err(Error::Interrupted { step } | Error::Paused { step }) => Some(*step),
+        Err(_) => None,
+    };
+    forward_messages(observer, |report| {
+        attempts.end(&ending, saved_step, effort, report);
+        Ok(())
+    })
 }
 
 /// Counts the operations of an update, forward and backward, on average over the first epoch.

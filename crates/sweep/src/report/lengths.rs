@@ -4,11 +4,13 @@ use super::pictures::{Picture, pictures};
 use super::section::{Section, file_name, over_seeds, spoken};
 use super::subject::{Report, Trial, runs};
 use super::texts::Texts;
+use crate::data::{ParallelText, Split};
 use crate::error::Result;
 use crate::experiment::{metric_of, recorded_hypotheses};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
-use crate::results::buckets::by_length;
+use crate::results::buckets::{by_length, range_text};
+use crate::results::record::Record;
 use crate::results::summary::Summary;
 
 pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
@@ -25,36 +27,18 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         let mut series = Vec::new();
         let mut left_out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let finished: Vec<_> = runs(row).collect();
-            let same = |record: &crate::results::record::Record| {
+            let same = |record: &Record| {
                 record.data.fingerprint == first.data.fingerprint && record.signature == first.signature
             };
-            if !finished.iter().all(|(_, record)| same(record)) {
+            if !runs(row).all(|(_, record)| same(record)) {
                 left_out.push(row[0].row);
                 continue;
             }
-            let mut scores: Vec<Vec<f64>> = vec![Vec::new(); buckets.len()];
-            for (trial, record) in finished {
-                let metric = metric_of(trial.experiment);
-                let hypotheses = recorded_hypotheses(&trial.run_dir, record, texts.split)?;
-                let counts = metric.counts(&hypotheses, std::slice::from_ref(&text.target))?;
-                for ((_, lines), scores) in buckets.iter().zip(&mut scores) {
-                    scores.push(metric.score(&counts.sum_of(lines.iter().copied())));
-                }
-            }
-            let point = |(bucket, values): (usize, Vec<f64>)| {
-                let Summary { mean, deviation, .. } = Summary::of(&values)?;
-                Some(Point { x: bucket as f64, y: mean, spread: deviation, values })
-            };
-            let points = scores.into_iter().enumerate().filter_map(point).collect();
+            let points = points(row, &buckets, text, texts.split)?;
             series.push(Series { name: labels[index].clone(), look: SeriesStyle(index), points });
         }
-        let place = |(words, lines): &([usize; 2], Vec<usize>)| {
-            let [shortest, longest] = words;
-            let words =
-                if shortest == longest { shortest.to_string() } else { format!("{shortest}–{longest}") };
-            (words, format!("n = {}", lines.len()))
-        };
+        let place =
+            |(words, lines): &([usize; 2], Vec<usize>)| (range_text(*words), format!("n = {}", lines.len()));
         let of = if name.is_empty() { String::new() } else { format!(": {name}") };
         let drawn = chart(&Chart {
             title: format!("{} by length of the source{of}", spoken(report.score())),
@@ -77,4 +61,27 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         .missing()
         .for_each(|why| section.paragraph(&format!("Left out, because sources are missing: {why}.")));
     Ok(section)
+}
+
+/// Returns the score of a row for the sentences of each bucket, over its finished trials.
+fn points(
+    row: &[Trial],
+    buckets: &[([usize; 2], Vec<usize>)],
+    text: &ParallelText,
+    split: Split,
+) -> Result<Vec<Point>> {
+    let mut scores: Vec<Vec<f64>> = vec![Vec::new(); buckets.len()];
+    for (trial, record) in runs(row) {
+        let metric = metric_of(trial.experiment);
+        let hypotheses = recorded_hypotheses(&trial.run_dir, record, split)?;
+        let counts = metric.counts(&hypotheses, std::slice::from_ref(&text.target))?;
+        for ((_, lines), scores) in buckets.iter().zip(&mut scores) {
+            scores.push(metric.score(&counts.sum_of(lines.iter().copied())));
+        }
+    }
+    let point = |(bucket, values): (usize, Vec<f64>)| {
+        let Summary { mean, deviation, .. } = Summary::of(&values)?;
+        Some(Point { x: bucket as f64, y: mean, spread: deviation, values })
+    };
+    Ok(scores.into_iter().enumerate().filter_map(point).collect())
 }

@@ -3,7 +3,7 @@
 use super::page::{LineData, results, sheet, table};
 use super::pictures::row_name;
 use super::section::{Section, spoken};
-use super::subject::{Report, Trial, mean_of, values_of};
+use super::subject::{Report, Trial, mean_of, text_of, values_of};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::settings::settings_by_key;
@@ -32,7 +32,7 @@ pub fn section(report: &Report) -> Result<Section> {
     for (index, row) in report.rows().into_iter().enumerate() {
         let summary = mean_of(row, score);
         let words = summary.as_ref().map_or("–".to_string(), |Summary { mean, deviation, .. }| {
-            let text = |value| report.score_text(value);
+            let text = |value| text_of(score, value);
             text(*mean) + &deviation.map_or(String::new(), |deviation| format!(" ± {}", text(deviation)))
         });
         plotted.push(Dot {

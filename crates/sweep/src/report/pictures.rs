@@ -25,8 +25,7 @@ pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
     let rows = report.rows();
     let base = rows.iter().find(|row| report.is_base(row[0].row)).copied();
     let others: Vec<&[Trial<'a>]> = rows.into_iter().filter(|row| !report.is_base(row[0].row)).collect();
-    let settings: Vec<&VariedSetting> =
-        report.table.settings.iter().filter(|setting| setting.is_column).collect();
+    let settings = shown_settings(report);
     let mut pictures: Vec<Picture<'r, 'a>> = Vec::new();
     for group in others.chunk_by(|a, b| a[0].group == b[0].group) {
         let parts = parts(report, group, &settings);
@@ -73,9 +72,12 @@ pub fn pictures<'r, 'a>(report: &'r Report<'a>) -> Vec<Picture<'r, 'a>> {
 
 /// Returns the name of a row beside others: the settings of a grid, else its label.
 pub fn row_name(report: &Report, row: &[Trial]) -> String {
-    let settings: Vec<&VariedSetting> =
-        report.table.settings.iter().filter(|setting| setting.is_column).collect();
-    label(report, row, &settings)
+    label(report, row, &shown_settings(report))
+}
+
+/// Returns the settings that are columns of the table.
+fn shown_settings<'r>(report: &'r Report) -> Vec<&'r VariedSetting> {
+    report.table.settings.iter().filter(|setting| setting.is_column).collect()
 }
 
 /// Divides the rows of a group into consecutive parts, one for each picture.

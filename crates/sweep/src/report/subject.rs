@@ -101,11 +101,6 @@ impl<'a> Report<'a> {
         self.table.rows.iter().find(|row| row.layout.label == trials[0].row)
     }
 
-    /// Formats a value of the [`score`](Self::score) with the digits of the metric.
-    pub fn score_text(&self, value: f64) -> String {
-        text_of(self.score(), value)
-    }
-
     /// Returns the tag of the score by which the page judges settings: the objective of a search, which is never of the
     /// test set, else the [`score`](Self::score).
     pub fn setting_score(&self) -> &'a str {
@@ -125,7 +120,7 @@ impl<'a> Report<'a> {
     /// Returns the first finished run of each row: the base row first, then the others by the
     /// [`setting_score`](Self::setting_score), the best first.
     pub fn by_interest(&self) -> Vec<(&Trial<'a>, &'a Record)> {
-        let rows = self.trials.chunk_by(|a, b| a.row == b.row);
+        let rows = self.rows().into_iter();
         let mut found: Vec<(&Trial<'a>, &'a Record)> = rows.filter_map(|row| runs(row).next()).collect();
         let tag = self.setting_score();
         let better = self.better();

@@ -66,8 +66,8 @@ pub struct Table {
     pub halved: BTreeMap<usize, u64>,
 }
 
-/// Makes the table of a sweep with its rows compared and its groups judged. `data_root` has the prepared corpora. If a corpus or translations are missing, the table says that
-/// its rows were not compared.
+/// Makes the table of a sweep with its rows compared and its groups judged. `data_root` has the prepared corpora. If a
+/// corpus or translations are missing, the table says that its rows were not compared.
 pub fn table(sources: &Sources, data_root: &Path) -> Result<Table> {
     let Sources { spec, sweep_dir, trials, records, reused } = *sources;
     let mut table = values(sources)?;
@@ -198,7 +198,7 @@ pub fn damaged_records(sweep_dir: &Path, trials: &[Trial]) -> Vec<String> {
 
 /// Returns the table's values without comparisons, for a table that is made again after every trial.
 pub fn values(sources: &Sources) -> Result<ResultTable> {
-    let Sources { spec, sweep_dir, trials, records, reused, .. } = *sources;
+    let Sources { spec, sweep_dir, trials, records, reused } = *sources;
     let mut results = Vec::new();
     for (number, (trial, record)) in trials.iter().zip(records).enumerate() {
         let run_dir = run_dir(sweep_dir, trial);

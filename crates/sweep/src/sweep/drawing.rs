@@ -54,11 +54,10 @@ impl Drawing {
         if purpose == TrialPurpose::Train {
             drawer.probe()?;
         }
-        let recorded_draws = recorded.len();
         let mut drawing = Drawing {
             drawer,
             draws: Vec::new(),
-            recorded: recorded_draws,
+            recorded: recorded.len(),
             seen: BTreeSet::new(),
             exhausted: false,
         };

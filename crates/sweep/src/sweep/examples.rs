@@ -1,6 +1,6 @@
 //! Sweeps for unit tests.
 
-use super::expand::{TrialPurpose, expand};
+use super::expand::expand;
 use super::spec::SweepSpec;
 use super::trial::Trial;
 use std::path::Path;
@@ -12,6 +12,6 @@ pub fn of_demo(lines: &str) -> (SweepSpec, Vec<Trial>) {
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/demo.toml");
     std::fs::write(&path, format!("base = {:?}\n{lines}", base.display().to_string())).unwrap();
     let spec = SweepSpec::load(&path).unwrap();
-    let trials = expand(TrialPurpose::Train, &spec, &[]).unwrap();
+    let trials = expand(&spec, &[]).unwrap();
     (spec, trials)
 }

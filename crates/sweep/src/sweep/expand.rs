@@ -9,19 +9,20 @@ use super::trial::Trial;
 use crate::error::{Mistakes, Result};
 use std::path::Path;
 
-/// Returns all trials of a sweep, row by row, seeds innermost. `sets` are `section.key=value`, applied last to each.
+/// Returns all trials of a sweep to be trained, row by row, seeds innermost. `sets` are `section.key=value`, applied
+/// last to each.
 ///
 /// # Errors
-/// All mistakes in the sweep, its base or its trials for this purpose, with their places; the message about a trial
-/// names the row.
-pub fn expand(purpose: TrialPurpose, spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
-    Ok(expand_with(purpose, spec, sets, |_| Ok(Vec::new()))?.0)
+/// All mistakes in the sweep, its base or its trials, with their places; the message about a trial names the row.
+pub fn expand(spec: &SweepSpec, sets: &[String]) -> Result<Vec<Trial>> {
+    Ok(expand_with(TrialPurpose::Train, spec, sets, |_| Ok(Vec::new()))?.0)
 }
 
-/// Does the same for a sweep in `sweep_dir`, whose ledger may have draws of its search. Also returns the search.
+/// Does the same, for any purpose, for a sweep in `sweep_dir`, whose ledger may have draws of its search. Also returns
+/// the search.
 ///
 /// # Errors
-/// The errors of [`expand`], and a ledger that cannot be read.
+/// The errors of [`expand`] that matter for the purpose, and a ledger that cannot be read.
 pub fn expand_recorded(
     purpose: TrialPurpose,
     spec: &SweepSpec,

@@ -1,17 +1,18 @@
 //! `include = ["parts/heads.toml"]`: rows and sections that several sweeps share.
 
 use super::file::PartFile;
-use super::section::{Row, Section, item_places, read_rows, read_sections};
+use super::section::{Row, Section, read_rows, read_sections};
 use super::settings::{mistake, named_at};
 use crate::config::deserialize::from_table;
-use crate::config::load::{LONGEST_CHAIN, load_table, relative_to};
+use crate::config::load::{LONGEST_CHAIN, identity_of, load_table, relative_to};
+use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Mistakes, Place, Result};
 use std::path::{Path, PathBuf};
 
 /// Largest number of files that a sweep includes in all: two that include two others each, and so on, never end.
 const MOST_FILES: usize = 1_000;
 
-/// The content of an included file.
+/// The content of included files.
 #[derive(Debug, Default)]
 pub struct Part {
     pub rows: Vec<Row>,
@@ -33,17 +34,50 @@ impl Chain {
     }
 
     fn holds(&self, file: &Path) -> bool {
-        let identity = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-        self.files.iter().any(|other| identity(other) == identity(file))
+        let identity = identity_of(file);
+        self.files.iter().any(|other| identity_of(other) == identity)
     }
 }
 
-/// Reads the file `named` at `place`, and the files that it includes in turn. Sections without seeds get `seeds`. Rows
-/// and sections with `mistakes` are left out.
+/// Reads the files `included` that a file names in its `table`, and those that they include in turn. Sections without
+/// seeds get `seeds`. Files, rows and sections with `mistakes` are left out.
+///
+/// # Errors
+/// An error other than a mistake in a file.
+pub fn include_all(
+    included: &[String],
+    table: &Table,
+    start: &Place,
+    seeds: &[u64],
+    chain: &mut Chain,
+    mistakes: &mut Mistakes,
+) -> Result<Part> {
+    let mut all = Part::default();
+    for (named, place) in included.iter().zip(places(table, start)) {
+        let part = include(named, &place, seeds, chain, mistakes);
+        let Some(part) = mistakes.keep(part)? else { continue };
+        all.rows.extend(part.rows);
+        all.sections.extend(part.sections);
+    }
+    Ok(all)
+}
+
+/// Returns the place of each item of `include` in a file's table; `start` if the table has no such key.
+fn places(table: &Table, start: &Place) -> Vec<Place> {
+    match table.get("include") {
+        Some(Node { value: Value::Array(items), .. }) => {
+            items.iter().map(|item| item.place.clone()).collect()
+        }
+        Some(node) => vec![node.place.clone()],
+        None => vec![start.clone()],
+    }
+}
+
+/// Reads the file `named` at `place`, and the files that it includes in turn.
 ///
 /// # Errors
 /// The file does not exist, includes itself, cannot be read, or there are too many files.
-pub fn include(
+fn include(
     named: &str,
     place: &Place,
     seeds: &[u64],
@@ -98,12 +132,9 @@ pub fn include(
         sections: read_sections(section, &tree, seeds, mistakes)?,
     };
     chain.files.push(path);
-    for (named, place) in included.iter().zip(item_places(&tree, "include", &start)) {
-        let inner = include(named, &place, seeds, chain, mistakes);
-        let Some(inner) = mistakes.keep(inner)? else { continue };
-        part.rows.extend(inner.rows);
-        part.sections.extend(inner.sections);
-    }
+    let inner = include_all(&included, &tree, &start, seeds, chain, mistakes)?;
     chain.files.pop();
+    part.rows.extend(inner.rows);
+    part.sections.extend(inner.sections);
     Ok(part)
 }

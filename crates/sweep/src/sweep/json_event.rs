@@ -6,6 +6,7 @@ use super::ledger::timed_line;
 use super::trial::Trial;
 use crate::results::record::FailureKind;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// An event, which becomes one line together with the time.
@@ -29,7 +30,7 @@ pub enum SweepEvent<'a> {
     Drawn {
         row: &'a str,
         /// The value of each key in TOML.
-        values: &'a std::collections::BTreeMap<String, String>,
+        values: &'a BTreeMap<String, String>,
     },
     /// An attempt at a trial begins.
     TrialStarted {
@@ -69,7 +70,7 @@ pub enum SweepEvent<'a> {
         #[serde(flatten)]
         trial: TrialName<'a>,
         /// The final scores by tag, as in the record.
-        metrics: &'a std::collections::BTreeMap<String, f64>,
+        metrics: &'a BTreeMap<String, f64>,
     },
     TrialFailed {
         #[serde(flatten)]

@@ -4,11 +4,11 @@ use super::ledger::{self, Kind};
 use super::policy::Halving;
 use super::trial::{Trial, run_dir};
 use crate::error::Result;
-use crate::experiment::{CHECKPOINTS, claimed_identity, settings_since};
+use crate::experiment::run_files::saved_step;
+use crate::experiment::{claimed_identity, settings_since};
 use crate::results::metric::DEV_LOSS;
 use crate::results::record::Record;
 use crate::telemetry::{METRICS_FILE, metrics_log};
-use crate::train::checkpoint_files;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,10 +28,10 @@ impl Climb {
     /// provided that the run belongs to the trial with this identity.
     pub fn of(run_dir: &Path, identity: &str, rungs: Vec<u64>, finished: bool) -> Self {
         let is_own = || matches!(claimed_identity(run_dir), Ok(Some(owner)) if owner == identity);
-        let latest = || checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS)).ok().flatten();
         let saved = match finished {
             true => u64::MAX,
-            false => is_own().then(latest).flatten().unwrap_or(0),
+            false if is_own() => saved_step(run_dir).unwrap_or(0),
+            false => 0,
         };
         let measured = dev_losses(run_dir);
         // Losses that were measured after the checkpoint will be measured again.

@@ -48,6 +48,12 @@ pub fn superseded(sweep_dir: &Path) -> PathBuf {
     results.join(SUPERSEDED).join(sweep_dir.file_name().unwrap_or_default())
 }
 
+/// Returns the folder of the superseded runs of a run's row.
+fn superseded_row(run_dir: &Path) -> PathBuf {
+    let row = run_dir.parent().unwrap_or(Path::new("."));
+    superseded(row.parent().unwrap_or(Path::new("."))).join(row.file_name().unwrap_or_default())
+}
+
 /// Whether a name has the form that [`run_dir`] gives.
 pub fn is_run_name(name: &str) -> bool {
     seed_of(Path::new(name)).is_some()
@@ -93,9 +99,7 @@ fn set_aside(run_dir: &Path, owner: &str) -> Result<PathBuf> {
     if is_at_work(run_dir)? {
         return Err(Error::Busy(format!("another process is at work in {}", run_dir.display())));
     }
-    let row = run_dir.parent().unwrap_or(Path::new("."));
-    let sweep_dir = row.parent().unwrap_or(Path::new("."));
-    let folder = superseded(sweep_dir).join(row.file_name().unwrap_or_default());
+    let folder = superseded_row(run_dir);
     files::create_shared_dir(&folder)?;
     let name = run_dir.file_name().unwrap_or_default().to_string_lossy();
     let name = |n: u32| match n {
@@ -219,10 +223,8 @@ fn is_claim_alone(run_dir: &Path) -> Result<bool> {
 
 /// Returns the unfinished run of the trial that was moved away from `run_dir`, if it has a checkpoint.
 fn begun(run_dir: &Path, identity: &str) -> Result<Option<PathBuf>> {
-    let row = run_dir.parent().unwrap_or(Path::new("."));
-    let folder = superseded(row.parent().unwrap_or(Path::new("."))).join(row.file_name().unwrap_or_default());
     let own = run_dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    for path in entries(&folder)? {
+    for path in entries(&superseded_row(run_dir))? {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with(&format!("{own}-"))
             && is_superseded_name(&name, identity)

@@ -4,7 +4,7 @@ use super::condition::Condition;
 use super::draw::random;
 use super::factor::{Choice, Factor};
 use super::file::{AxisFile, PointFile, ZipFile};
-use super::settings::{Setting, items, mistake, place_of, settings, settings_with_tables, tables};
+use super::settings::{Setting, items, mistake, place_of, settings, settings_of_axes, tables};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
 use crate::error::{Mistakes, Result};
@@ -46,11 +46,9 @@ fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
             .map(|value| Choice::plain(None, [Setting { key: key.clone(), place: place.clone(), value }]));
         Ok(Factor { name: "[axes]", choices: choices.collect(), place, when, drawn: false })
     };
-    // The long form of an axis is a table with `values`; no section of an experiment has such a key.
-    let is_axis = |table: &Table| table.get("values").is_some();
     let mut axes = Vec::new();
     let mut mistakes = Mistakes::default();
-    for setting in settings_with_tables(node, "axes", is_axis)? {
+    for setting in settings_of_axes(node)? {
         axes.extend(mistakes.keep(axis(setting))?);
     }
     mistakes.end(Ok(axes))

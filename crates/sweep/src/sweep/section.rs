@@ -130,17 +130,6 @@ pub fn check_row_labels(rows: &[Row], mistakes: &mut Mistakes) -> Result<()> {
     Ok(())
 }
 
-/// Returns the place of each item of the array at `key`.
-pub fn item_places(table: &Table, key: &str, otherwise: &Place) -> Vec<Place> {
-    match table.get(key) {
-        Some(Node { value: Value::Array(items), .. }) => {
-            items.iter().map(|item| item.place.clone()).collect()
-        }
-        Some(node) => vec![node.place.clone()],
-        None => vec![otherwise.clone()],
-    }
-}
-
 /// Reads the `[[exclude]]` conditions of a file or section.
 pub fn exclusions(table: &Table) -> Result<Vec<Condition>> {
     tables(table, "exclude").into_iter().map(|(_, node)| Condition::read(node, "exclude")).collect()

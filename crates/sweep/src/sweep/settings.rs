@@ -28,19 +28,16 @@ pub fn settings(node: Option<&Node>, what: &str, words: &[&str]) -> Result<Vec<S
     read(node, what, words, |_| false)
 }
 
-/// Does the same for a table in which the value of a key, even of a section, may be a table. `is_value` distinguishes
-/// such a table from one that holds keys.
+/// Does the same for `[axes]`, in which the value of a key, even of a section, may be a table: the long form of an axis
+/// has `values`, and no section of an experiment has such a key.
 ///
 /// # Errors
 /// The errors of [`settings`].
-pub fn settings_with_tables(
-    node: Option<&Node>,
-    what: &str,
-    is_value: fn(&Table) -> bool,
-) -> Result<Vec<Setting>> {
-    read(node, what, &[], is_value)
+pub fn settings_of_axes(node: Option<&Node>) -> Result<Vec<Setting>> {
+    read(node, "axes", &[], |table| table.get("values").is_some())
 }
 
+/// Reads a table of changes. `is_value` distinguishes a table that is the value of a key from one that holds keys.
 fn read(
     node: Option<&Node>,
     what: &str,

@@ -2,14 +2,12 @@
 
 use super::factor::{MOST_COMBINATIONS, too_many};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec, refuse_experiment};
-use super::include::{Chain, include};
+use super::include::{Chain, include_all};
 use super::launch::slurm::slurm_spec::SlurmSpec;
 use super::policy::{MOST_WORKERS, Policy};
 use super::read_factors::factors;
 use super::search_section::Search;
-use super::section::{
-    Section, check_row_labels, check_seeds, exclusions, item_places, read_rows, read_sections,
-};
+use super::section::{Section, check_row_labels, check_seeds, exclusions, read_rows, read_sections};
 use super::settings::{Setting, mistake, place_of, settings};
 use crate::config::deserialize::{Unfit, read_in_part};
 use crate::config::load::{load_table, relative_to};
@@ -158,13 +156,9 @@ impl SweepSpec {
         let mut rows = read_rows(rows, tree, mistakes)?;
         let factors = mistakes.keep(factors(tree))?;
         let exclude = mistakes.keep(exclusions(tree))?;
-        let mut chain = Chain::new(path);
-        for (named, place) in included.iter().zip(item_places(tree, "include", &self.start)) {
-            let part = include(named, &place, seeds, &mut chain, mistakes);
-            let Some(part) = mistakes.keep(part)? else { continue };
-            rows.extend(part.rows);
-            sections.extend(part.sections);
-        }
+        let part = include_all(included, tree, &self.start, seeds, &mut Chain::new(path), mistakes)?;
+        rows.extend(part.rows);
+        sections.extend(part.sections);
         check_row_labels(&rows, mistakes)?;
         let (Some(set), Some(search)) = (set, search) else { return Ok(()) };
         if let (Some(factors), Some(exclude)) = (factors, exclude) {

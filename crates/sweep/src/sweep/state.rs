@@ -2,9 +2,9 @@
 
 use crate::config::Experiment;
 use crate::error::Result;
-use crate::experiment::{CHECKPOINTS, changes_since, claimed_identity, is_at_work, latest_failure};
+use crate::experiment::run_files::saved_step;
+use crate::experiment::{changes_since, claimed_identity, is_at_work, latest_failure};
 use crate::results::record::Record;
-use crate::train::checkpoint_files;
 use serde::Serialize;
 use std::path::Path;
 
@@ -106,7 +106,7 @@ impl TrialState {
         if finished {
             return Ok(TrialState { state: StateKind::Finished, step: steps, why: None });
         }
-        let step = checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0);
+        let step = saved_step(run_dir)?;
         if is_at_work(run_dir)? {
             return Ok(TrialState::new(StateKind::Running, step, "a process is at work on it"));
         }

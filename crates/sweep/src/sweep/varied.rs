@@ -4,7 +4,7 @@ use super::trial::Trial;
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
 use crate::config::idle_settings::idle;
-use crate::config::settings::settings_by_key;
+use crate::config::settings::resolved_settings;
 use crate::results::varied::{self, RowSettings, VariedSetting};
 use serde_json::Value;
 
@@ -30,9 +30,8 @@ pub fn varied(rows: &[&Trial]) -> (Vec<VariedSetting>, Vec<RowSettings>) {
 
 /// Returns the final values, without those that another setting switches off.
 fn values(experiment: &Experiment, keys: &[(String, bool)]) -> RowSettings {
-    let resolved = Experiment { model: experiment.model.with_head_widths_stated(), ..experiment.clone() };
     let off: Vec<&str> = idle(experiment).into_iter().filter(|idle| idle.off).map(|idle| idle.key).collect();
-    let mut all = settings_by_key(&resolved);
+    let mut all = resolved_settings(experiment);
     let wanted = keys.iter().filter(|(key, _)| !off.contains(&key.as_str()));
     wanted.filter_map(|(key, _)| Some((key.clone(), scalar(all.remove(key)?)))).collect()
 }

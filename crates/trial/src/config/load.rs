@@ -315,7 +315,7 @@ fn read_named(path: &Path, key: &str, node: &Node, otherwise: &'static str) -> R
 }
 
 /// Returns a form of the path that is equal for paths of the same file.
-fn identity_of(path: &Path) -> PathBuf {
+pub fn identity_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 

@@ -44,7 +44,7 @@ pub fn parse_value(file: &str, argument: &str, span: Range<usize>) -> Result<Nod
     let bare = |c: char| c.is_alphanumeric() || "_-+./:".contains(c);
     match word.parse::<toml_edit::Value>() {
         Ok(value) => source.within(&value, &span),
-        Err(_) if !word.is_empty() && word.chars().all(bare) => {
+        Err(_) if word.chars().all(bare) => {
             Ok(Node { value: Value::String(word.to_string()), place: source.place(span) })
         }
         Err(error) => Err(source.syntax_error(&error, Some(span))),

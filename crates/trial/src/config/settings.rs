@@ -52,6 +52,12 @@ pub fn settings_by_key(experiment: &Experiment) -> Settings {
     settings
 }
 
+/// Does the same with absent widths of heads resolved.
+pub fn resolved_settings(experiment: &Experiment) -> Settings {
+    let model = experiment.model.with_head_widths_stated();
+    settings_by_key(&Experiment { model, ..experiment.clone() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,6 +128,11 @@ pub fn has_checkpoint(run_dir: &Path) -> bool {
     latest_step(&run_dir.join(CHECKPOINTS)).is_ok_and(|step| step.is_some())
 }
 
+/// Returns the update of the newest training state that a run has saved; 0 if it has none.
+pub fn saved_step(run_dir: &Path) -> Result<u64> {
+    Ok(latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
+}
+
 /// Refuses a directory that is not empty but holds no run: a run in it would replace foreign files.
 ///
 /// # Errors

@@ -19,6 +19,11 @@ pub struct Bucket {
     pub length_ratio: [f64; 2],
 }
 
+/// Returns the shortest and the longest length as text: `7–12`, or `7` if they are equal.
+pub fn range_text([shortest, longest]: [usize; 2]) -> String {
+    if shortest == longest { shortest.to_string() } else { format!("{shortest}–{longest}") }
+}
+
 /// Groups sentences of these lengths: at most [`BUCKETS`] groups with about as many sentences each, as shortest and
 /// longest length and line numbers. Sentences of the same length stay together.
 pub fn by_length(lengths: &[usize]) -> Vec<([usize; 2], Vec<usize>)> {

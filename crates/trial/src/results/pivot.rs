@@ -122,29 +122,8 @@ impl PivotTable {
                 rows.name, columns.name
             )));
         }
-        let panel = |((name, settings), rows_of_panel): (Shared, Vec<&Row>)| -> Result<Panel> {
-            let mut lines = Vec::new();
-            for value in self::values(rows_of_panel.iter().copied(), &rows.key) {
-                let mut cells: Vec<Option<PivotCell>> = vec![None; values.len()];
-                let of_line = rows_of_panel.iter().filter(|row| value_of(row, &rows.key) == value);
-                for row in of_line {
-                    let value = value_of(row, &columns.key);
-                    let Some(place) = values.iter().position(|one| *one == value) else { continue };
-                    let cell = PivotCell {
-                        row: row.layout.label.clone(),
-                        finished: row.finished,
-                        wanted: row.layout.seeds.len(),
-                        cell: row.cells[at].clone(),
-                    };
-                    if let Some(other) = cells[place].replace(cell) {
-                        return Err(Error::user(format!(
-                            "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
-                            other.row, row.layout.label
-                        )));
-                    }
-                }
-                lines.push(PivotLine { value, cells });
-            }
+        let panel = |((name, settings), of_panel): (Shared, Vec<&Row>)| -> Result<Panel> {
+            let lines = lines(&of_panel, [&rows.key, &columns.key], &values, at)?;
             Ok(Panel { name, settings, lines })
         };
         let panels: Vec<Panel> = groups.into_iter().map(panel).collect::<Result<_>>()?;
@@ -205,6 +184,36 @@ impl PivotTable {
     pub fn others(&self) -> &[VariedSetting] {
         &self.others
     }
+}
+
+/// Arranges the rows of a panel by the keys of two settings. `columns` are the values of the second one, and `at` is the
+/// column of the table with the score.
+///
+/// # Errors
+/// A user error if two rows of the panel have the same values of both settings.
+fn lines(rows: &[&Row], keys: [&str; 2], columns: &[Option<Value>], at: usize) -> Result<Vec<PivotLine>> {
+    let mut lines = Vec::new();
+    for value in values(rows.iter().copied(), keys[0]) {
+        let mut cells: Vec<Option<PivotCell>> = vec![None; columns.len()];
+        for row in rows.iter().filter(|row| value_of(row, keys[0]) == value) {
+            let value = value_of(row, keys[1]);
+            let Some(place) = columns.iter().position(|one| *one == value) else { continue };
+            let cell = PivotCell {
+                row: row.layout.label.clone(),
+                finished: row.finished,
+                wanted: row.layout.seeds.len(),
+                cell: row.cells[at].clone(),
+            };
+            if let Some(other) = cells[place].replace(cell) {
+                return Err(Error::user(format!(
+                    "--pivot: rows {} and {} differ in no setting that is shown; choose one with --where row=LABEL",
+                    other.row, row.layout.label
+                )));
+            }
+        }
+        lines.push(PivotLine { value, cells });
+    }
+    Ok(lines)
 }
 
 fn notes(table: &ResultTable, at: usize, panels: &[Panel]) -> Vec<Note> {

@@ -1,7 +1,8 @@
 //! `positions.json` of a run: the vectors that the scored model adds to tokens at its first positions, for pictures.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::files;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -31,8 +32,8 @@ impl Positions {
 
     /// Writes `positions.json` into the run directory.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
-        let text = serde_json::to_string(self).map_err(|e| Error::failed(format!("positions: {e}")))?;
-        files::write_atomically(&run_dir.join(POSITIONS_FILE), (text + "\n").as_bytes())
+        let text = json::line(self)? + "\n";
+        files::write_atomically(&run_dir.join(POSITIONS_FILE), text.as_bytes())
     }
 
     /// Reads the encodings in a run directory; `None` if there is no readable file: it serves display alone.

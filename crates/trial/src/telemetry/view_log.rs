@@ -4,7 +4,8 @@
 //! is left out. The file depends on the views alone, so equal runs have equal files.
 
 use super::growing_file::{GrowingFile, Line};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::json;
 use serde::{Deserialize, Serialize};
 
 /// A text or a histogram to show for a step.
@@ -59,8 +60,7 @@ impl Line for View {
     }
 
     fn text(&self) -> Result<String> {
-        let text = serde_json::to_string(self).map_err(|error| Error::failed(format!("a view: {error}")))?;
-        Ok(text + "\n")
+        Ok(json::line(self)? + "\n")
     }
 
     fn parse(line: &[u8]) -> Option<View> {

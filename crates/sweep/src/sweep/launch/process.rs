@@ -130,7 +130,7 @@ pub fn log_length(run_dir: &Path) -> u64 {
 /// Returns the ending of a process, from its exit status, if known, and from the log behind byte `begin`.
 pub fn classify(status: Option<ExitStatus>, run_dir: &Path, begin: u64) -> Ending {
     let log_path = run_dir.join(LOG_FILE);
-    let lines = last_lines(&log_path, begin, 5);
+    let lines = last_lines(&log_path, begin);
     let code = status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok());
     let signal = status.and_then(|status| status.signal());
     let (kind, reason) = match (code, signal) {
@@ -160,13 +160,16 @@ pub fn killed_by(signal: i32) -> String {
     format!("killed by signal {signal}{why}")
 }
 
-/// Returns the last lines of a file behind byte `begin`; empty if the file cannot be read.
-pub fn last_lines(path: &Path, begin: u64, count: usize) -> String {
+/// Number of lines of a log that a failure shows.
+const SHOWN_LINES: usize = 5;
+
+/// Returns the last [`SHOWN_LINES`] lines of a file behind byte `begin`; empty if the file cannot be read.
+pub fn last_lines(path: &Path, begin: u64) -> String {
     let bytes = std::fs::read(path).unwrap_or_default();
     let begin = usize::try_from(begin).map_or(bytes.len(), |begin| begin.min(bytes.len()));
     let text = String::from_utf8_lossy(&bytes[begin..]);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
+    lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
 }
 
 #[cfg(test)]
@@ -197,7 +200,7 @@ mod tests {
             Ending::Failed { detail, .. } => assert_eq!(detail, "error: second"),
             other => panic!("{other:?}"),
         }
-        assert_eq!(last_lines(&log, 1_000, 5), "", "a log that was cut since");
+        assert_eq!(last_lines(&log, 1_000), "", "a log that was cut since");
     }
 
     #[test]

@@ -157,11 +157,10 @@ impl<'a> CostEstimator<'a> {
 
     /// Returns the workload, which is computed once for all trials on one corpus with batches of the same sizes.
     fn workload(&mut self, experiment: &Experiment, corpus: Option<&Prepared>) -> Result<Rc<Workload>> {
-        let training = &experiment.training;
+        let Experiment { model, training, .. } = experiment;
         let prefix = experiment.reads_prefixes().then_some(training.prefix_loss);
-        let model = &experiment.model;
         let masked = model.is_masked().then_some((training.masking.rate, model.masked.next_sentence));
-        let words = experiment.model.is_word_vectors().then_some(training.words);
+        let words = model.is_word_vectors().then_some(training.words);
         let sizes = (
             training.micro_batch_tokens,
             training.packed_length,
@@ -177,45 +176,8 @@ impl<'a> CostEstimator<'a> {
             return Ok(known.clone());
         }
         let workload = match corpus {
-            Some(corpus) => {
-                let store = corpus.split_unverified(Split::Train)?;
-                match (experiment.task(), prefix) {
-                    (TaskKind::Translation | TaskKind::Parsing, None) => {
-                        Workload::of(&Pairs::of(&store, training), training)?
-                    }
-                    (TaskKind::Translation | TaskKind::Parsing, Some(_)) => {
-                        Workload::of(&Pairs::as_prefixes(&store, training), training)?
-                    }
-                    (TaskKind::LanguageModelling, _) => {
-                        Workload::of(&Blocks::of(&store, training), training)?
-                    }
-                    (TaskKind::MaskedLanguageModelling, _) => {
-                        // Shapes depend neither on which tokens are hidden nor on the vocabulary.
-                        Workload::of(&MaskedBlocks::of(&store, training, model, 0), training)?
-                    }
-                    (TaskKind::WordVectors, _) => {
-                        let (_, vocabulary) = vocabulary_sizes(&experiment.data, Some(corpus));
-                        Workload::of(&WordBlocks::of(&store, training, vocabulary), training)?
-                    }
-                }
-            }
-            None => match (experiment.task(), prefix) {
-                (TaskKind::Translation | TaskKind::Parsing, None) => {
-                    Workload::assumed(training, experiment.data.longest_trained())
-                }
-                (TaskKind::Translation | TaskKind::Parsing, Some(loss)) => {
-                    Workload::assumed(training, experiment.data.longest_trained()).as_prefixes(loss)
-                }
-                (TaskKind::LanguageModelling, _) => {
-                    Workload::assumed_blocks(training, experiment.data.max_length)
-                }
-                (TaskKind::MaskedLanguageModelling, _) => {
-                    Workload::assumed_masked_blocks(training, model, experiment.data.max_length)
-                }
-                (TaskKind::WordVectors, _) => {
-                    Workload::assumed_word_blocks(training, experiment.data.max_length)
-                }
-            },
+            Some(corpus) => workload_of_text(experiment, corpus)?,
+            None => assumed_workload(experiment),
         };
         Ok(self.workloads.entry(key).or_insert(Rc::new(workload)).clone())
     }
@@ -242,6 +204,49 @@ impl<'a> CostEstimator<'a> {
         experiment.run.threads = threads;
         let found = probe_process::measure(&experiment, self.corpora.root())?;
         Ok(Some(self.probes.entry(key).or_insert(found).clone()))
+    }
+}
+
+/// Returns the workload of an experiment on its prepared corpus.
+fn workload_of_text(experiment: &Experiment, corpus: &Prepared) -> Result<Workload> {
+    let Experiment { model, training, .. } = experiment;
+    let store = corpus.split_unverified(Split::Train)?;
+    match experiment.task() {
+        TaskKind::Translation | TaskKind::Parsing => {
+            let pairs = match experiment.reads_prefixes() {
+                true => Pairs::as_prefixes(&store, training),
+                false => Pairs::of(&store, training),
+            };
+            Workload::of(&pairs, training)
+        }
+        TaskKind::LanguageModelling => Workload::of(&Blocks::of(&store, training), training),
+        TaskKind::MaskedLanguageModelling => {
+            // Shapes depend neither on which tokens are hidden nor on the vocabulary.
+            Workload::of(&MaskedBlocks::of(&store, training, model, 0), training)
+        }
+        TaskKind::WordVectors => {
+            let (_, vocabulary) = vocabulary_sizes(&experiment.data, Some(corpus));
+            Workload::of(&WordBlocks::of(&store, training, vocabulary), training)
+        }
+    }
+}
+
+/// Returns the workload of an experiment whose corpus is not prepared.
+fn assumed_workload(experiment: &Experiment) -> Workload {
+    let Experiment { data, model, training, .. } = experiment;
+    match experiment.task() {
+        TaskKind::Translation | TaskKind::Parsing => {
+            let of_pairs = Workload::assumed(training, data.longest_trained());
+            match experiment.reads_prefixes() {
+                true => of_pairs.as_prefixes(training.prefix_loss),
+                false => of_pairs,
+            }
+        }
+        TaskKind::LanguageModelling => Workload::assumed_blocks(training, data.max_length),
+        TaskKind::MaskedLanguageModelling => {
+            Workload::assumed_masked_blocks(training, model, data.max_length)
+        }
+        TaskKind::WordVectors => Workload::assumed_word_blocks(training, data.max_length),
     }
 }
 

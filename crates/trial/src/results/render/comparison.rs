@@ -1,6 +1,6 @@
 //! Two systems side by side, as text for a terminal.
 
-use super::super::buckets::Bucket;
+use super::super::buckets::{Bucket, range_text};
 use super::super::compare::{Rank, ScorePair, SentencePair, SystemComparison};
 use super::super::metric::{METRICS, find};
 use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
@@ -117,9 +117,8 @@ fn by_length(found: &SystemComparison, side: &str, buckets: &[Bucket]) -> Sheet 
     let mut headings = vec![Heading::words("words")];
     headings.extend(["sentences", "BLEU A", "BLEU B", "B − A", "length A", "length B"].map(Heading::numbers));
     let line = |bucket: &Bucket| {
-        let [shortest, longest] = bucket.words;
         let cells = [
-            if shortest == longest { shortest.to_string() } else { format!("{shortest}–{longest}") },
+            range_text(bucket.words),
             bucket.sentences.to_string(),
             format!("{:.2}", bucket.bleu[0]),
             format!("{:.2}", bucket.bleu[1]),

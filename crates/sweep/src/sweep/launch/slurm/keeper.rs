@@ -6,9 +6,10 @@
 //! rest. The ending of the trial is written into its directory, because it is stored nowhere else.
 
 use super::client;
-use super::submission::{Submission, saved_step, sweep_dir};
+use super::submission::{Submission, sweep_dir};
 use crate::error::{Error, Result};
 use crate::experiment::attempts::host;
+use crate::experiment::run_files::saved_step;
 use crate::experiment::{ENDING_FILE, EVENTS_FILE, claimed_identity};
 use crate::files;
 use crate::json;
@@ -19,7 +20,7 @@ use crate::telemetry::console::print_message;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
 /// Interval between two checks of the trial.
@@ -112,25 +113,7 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
     let events = emptied.map_err(Error::io("create", &events))?;
     let begin = process::log_length(&run_dir);
     let mut child = process::spawn(&run_dir, data_root, results, element.until, None, &[], events.into())?;
-    let mut passed_on = false;
-    let status: ExitStatus = loop {
-        if let Some(status) = child.try_wait().map_err(Error::io("wait for", &run_dir))? {
-            break status;
-        }
-        if !passed_on && (warned.is_raised() || told.is_raised()) {
-            // If Slurm sends SIGTERM to all processes of a job, a second one from here would end the trial at once.
-            process::signal(child.id(), libc::SIGUSR2);
-            log(
-                &run_dir,
-                &format!(
-                    "Slurm {}; the trial saves its state",
-                    if told.is_raised() { "ends the job" } else { "warns that the job's time is over" }
-                ),
-            );
-            passed_on = true;
-        }
-        std::thread::sleep(TICK);
-    };
+    let (status, passed_on) = supervise(&mut child, &run_dir, &warned, &told)?;
     let ending = process::classify(Some(status), &run_dir, begin);
     let stopped = ending == Ending::Stopped && passed_on;
     let requeue = stopped && !told.is_raised() && saved_step(&run_dir)? > before;
@@ -152,6 +135,30 @@ pub fn keep(submission_file: &Path, data_root: &Path, results: &Path) -> Result<
             Err(Error::failed(format!("job {id}: {}: {reason}", run_dir.display())))
         }
         _ => Ok(()),
+    }
+}
+
+/// Waits for the end of a trial, and passes the first signal of Slurm on to it. Returns the status of the trial, and
+/// whether there was a signal.
+fn supervise(
+    child: &mut Child,
+    run_dir: &Path,
+    warned: &StopFlag,
+    told: &StopFlag,
+) -> Result<(ExitStatus, bool)> {
+    let mut passed_on = false;
+    loop {
+        if let Some(status) = child.try_wait().map_err(Error::io("wait for", run_dir))? {
+            return Ok((status, passed_on));
+        }
+        if !passed_on && (warned.is_raised() || told.is_raised()) {
+            // If Slurm sends SIGTERM to all processes of a job, a second one from here would end the trial at once.
+            process::signal(child.id(), libc::SIGUSR2);
+            let what = if told.is_raised() { "ends the job" } else { "warns that the job's time is over" };
+            log(run_dir, &format!("Slurm {what}; the trial saves its state"));
+            passed_on = true;
+        }
+        std::thread::sleep(TICK);
     }
 }
 

@@ -15,6 +15,7 @@ mod submission;
 use super::launcher::{EarlierJob, Ending, Launcher, Order, Setup, Update};
 use super::process;
 use crate::error::{Error, Result};
+use crate::experiment::run_files::saved_step;
 use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
 use crate::sweep::ledger::Kind;
@@ -31,7 +32,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use submission::{Element, Submission, saved_step};
+use submission::{Element, Submission};
 pub use submission::{folder, settled_files};
 
 /// Runs trials through sbatch.
@@ -176,12 +177,17 @@ impl Slurm {
                     Kind::Submitted,
                     format!("job {}", client::id(array, at)),
                 ));
-                let submitted =
-                    SubmittedTrial { order, place: (number, at), running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(submitted.order.trial, submitted);
+                self.watch(order, (number, at));
             }
         }
         Ok(updates)
+    }
+
+    /// Begins to watch the job of a trial.
+    fn watch(&mut self, order: Order, place: Place) {
+        let trial = order.trial;
+        let submitted = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
+        self.submitted.insert(trial, submitted);
     }
 
     /// Submits these trials as one array.
@@ -331,8 +337,7 @@ impl Launcher for Slurm {
         match self.found(&order.run_dir, &order.identity) {
             Some(place) => {
                 self.found.retain(|other| *other != place);
-                let submitted = SubmittedTrial { order, place, running: false, misses: 0, events_read: 0 };
-                self.submitted.insert(submitted.order.trial, submitted);
+                self.watch(order, place);
             }
             None => self.waiting.push(order),
         }
@@ -382,7 +387,7 @@ fn explained(mut ending: Ending, logs: &[PathBuf]) -> Ending {
     if let Ending::Failed { detail, .. } = &mut ending
         && detail.is_empty()
     {
-        let mut lines = logs.iter().map(|log| process::last_lines(log, 0, 5));
+        let mut lines = logs.iter().map(|log| process::last_lines(log, 0));
         *detail = lines.find(|lines| !lines.is_empty()).unwrap_or_default();
     }
     ending

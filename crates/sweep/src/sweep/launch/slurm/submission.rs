@@ -5,11 +5,10 @@
 //! finds its jobs again. A job whose file is missing or settled does nothing: no driver expects its result.
 
 use crate::error::{Error, Result};
-use crate::experiment::CHECKPOINTS;
+use crate::experiment::run_files::saved_step;
 use crate::files;
 use crate::json;
 use crate::sweep::launch::launcher::Order;
-use crate::train::checkpoint_files;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -154,11 +153,6 @@ fn name(sweep_dir: &Path, number: u32) -> Result<String> {
     // Slurm takes commas between names, and squeue's answer is split at bars.
     let plain: String = sweep.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Ok(format!("ablate-{plain}-{}.{number}", &hash[..8]))
-}
-
-/// Returns the update of the newest state that a run has saved; 0 if it has none.
-pub fn saved_step(run_dir: &Path) -> Result<u64> {
-    Ok(checkpoint_files::latest_step(&run_dir.join(CHECKPOINTS))?.unwrap_or(0))
 }
 
 #[cfg(test)]
