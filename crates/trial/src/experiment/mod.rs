@@ -10,6 +10,7 @@ pub mod finished;
 pub mod hparams;
 pub mod limits;
 mod locks;
+pub mod measured;
 pub mod measurement;
 pub mod resume;
 pub mod reuse;
