@@ -128,6 +128,7 @@ impl Drawer {
             place: self.search.place.clone(),
             when: None,
             drawn: true,
+            continuous: draw::continuous_keys(&self.search.keys),
             choices: choices.collect(),
         }
     }
