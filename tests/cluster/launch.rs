@@ -188,6 +188,26 @@ fn a_signal_ends_the_driver_alone_and_detach_never_waits() {
 }
 
 #[test]
+fn a_signal_is_answered_while_squeue_does_not_answer() {
+    let cluster = Cluster::new(&SWEEP.replace("= 30", "= 4"));
+    cluster.write("hold", "");
+    let stopped = |driver: std::process::Child, calls: usize| {
+        wait("squeue hangs", || cluster.trace("hang").len() == calls);
+        signal(driver.id() as i32, libc::SIGTERM);
+        Outcome(driver.wait_with_output().unwrap()).expect(75)
+    };
+    let driver = cluster.start(&[]);
+    wait("the job runs", || !cluster.trace("start").is_empty());
+    cluster.write("hang", "");
+    stopped(driver, 1).says("1 trial goes on in Slurm");
+    // The next driver looks for the job at first.
+    stopped(cluster.start(&[]), 2).says("stopped by a signal while squeue was to answer");
+    ["hang", "hold"].iter().for_each(|file| std::fs::remove_file(cluster.path(file)).unwrap());
+    cluster.sweep(&[]).expect(0);
+    assert_eq!((cluster.trace("sbatch").len(), cluster.workshop.first_steps(RUN).len()), (1, 1));
+}
+
+#[test]
 fn status_tells_which_job_a_trial_has() {
     // The first trial is held while the second one waits.
     let sweep =

@@ -3,6 +3,7 @@
 use crate::common::data::{Pair, stored};
 use crate::common::updates::StoreUpdates;
 use ablate::data::batch::epoch_batches;
+use ablate::data::collate::micro_batch;
 use ablate::data::store::Store;
 use ablate::decode::DecodingConfig;
 use ablate::decode::translate::translate;
@@ -18,7 +19,7 @@ use ablate::train::examples::Examples;
 use ablate::train::pairs::Pairs;
 use ablate::train::ranks::Ranks;
 use ablate::train::run_state::{Owner, Progress, RunState};
-use ablate::train::step::StepStats;
+use ablate::train::step::{StepStats, Updates};
 use ablate::train::stream::BatchStream;
 use ablate::train::trainer::{Monitor, Trainer};
 use std::path::{Path, PathBuf};
@@ -698,6 +699,34 @@ fn divergence_ends_the_run_with_its_own_error() {
     let error = run.go(&StopFlag::never(), &mut watch, &mut Vec::new()).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Diverged { step, loss } if step > 1 && !loss.is_finite()), "{error}");
     assert_eq!(error.exit_code(), 3);
+}
+
+#[test]
+fn a_gradient_that_is_not_finite_is_not_clipped_and_does_not_reach_the_weights() {
+    let (_folder, store) = stored(VOCABULARY, &copies(2, 4, 3));
+    let updated = |config: &TrainingConfig, value: f64| {
+        let model = build(&small(), 1, Kind::Float);
+        let mut adam = Adam::build(config, model.weights());
+        let before = all_values(model.weights());
+        let batch = micro_batch(config.batching(), &store, &[0, 1], Device::Cpu);
+        let updates = Updates { model: &model, config };
+        let sums = updates.accumulate([(0, &batch)].into_iter(), batch.target_tokens, 1);
+        let gradient = model.weights().named()[0].1.grad();
+        let _ = tch::no_grad(|| gradient.shallow_clone().fill_(value));
+        let outcome = updates.finish(&mut adam, sums, 1, true);
+        (outcome, all_values(model.weights()) == before)
+    };
+    let clipped = TrainingConfig { clip_norm: Some(1.0), ..Default::default() };
+    for value in [f64::NAN, f64::INFINITY] {
+        let (outcome, is_untouched) = updated(&clipped, value);
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, Error::GradientDiverged { step: 1, .. }), "{error}");
+        assert!(error.exit_code() == 3 && is_untouched, "{error}");
+    }
+    // The squares of these overflow, but they are numbers.
+    assert!(updated(&clipped, 1e30).0.is_ok());
+    // Without clipping, the next loss ends the training.
+    assert!(updated(&TrainingConfig::default(), f64::NAN).0.is_ok());
 }
 
 #[test]

@@ -306,6 +306,12 @@ fn tables_of_a_sweep() {
         let (folder, fitting) = Folder::sweep(&classes(&format!("{column:?}")));
         assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
     }
+    // Runs of some settings do not measure these: all cells would stay empty.
+    let (folder, result) = Folder::sweep(&format!("{SWEEP}[table]\ncolumns = [\"dev/tagging_accuracy\"]"));
+    let (_, _, said, helped) = parts(&folder, result);
+    assert_eq!(said, "column \"dev/tagging_accuracy\" is not measured of these trials");
+    assert!(helped.contains("accepted: parameters, steps, "), "{helped}");
+    assert!(Folder::sweep(&format!("{SWEEP}[table]\ncolumns = [\"test/atat\"]")).1.is_ok());
     // No record has these: their cells would always stay empty.
     for column in
         ["train/loss", "dev/bleu@1-10", "test/accuracy@1-10", "train/perplexity", "dev/ter", "test/ter"]
@@ -778,8 +784,19 @@ fn searches() {
         &search("objective = \"dev/bits_per_character\""),
         6,
         "search: objective = \"dev/bits_per_character\" is not measured of these trials",
-        "expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/exact_match, dev/atat, dev/chrf",
+        "expected one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/atat, dev/chrf",
     );
+    // The first trial would end without it.
+    fails(
+        &search("objective = \"dev/exact_match\""),
+        6,
+        "search: objective = \"dev/exact_match\" is not measured of these trials",
+        "set decoding.length_buckets, such as [10, 20, 30], or use one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/atat, dev/chrf",
+    );
+    let buckets = "set = { \"decoding.length_buckets\" = [10] }\n";
+    let (folder, fitting) =
+        Folder::sweep(&format!("{SWEEP}{buckets}{}", search("objective = \"dev/exact_match\"")));
+    assert!(fitting.is_ok(), "{:?}", parts(&folder, fitting));
     fails(&search(""), 3, "search: objective is missing", "state objective; it has no default");
     let alone = "each draw of a search is a row, and there are no others; state what all draws share under `set`, draw what varies under [search], or make two sweeps of it";
     for (form, name) in [

@@ -10,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// The exit code of [`Error::User`] and [`Error::Config`].
 pub const USER_CODE: u8 = 2;
-/// The exit code of [`Error::Diverged`].
+/// The exit code of [`Error::Diverged`] and [`Error::GradientDiverged`].
 pub const DIVERGED_CODE: u8 = 3;
 /// The exit code of [`Error::OutOfMemory`] and [`Error::TooLarge`].
 pub const OUT_OF_MEMORY_CODE: u8 = 4;
@@ -21,6 +21,10 @@ pub const STOPPED_CODE: u8 = 75;
 /// The advice of errors for lack of memory.
 pub const MEMORY_REMEDY: &str =
     "lower training.micro_batch_tokens or decoding.batch_tokens, or make the model smaller";
+
+/// The advice of errors for a training that diverged.
+const DIVERGENCE_REMEDY: &str = "lower training.learning_rate_scale (or training.peak_learning_rate, if the schedule has one), \
+                                 raise training.warmup_steps or set training.clip_norm";
 
 /// Everything that can end a command early.
 ///
@@ -45,10 +49,14 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The loss is NaN, infinite, or many times the loss of guessing.
-    #[error(
-        "training diverged at step {step}: the loss is {loss}; lower training.learning_rate_scale (or training.peak_learning_rate, if the schedule has one), raise training.warmup_steps or set training.clip_norm"
-    )]
+    #[error("training diverged at step {step}: the loss is {loss}; {remedy}", remedy = DIVERGENCE_REMEDY)]
     Diverged { step: u64, loss: f64 },
+    /// The loss is a number, but its gradient is not finite.
+    #[error(
+        "training diverged at step {step}: the norm of the gradient is {norm}; {remedy}",
+        remedy = DIVERGENCE_REMEDY
+    )]
+    GradientDiverged { step: u64, norm: f64 },
     /// The device has no memory left.
     #[error("out of memory: {0}; {remedy}", remedy = MEMORY_REMEDY)]
     OutOfMemory(String),
@@ -126,7 +134,7 @@ impl Error {
             // Mapping a file, for one, takes memory that the system may not have.
             Error::Io { source, .. } if source.kind() == ErrorKind::OutOfMemory => OUT_OF_MEMORY_CODE,
             Error::Failed(_) | Error::Io { .. } => 1,
-            Error::Diverged { .. } => DIVERGED_CODE,
+            Error::Diverged { .. } | Error::GradientDiverged { .. } => DIVERGED_CODE,
             Error::OutOfMemory(_) | Error::TooLarge(_) => OUT_OF_MEMORY_CODE,
             Error::Busy(_) => BUSY_CODE,
             Error::Peer { code, .. } => *code,

@@ -91,6 +91,7 @@ case "$(basename "$0")" in
     fi
     names=
     for word; do case "$word" in --name=*) names=,${word#*=}, ;; esac; done
+    if [ -n "$names" ] && [ -e "$cluster/hang" ]; then trace hang; exec sleep 1000; fi
     for job in "$cluster"/*_*/; do
       [ -e "$job/state" ] || continue
       case "$names" in *",$(cat "$job/name"),"*) ;; *) continue ;; esac

@@ -9,7 +9,6 @@ use crate::report::{self, Made, Report, Searched, Trial};
 use crate::sweep::committed::CommittedRecords;
 use crate::sweep::directory::REPORT;
 use crate::sweep::expand::TrialPurpose;
-use crate::sweep::search_section::Search;
 use crate::sweep::trial::run_dir;
 use clap::Args;
 use std::path::PathBuf;
@@ -40,6 +39,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let (name, sweep_dir) = (sweep.spec.name.clone(), sweep.dir.clone());
     let out = out.unwrap_or_else(|| sweep_dir.join(REPORT));
     check_output(&out, "a report of ablate", report::is_own)?;
+    let continuous = sweep.spec.continuous_keys();
     let found = sweep.collected(&file, &committed, places)?;
     let trials = found.trials.iter().zip(&found.records).enumerate().map(|(number, (trial, record))| {
         let run_dir = run_dir(&sweep_dir, trial);
@@ -55,12 +55,10 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
             run_dir,
         }
     });
-    let continuous: Vec<&str> = found.search.iter().flat_map(Search::continuous_keys).collect();
     let search = found.search.as_ref().map(|search| Searched {
         objective: &search.objective,
         better: search.better,
         count: search.count,
-        continuous: &continuous,
     });
     let sweep_text = files::read_to_string(&file)?;
     let report = Report {
@@ -71,6 +69,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         trials: trials.collect(),
         table: &found.table,
         search,
+        continuous: &continuous,
         data_root: &places.data,
     };
     let Made { html, figures: drawn } = report::make(&report)?;

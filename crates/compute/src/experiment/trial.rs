@@ -13,7 +13,7 @@ use super::run_paths::{CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, WEIGHTS_CHECKSU
 use super::team::Team;
 use super::view;
 use super::work::{Stores, Work};
-use super::{changes_since, claimed_identity, lock_run, lock_trial};
+use super::{busy_run, changes_since, claimed_identity, lock_run, lock_trial};
 use crate::config::{Experiment, configuration_hash, identity, shape_hash, training_identity};
 use crate::data::prepare;
 use crate::data::prepared::Prepared;
@@ -102,8 +102,7 @@ impl Trial<'_> {
         // A refused trial leaves no new directory behind.
         let early = if self.run_dir.exists() { None } else { Some(lock_trial()?) };
         files::create_dir(self.run_dir)?;
-        let busy = || Error::Busy(format!("another process is at work in {}", self.run_dir.display()));
-        let _lock = lock_run(self.run_dir)?.ok_or_else(busy)?;
+        let _lock = lock_run(self.run_dir)?.ok_or_else(|| busy_run(self.run_dir))?;
         if let Some(record) = self.undamaged_record(observer)? {
             if record.identity != identity {
                 return Err(self.occupied());

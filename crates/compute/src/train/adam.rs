@@ -145,6 +145,11 @@ pub fn gradient_norm(weights: &Weights) -> Tensor {
     })
 }
 
+/// Returns whether all gradients are finite. Waits for their device.
+pub fn gradients_are_finite(weights: &Weights) -> bool {
+    tch::no_grad(|| gradients(weights).all(|gradient| gradient.isfinite().all().int64_value(&[]) == 1))
+}
+
 /// Scales all gradients down to a joint norm of at most `limit`, given their `norm`.
 pub fn clip(weights: &Weights, norm: f64, limit: f64) {
     if norm > limit && is_on_gpu(weights) {

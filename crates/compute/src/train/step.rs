@@ -135,7 +135,8 @@ impl Updates<'_> {
     /// Ends update `step`, for which all gradients exist: measures, clips, and lets Adam change the weights.
     ///
     /// # Errors
-    /// [`Error::Diverged`] if the loss is not finite or has exploded; the weights are then untouched.
+    /// [`Error::Diverged`] if the loss is not finite or has exploded, and [`Error::GradientDiverged`] if a
+    /// gradient that is to be clipped is not finite; the weights are then untouched.
     pub fn finish(&self, adam: &mut Adam, sums: Sums, step: u64, measure_norm: bool) -> Result<StepStats> {
         let Updates { model, config } = *self;
         let Sums { loss, source_tokens, target_tokens } = sums;
@@ -151,6 +152,11 @@ impl Updates<'_> {
         }
         let gradient_norm = numbers.get(2).copied();
         if let (Some(limit), Some(norm)) = (config.clip_norm, gradient_norm) {
+            // The norm of finite gradients may overflow, so that only the gradients themselves tell. Without clipping
+            // there is no check: it would depend on which updates are reported, and only rank 0 reports.
+            if !norm.is_finite() && !adam::gradients_are_finite(weights) {
+                return Err(Error::GradientDiverged { step, norm });
+            }
             adam::clip(weights, norm, limit);
         }
         let learning_rate = learning_rate(config, model.width(), step);

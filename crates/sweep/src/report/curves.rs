@@ -144,6 +144,7 @@ mod tests {
             trials: vec![trial, unfinished("x", "first"), unfinished("y", "second")],
             table: &ResultTable::new(&layout, &results).unwrap(),
             search: None,
+            continuous: &[],
             data_root: folder.path(),
         };
         let titles = |metrics: &[Metric]| {

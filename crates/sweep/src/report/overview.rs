@@ -2,7 +2,7 @@
 
 use super::page::{LineData, results, sheet, table};
 use super::pictures::row_name;
-use super::section::{Section, spoken};
+use super::section::{Section, spoken, with_code};
 use super::subject::{Report, Trial, mean_of, text_of, values_of};
 use crate::config::Experiment;
 use crate::config::experiment::cell_text;
@@ -77,7 +77,7 @@ pub fn section(report: &Report) -> Result<Section> {
     sheets.for_each(|part| section.body += &sheet(&part));
     for Note { text, verbatim } in table.notes() {
         let verbatim = verbatim.map_or(String::new(), |code| format!(" <code>{}</code>", escaped(&code)));
-        let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", escaped(&text));
+        let _ = writeln!(section.body, "<p class=\"note\">{}{verbatim}</p>", with_code(&text));
     }
     if report.trials.iter().any(|trial| trial.is_reused) {
         section.paragraph(
@@ -177,7 +177,7 @@ pub fn failures(report: &Report) -> Section {
             (Some(failure), _) => {
                 format!(
                     "{}, after {}<pre>{}</pre>",
-                    escaped(&failure.reason),
+                    with_code(&failure.reason),
                     counted(failure.attempts as usize, "attempt"),
                     escaped(failure.detail.trim_end())
                 )

@@ -1,6 +1,6 @@
 //! The page around the sections.
 
-use super::section::Section;
+use super::section::{Section, with_code};
 use super::subject::Report;
 use crate::figures::font::{self, Weight};
 use crate::figures::paint::Paint;
@@ -40,7 +40,7 @@ pub fn page(report: &Report, sections: &[Section]) -> String {
     let _ = writeln!(out, "<header>\n<h1>{name}</h1>");
     for part in introduction(report.sweep_text) {
         let _ = match part {
-            Part::Paragraph(words) => writeln!(out, "<p class=\"question\">{}</p>", escaped(&words)),
+            Part::Paragraph(words) => writeln!(out, "<p class=\"question\">{}</p>", with_code(&words)),
             Part::Block(lines) => writeln!(out, "<pre class=\"question\">{}</pre>", escaped(&lines)),
         };
     }

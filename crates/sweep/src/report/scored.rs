@@ -6,7 +6,7 @@ use crate::results::varied;
 use crate::sequence::distinct;
 use serde_json::Value;
 
-/// More numbers than these lie on a scale; fewer values, or words, have a place each. Numbers that a search draws from a
+/// More numbers than these lie on a scale; fewer values, or words, have a place each. Numbers that are drawn from a
 /// continuous range always lie on a scale.
 pub const MOST_PLACES: usize = 10;
 /// A scale is logarithmic if its ends differ by this factor.
@@ -69,9 +69,7 @@ impl<'a> ScoredRows<'a> {
         (0..report.table.settings.len()).for_each(|index| tell_unset(&mut found.rows, index));
         let axis = |(index, setting): (usize, &varied::VariedSetting)| {
             let values = found.rows.iter().filter_map(|row| row.values[index].clone()).collect();
-            let is_continuous =
-                report.search.is_some_and(|search| search.continuous.contains(&setting.key.as_str()));
-            let most_places = if is_continuous { 0 } else { MOST_PLACES };
+            let most_places = if report.continuous.contains(&setting.key) { 0 } else { MOST_PLACES };
             Axis::new(&setting.key, &setting.name, values, most_places)
         };
         found.axes = report.table.settings.iter().enumerate().map(axis).collect();

@@ -25,9 +25,9 @@ impl Section {
         Section { title, body: String::new(), figures: Vec::new() }
     }
 
-    /// Appends a paragraph of plain text.
+    /// Appends a paragraph of text, in which words between backticks are code.
     pub fn paragraph(&mut self, text: &str) {
-        self.body += &format!("<p>{}</p>\n", escaped(text));
+        self.body += &format!("<p>{}</p>\n", with_code(text));
     }
 
     /// Appends a figure.
@@ -62,6 +62,19 @@ pub fn part_name(part: usize, parts: usize) -> Option<String> {
     (parts > 1).then(|| format!("{} of {parts}", part + 1))
 }
 
+/// Returns a text as HTML. Words between two backticks are code; a single backtick stands as it is.
+pub fn with_code(text: &str) -> String {
+    let mut html = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`')
+        && let Some((code, next)) = after.split_once('`')
+    {
+        html += &format!("{}<code>{}</code>", escaped(before), escaped(code));
+        rest = next;
+    }
+    html + &escaped(rest)
+}
+
 /// Returns a file name of the letters and digits in `parts`, with `-` for every run of other characters.
 pub fn file_name(parts: &[&str]) -> String {
     let mut name = String::new();
@@ -91,6 +104,19 @@ pub fn distinguish(figures: &mut [Figure]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_between_backticks_are_code_and_all_of_it_is_escaped() {
+        for (text, html) in [
+            ("a < `b & c`, `d`", "a &lt; <code>b &amp; c</code>, <code>d</code>"),
+            ("`<b>`", "<code>&lt;b&gt;</code>"),
+            ("a ` b < c", "a ` b &lt; c"),
+            ("`a` and ` b", "<code>a</code> and ` b"),
+            ("", ""),
+        ] {
+            assert_eq!(with_code(text), html);
+        }
+    }
 
     #[test]
     fn names_of_files_are_plain() {

@@ -21,6 +21,8 @@ pub struct Report<'a> {
     pub table: &'a ResultTable,
     /// The search, if the rows of the sweep are its draws.
     pub search: Option<Searched<'a>>,
+    /// The keys that the sweep draws from a continuous range.
+    pub continuous: &'a [String],
     /// Directory of the prepared corpora.
     pub data_root: &'a Path,
 }
@@ -33,8 +35,6 @@ pub struct Searched<'a> {
     pub better: Better,
     /// Number of draws of the whole search.
     pub count: usize,
-    /// The keys that are drawn from a continuous range.
-    pub continuous: &'a [&'a str],
 }
 
 /// A trial: one row with one seed.

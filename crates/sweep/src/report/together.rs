@@ -72,7 +72,7 @@ fn importance(report: &Report, scored: &ScoredRows, section: &mut Section) -> Op
     section.body += &means(scored, &order, (report.setting_score(), report.better()));
     section.body += "<p class=\"note\">Shares: PED-ANOVA (Watanabe, Bansal and Hutter 2023) with the kernels of Optuna's \
                      evaluator; a row counts with the mean over its seeds, up to ten values of a setting count as choices, \
-                     unless a search draws them from a continuous range. A share depends on the values that the sweep tries, \
+                     unless they are drawn from a continuous range. A share depends on the values that the sweep tries, \
                      and says nothing about others.</p>\n";
     Some(shares)
 }

@@ -2,12 +2,13 @@
 //! folder with the sweep's name.
 
 use super::committed::RECORDS_FILE;
-use super::driver::{self, LOCK_FILE};
+use super::driver::LOCK_FILE;
 use super::ledger::{self, LEDGER_FILE};
 use super::place::is_run;
 use super::record_file;
 use super::sentence_counts::COUNTS_FILE;
 use crate::error::{Error, Result};
+use crate::experiment::Holder;
 use crate::files;
 use crate::folders::{entries, is_real_dir, is_real_file};
 use crate::results::render::latex;
@@ -44,7 +45,8 @@ pub fn is_recognised(sweep_dir: &Path) -> Result<bool> {
     };
     if read(LEDGER_FILE)?.is_some() && !ledger::read(sweep_dir)?.is_empty()
         || read(RECORDS_FILE)?.is_some_and(|bytes| record_file::lines(&bytes).any(|line| line.record.is_ok()))
-        || read(LOCK_FILE)?.is_some_and(|bytes| driver::is_signed(&bytes))
+        // A trial signs the lock of its run in the same way.
+        || read(LOCK_FILE)?.is_some_and(|bytes| Holder::read(&bytes).is_some()) && !is_run(sweep_dir)
     {
         return Ok(true);
     }
@@ -89,7 +91,8 @@ pub fn check(sweep_dir: &Path) -> Result<()> {
     let lock = sweep_dir.join(LOCK_FILE);
     // An empty lock file is of a driver that was killed before it had signed.
     if lock.symlink_metadata().is_ok()
-        && !(is_real_file(&lock) && driver::may_be_ours(&files::read_if_exists(&lock)?.unwrap_or_default()))
+        && !(is_real_file(&lock)
+            && Holder::may_have_signed(&files::read_if_exists(&lock)?.unwrap_or_default()))
     {
         taken.push(LOCK_FILE);
     }
@@ -170,6 +173,7 @@ pub fn check_rows<'a>(sweep_dir: &Path, rows: impl IntoIterator<Item = &'a str>)
 
 #[cfg(test)]
 mod tests {
+    use super::super::driver;
     use super::*;
 
     #[test]

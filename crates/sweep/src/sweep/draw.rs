@@ -70,6 +70,7 @@ pub fn random(node: &Node) -> Result<Factor> {
         place: node.place.clone(),
         when: None,
         drawn: true,
+        continuous: continuous_keys(&keys),
         choices: choices.collect(),
     })
 }
@@ -105,6 +106,14 @@ pub fn drawn_keys(node: &Node, what: &str, words: &[&str]) -> Result<Vec<DrawnKe
     }
     keys.sort_by_key(|drawn| drawn.place.span.start);
     Ok(keys)
+}
+
+/// Returns those of these keys that are drawn from a continuous range.
+pub fn continuous_keys(keys: &[DrawnKey]) -> Vec<String> {
+    let is_continuous = |drawn: &&DrawnKey| {
+        matches!(drawn.distribution, Distribution::Uniform(..) | Distribution::LogUniform(..))
+    };
+    keys.iter().filter(is_continuous).map(|drawn| drawn.key.clone()).collect()
 }
 
 impl DrawnKey {
@@ -301,6 +310,7 @@ fn to_place(value: f64, first: i32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sweep::examples::of_demo;
 
     fn place() -> Place {
         Place { file: "a.toml".into(), text: "".into(), span: 0..0 }
@@ -314,6 +324,21 @@ mod tests {
         assert_eq!(to_place(12_345_678.9, 7), 12_345_700.0);
         assert_eq!(to_place(-2.5e-9, -9), -2.5e-9);
         assert_eq!([magnitude(0.3), magnitude(9.99), magnitude(1e-4)], [-1, 0, -4]);
+    }
+
+    #[test]
+    fn random_draws_and_searches_tell_which_keys_are_continuous() {
+        let keys = "\"model.dropout\" = { uniform = [0.0, 0.2] }\n\"model.layers\" = { integer = [1, 3] }\n\
+                    \"training.learning_rate_scale\" = { log_uniform = [0.1, 10.0] }\n\
+                    \"model.position\" = { choice = [\"none\", \"rotary\"] }\n";
+        for section in ["[random]", "[search]\nobjective = \"dev/loss\""] {
+            let (spec, _) = of_demo(&format!("seeds = [1]\n{section}\nseed = 1\ncount = 3\n{keys}"));
+            assert_eq!(
+                spec.continuous_keys(),
+                ["model.dropout", "training.learning_rate_scale"],
+                "{section}"
+            );
+        }
     }
 
     #[test]

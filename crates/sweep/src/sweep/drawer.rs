@@ -6,7 +6,7 @@ use super::draw;
 use super::factor::Factor;
 use super::idle_check::Effects;
 use super::ledger::{self, DrawEntry, DrawKind};
-use super::objective::check_task;
+use super::objective::check_measured;
 use super::rows::{keys_of, load_base, row, section_tree, with_seed};
 use super::search_section::{SEARCH, Search};
 use super::section::Section;
@@ -57,7 +57,7 @@ impl Drawer {
         let mut common = tree.clone();
         apply_sets(&mut common, sets)?;
         if let Ok(experiment) = common.experiment() {
-            check_task(&search.objective, experiment.task(), &search.objective_place)?;
+            check_measured(&search.objective, &experiment, &search.objective_place)?;
         }
         Ok(Drawer {
             search: search.clone(),
@@ -105,7 +105,7 @@ impl Drawer {
         let Some(combination) = of_choice(&self.section, SEARCH, &choice, &ground)? else { return Ok(None) };
         let (tree, mut trial) = row(&self.section, &combination, &ground, &self.of_sets)?;
         Effects::default().add(&self.section, &combination, &tree)?;
-        check_task(&self.search.objective, trial.experiment.task(), &self.search.objective_place)?;
+        check_measured(&self.search.objective, &trial.experiment, &self.search.objective_place)?;
         trial.place = self.search.place.clone();
         // The values as a file would state them: rounded.
         let stated = self.search.keys.iter().zip(&choice.changes).map(|(drawn, change)| {
@@ -128,6 +128,7 @@ impl Drawer {
             place: self.search.place.clone(),
             when: None,
             drawn: true,
+            continuous: draw::continuous_keys(&self.search.keys),
             choices: choices.collect(),
         }
     }

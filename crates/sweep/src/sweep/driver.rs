@@ -1,26 +1,14 @@
 //! The driver of a sweep: there is one at a time, which holds the sweep's lock.
 
-use crate::clock;
 use crate::error::{Error, Result};
-use crate::experiment::attempts::host;
+use crate::experiment::Holder;
 use crate::files::{self, Lock};
-use crate::json;
 use crate::telemetry::console::print_message;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// The lock file in a sweep's directory, which the driver holds. The kernel releases the lock when the process ends in
 /// any way: a lock is never stale.
 pub const LOCK_FILE: &str = ".lock";
-
-/// The process that holds a sweep's lock, as written in the lock file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Driver {
-    pub host: String,
-    pub process: u32,
-    /// Seconds since 1970.
-    pub since: f64,
-}
 
 /// Takes the sweep's lock for this process.
 ///
@@ -29,19 +17,13 @@ pub struct Driver {
 pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     let path = sweep_dir.join(LOCK_FILE);
     let Some(mut lock) = files::lock(&path)? else {
-        let by = at_work(sweep_dir)?
-            .flatten()
-            .map_or_else(String::new, |driver| format!(": process {} on {}", driver.process, driver.host));
+        let by = at_work(sweep_dir)?.flatten().map_or_else(String::new, |driver| format!(": {driver}"));
         return Err(Error::Busy(format!(
             "another sweep is at work in {}{by}; wait for it, or look at it with `ablate status`",
             sweep_dir.display()
         )));
     };
-    let since = clock::seconds();
-    let driver = Driver { host: host(), process: std::process::id(), since };
-    // The signature is for people; the lock itself is what counts.
-    let text = json::line(&driver)?;
-    if let Err(error) = lock.sign(&text).map_err(Error::io("write", &path)) {
+    if let Err(error) = Holder::sign(&mut lock, &path) {
         print_message(&format!(
             "warning: {error}; other commands will not know which process is at work here"
         ));
@@ -49,30 +31,20 @@ pub fn lock(sweep_dir: &Path) -> Result<Lock> {
     Ok(lock)
 }
 
-/// Whether the content of a lock file is the signature of a driver, current or earlier.
-pub fn is_signed(text: &[u8]) -> bool {
-    serde_json::from_slice::<Driver>(text).is_ok()
-}
-
-/// Whether a lock file may be of a driver that could not write its whole signature.
-pub fn may_be_ours(text: &[u8]) -> bool {
-    let begin = b"{\"host\":";
-    text.starts_with(begin) || begin.starts_with(text)
-}
-
 /// Returns whether a driver works on the sweep in a directory: Some if so, with the driver if the lock file names it.
-pub fn at_work(sweep_dir: &Path) -> Result<Option<Option<Driver>>> {
+pub fn at_work(sweep_dir: &Path) -> Result<Option<Option<Holder>>> {
     let path = sweep_dir.join(LOCK_FILE);
     if !files::is_locked(&path)? {
         return Ok(None);
     }
     let text = files::read_if_exists(&path)?.unwrap_or_default();
-    Ok(Some(serde_json::from_slice(&text).ok()))
+    Ok(Some(Holder::read(&text)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::attempts::host;
 
     #[test]
     fn a_second_driver_is_told_who_the_first_one_is() {
@@ -87,8 +59,7 @@ mod tests {
         drop(held);
         assert_eq!(at_work(folder.path()).unwrap(), None);
         let text = std::fs::read(folder.path().join(LOCK_FILE)).unwrap();
-        assert!(is_signed(&text) && (0..text.len()).all(|length| may_be_ours(&text[..length])));
-        assert!(!is_signed(b"{}") && !may_be_ours(b"mine"));
+        assert!(Holder::read(&text).is_some() && Holder::read(b"{}").is_none());
         // The signature of the last driver, or damage, does no harm.
         std::fs::write(folder.path().join(LOCK_FILE), "{\"host\":").unwrap();
         let _held = lock(folder.path()).unwrap();

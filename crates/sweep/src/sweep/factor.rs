@@ -17,6 +17,8 @@ pub struct Factor {
     pub when: Option<Condition>,
     /// Whether the values come from a random generator.
     pub drawn: bool,
+    /// The keys whose values are drawn from a continuous range.
+    pub continuous: Vec<String>,
     pub choices: Vec<Choice>,
 }
 

@@ -1,9 +1,10 @@
 //! The objectives that a search can have: scores of a finished trial that do not use the test set.
 
 use super::settings::mistake;
+use crate::config::Experiment;
 use crate::error::{Place, Result, did_you_mean};
-use crate::results::metric::{Better, METRICS, Metric, TEST, find, of_tasks, tag};
-use crate::train::TaskKind;
+use crate::experiment::measured::{advice_on, measured};
+use crate::results::metric::{Better, METRICS, Metric, TEST, find, tag};
 
 /// Returns the tags of these metrics that can be the objective of a search.
 pub fn objectives(metrics: &[Metric]) -> Vec<String> {
@@ -11,17 +12,19 @@ pub fn objectives(metrics: &[Metric]) -> Vec<String> {
     sets.filter(|(_, set)| *set != TEST).map(|(metric, set)| metric.tag(set)).collect()
 }
 
-/// Checks that trials of this task have the score that a search looks for.
+/// Checks that trials of this experiment measure the score that a search looks for.
 ///
 /// # Errors
-/// A mistake at `place` if they do not have it.
-pub fn check_task(objective: &str, task: TaskKind, place: &Place) -> Result<()> {
-    let known = objectives(&of_tasks(&METRICS, &[task]));
+/// A mistake at `place` if they do not.
+pub fn check_measured(objective: &str, experiment: &Experiment, place: &Place) -> Result<()> {
+    let known = objectives(&measured(experiment));
     if known.iter().any(|known| known == objective) {
         return Ok(());
     }
     let message = format!("search: objective = {objective:?} is not measured of these trials");
-    Err(mistake(message, place, format!("expected one of {}", known.join(", "))))
+    let advice = find(&METRICS, objective).and_then(|(metric, _)| advice_on(metric, experiment));
+    let advice = advice.map_or_else(|| "expected".to_string(), |advice| format!("{advice}, or use"));
+    Err(mistake(message, place, format!("{advice} one of {}", known.join(", "))))
 }
 
 /// Returns whether lower or higher values of an objective are better.

@@ -7,7 +7,7 @@ use super::trial_queue::PendingTrial;
 use crate::error::{Error, Result};
 use crate::experiment::run_files::{Contents, check_vacant, has_checkpoint, proven_identity};
 use crate::experiment::run_paths::seed_of;
-use crate::experiment::{CONFIG_FILE, LOCK_FILE, claim, claimed_identity, is_at_work, reuse};
+use crate::experiment::{CONFIG_FILE, LOCK_FILE, busy_run, claim, claimed_identity, is_at_work, reuse};
 use crate::files;
 use crate::folders::{entries, is_real_dir, move_dir, remove_if_empty};
 use crate::results::index::Index;
@@ -97,7 +97,7 @@ fn set_aside(run_dir: &Path, owner: &str) -> Result<PathBuf> {
         )));
     }
     if is_at_work(run_dir)? {
-        return Err(Error::Busy(format!("another process is at work in {}", run_dir.display())));
+        return Err(busy_run(run_dir));
     }
     let folder = superseded_row(run_dir);
     files::create_shared_dir(&folder)?;

@@ -44,7 +44,14 @@ fn axes(node: Option<&Node>) -> Result<Vec<Factor>> {
         let choices = items(&values, &name, help)?
             .into_iter()
             .map(|value| Choice::plain(None, [Setting { key: key.clone(), place: place.clone(), value }]));
-        Ok(Factor { name: "[axes]", choices: choices.collect(), place, when, drawn: false })
+        Ok(Factor {
+            name: "[axes]",
+            choices: choices.collect(),
+            place,
+            when,
+            drawn: false,
+            continuous: Vec::new(),
+        })
     };
     let mut axes = Vec::new();
     let mut mistakes = Mistakes::default();
@@ -90,7 +97,14 @@ fn zip(table: &Table, node: &Node) -> Result<Factor> {
         Choice::plain(label, settings)
     });
     let when = Condition::when(table.get("when"))?;
-    Ok(Factor { name: "[[zip]]", place: node.place.clone(), when, drawn: false, choices: choices.collect() })
+    Ok(Factor {
+        name: "[[zip]]",
+        place: node.place.clone(),
+        when,
+        drawn: false,
+        continuous: Vec::new(),
+        choices: choices.collect(),
+    })
 }
 
 /// Reads `[[point]]`: all points of a section are one factor.
@@ -107,5 +121,12 @@ fn points(section: &Table) -> Result<Option<Factor>> {
         choices.push(Choice::plain(label, settings));
         place.get_or_insert_with(|| node.place.clone());
     }
-    Ok(place.map(|place| Factor { name: "[[point]]", place, when: None, drawn: false, choices }))
+    Ok(place.map(|place| Factor {
+        name: "[[point]]",
+        place,
+        when: None,
+        drawn: false,
+        continuous: Vec::new(),
+        choices,
+    }))
 }

@@ -1,6 +1,6 @@
 //! `[search]` of a sweep file: draws that learn from the results of earlier draws.
 
-use super::draw::{self, Distribution, DrawnKey, check_count, drawn_keys};
+use super::draw::{self, DrawnKey, check_count, drawn_keys};
 use super::factor::Choice;
 use super::file::SearchFile;
 use super::objective::check_objective;
@@ -71,14 +71,6 @@ impl Search {
             better,
             keys: drawn_keys(node, "search", &WORDS)?,
         }))
-    }
-
-    /// Returns the keys that are drawn from a continuous range.
-    pub fn continuous_keys(&self) -> impl Iterator<Item = &str> {
-        let is_continuous = |drawn: &&DrawnKey| {
-            matches!(drawn.distribution, Distribution::Uniform(..) | Distribution::LogUniform(..))
-        };
-        self.keys.iter().filter(is_continuous).map(|drawn| drawn.key.as_str())
     }
 
     /// Returns a draw as the choice of a factor. Keys without a value, whose condition does not hold, get a random one.

@@ -1,5 +1,6 @@
 //! The sweep file as read: a base, sections of rows and factors, seeds, a table's layout.
 
+use super::draw::continuous_keys;
 use super::factor::{MOST_COMBINATIONS, too_many};
 use super::file::{RowFile, SectionFile, SweepFile, TableSpec, refuse_experiment};
 use super::include::{Chain, include_all};
@@ -182,6 +183,13 @@ impl SweepSpec {
         }
         (self.set, self.sections, self.search) = (set, sections, search);
         Ok(())
+    }
+
+    /// Returns the keys that `[random]` or `[search]` draws from a continuous range.
+    pub fn continuous_keys(&self) -> Vec<String> {
+        let factors = self.sections.iter().flat_map(|section| &section.factors);
+        let of_search = self.search.iter().flat_map(|search| continuous_keys(&search.keys));
+        factors.flat_map(|factor| factor.continuous.clone()).chain(of_search).collect()
     }
 
     /// Returns the place of item `index` of the array at a path of keys; else of the array; else of the file.

@@ -6,14 +6,14 @@
 
 use super::board::{Line, Stage};
 use super::corpora::Corpora;
-use super::driver::{self, Driver};
+use super::driver;
 use super::launch::slurm::{self, Queued};
 use super::ledger::{self, Entry, Kind};
 use super::state::{StateKind, TrialState};
 use super::trial::{Trial, run_dir};
 use crate::clock;
 use crate::error::Result;
-use crate::experiment::{LOG_FILE, attempts, latest_failure};
+use crate::experiment::{Holder, LOG_FILE, attempts, latest_failure};
 use crate::results::metric::{
     DEV, DEV_BLEU, DEV_F1, DEV_LOSS, TEST, TEST_BLEU, TEST_F1, TRAIN_LOSS, main_score,
 };
@@ -34,7 +34,7 @@ pub struct Status {
     /// Whether a driver holds the sweep's lock.
     pub at_work: bool,
     /// The driver; absent also if the lock file does not name it.
-    pub driver: Option<Driver>,
+    pub driver: Option<Holder>,
     /// The reason why Slurm's queue could not be read; absent if it was read, or the sweep has no jobs.
     pub queue_error: Option<String>,
     /// Number of trials in each state.

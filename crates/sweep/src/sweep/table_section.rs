@@ -7,12 +7,12 @@ use super::spec::SweepSpec;
 use super::trial::{Trial, tasks};
 use super::varied::varied;
 use crate::error::{Diagnostic, Error, Mistakes, Place, Result, did_you_mean};
+use crate::experiment::measured::{advice_on, measured};
 use crate::results::hyperparameters::Hyperparameters;
-use crate::results::metric::{EXACT_MATCH, LengthClass, METRICS, TEST, find, is_of_class, of_tasks};
+use crate::results::metric::{LengthClass, METRICS, Metric, TEST, find, is_of_class};
 use crate::results::published::Published;
 use crate::results::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN, columns};
 use crate::sequence::distinct;
-use crate::train::TaskKind;
 
 /// Returns the layout of these trials' results in a table.
 ///
@@ -102,27 +102,28 @@ pub fn check_classes(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
 }
 
 /// Checks that each column is measured in some row: BLEU, for example, is not measured of language models, and exact
-/// matches of translations only by length.
+/// matches of translations only with `decoding.length_buckets`.
 ///
 /// # Errors
 /// A mistake at the column's place.
 pub fn check_measured(spec: &SweepSpec, trials: &[Trial]) -> Result<()> {
-    let has_exact_match = |trial: &Trial| {
-        let experiment = &trial.experiment;
-        experiment.task() == TaskKind::Parsing || !experiment.decoding.length_buckets.is_empty()
-    };
-    let mut known = columns(&of_tasks(&METRICS, &tasks(trials)));
-    let is_exact_match = |column: &str| column.ends_with(&format!("/{EXACT_MATCH}"));
-    if !trials.iter().any(has_exact_match) {
-        known.retain(|column| !is_exact_match(column));
+    if spec.table.columns.is_empty() {
+        return Ok(());
     }
+    let experiments = || trials.iter().map(|trial| &trial.experiment);
+    let names = distinct(experiments().flat_map(measured).map(|metric| metric.name));
+    let of_rows: Vec<Metric> =
+        METRICS.iter().filter(|metric| names.contains(&metric.name)).copied().collect();
+    let known = columns(&of_rows);
     let mut columns = spec.table.columns.iter().enumerate();
     let other = columns.find(|(_, column)| !is_of_class(column) && !known.contains(column));
     let Some((i, column)) = other else { return Ok(()) };
     let message = format!("column {column:?} is not measured of these trials");
-    let help = match is_exact_match(column) && tasks(trials).contains(&TaskKind::Translation) {
-        true => "set decoding.length_buckets, such as [10, 20, 30], or leave the column out".to_string(),
-        false => accepted(column, &known),
+    let advice = find(&METRICS, column)
+        .and_then(|(metric, _)| experiments().find_map(|experiment| advice_on(metric, experiment)));
+    let help = match advice {
+        Some(advice) => format!("{advice}, or leave the column out"),
+        None => accepted(column, &known),
     };
     Err(mistake(message, &spec.place(&["table", "columns"], Some(i)), help))
 }

@@ -10,6 +10,7 @@ pub mod finished;
 pub mod hparams;
 pub mod limits;
 mod locks;
+pub mod measured;
 pub mod measurement;
 pub mod resume;
 pub mod reuse;
@@ -24,7 +25,7 @@ pub use claim::{claim, claimed_identity};
 pub use failure::{latest_failure, present_failure};
 pub use finished::{finished_run, open_data, run_configuration, scored_weights_hold};
 pub use hparams::hparams;
-pub use locks::{is_at_work, is_free, lock_run, lock_trial};
+pub use locks::{Holder, busy_run, is_at_work, is_free, lock_run, lock_trial};
 pub use run_paths::{
     CHECKPOINTS, CONFIG_FILE, DAMAGED_RECORD, ENDING_FILE, EVENTS_FILE, LOCK_FILE, LOG_FILE, run_dir,
 };

@@ -4,6 +4,7 @@ use super::run_paths::hypotheses_file;
 use crate::config::Experiment;
 use crate::data::{Recipe, Split};
 use crate::error::{Error, Result};
+use crate::moses::Language;
 use crate::results::record::Record;
 use crate::score::{
     Bleu, BleuConfig, BracketF1, ChrfConfig, Metric, MosesTokens, MultiBleuConfig, Tokenization, corpus_bleu,
@@ -54,6 +55,11 @@ pub fn score_translations(
     corpus_bleu(&bleu_config(experiment), hypotheses, &[references.to_vec()])
 }
 
+/// The target language of an experiment's text, if Moses has rules for it.
+pub(super) fn moses_language(experiment: &Experiment) -> Option<Language> {
+    experiment.data.recipe.target_language.parse().ok()
+}
+
 /// BLEU as the paper's authors counted it: multi-bleu of Moses's tokens, compounds split. `None` if Moses has no rules
 /// for the target language.
 pub fn atat_bleu(
@@ -61,7 +67,7 @@ pub fn atat_bleu(
     hypotheses: &[String],
     references: &[String],
 ) -> Result<Option<f64>> {
-    let Ok(language) = experiment.data.recipe.target_language.parse() else { return Ok(None) };
+    let Some(language) = moses_language(experiment) else { return Ok(None) };
     let moses = Some(MosesTokens { language, normalization: Default::default() });
     let config = MultiBleuConfig { moses, compound_split: true, lowercase: experiment.data.lowercase };
     let counts = config.counts(hypotheses, &[references.to_vec()])?;

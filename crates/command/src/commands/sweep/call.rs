@@ -106,6 +106,7 @@ impl<'a> Call<'a> {
                 threads: threads(&work.trials, &pending),
                 pool: self.pool.as_ref(),
                 slurm: &self.slurm,
+                stop: self.scheduler.stop,
             })?;
             progress.message(&format!(
                 "{trials}, {finished_before} finished already{from}; {to_run} to run, {}",

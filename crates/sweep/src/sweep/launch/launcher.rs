@@ -3,6 +3,7 @@
 use super::slurm::slurm_spec::SlurmSpec;
 use crate::error::Result;
 use crate::results::record::FailureKind;
+use crate::signal::StopFlag;
 use crate::sweep::devices::CardPool;
 use crate::sweep::ledger::Kind;
 use crate::sweep::trial_event::TrialEvent;
@@ -73,6 +74,8 @@ pub struct Setup<'a> {
     /// The cards that trials on this machine are spread over, if there are any.
     pub pool: Option<&'a CardPool>,
     pub slurm: &'a SlurmSpec,
+    /// Raised by a signal that asks the driver to stop.
+    pub stop: &'a StopFlag,
 }
 
 /// A job that an earlier driver started.

@@ -1,7 +1,8 @@
 //! Calls Slurm's programs: sbatch, squeue, scontrol, scancel. Needs no accounting database.
 
 use crate::error::{Error, Result};
-use crate::subprocess::output_within;
+use crate::signal::StopFlag;
+use crate::subprocess::output_unless;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -87,14 +88,14 @@ pub fn submit(options: &[String], script: &Path) -> Result<u64> {
 /// Returns the elements of the arrays with these names, including those that ended a few minutes ago.
 ///
 /// # Errors
-/// If squeue fails: the state of the jobs is then unknown.
-pub fn jobs(names: &[String]) -> Result<Vec<Job>> {
+/// If squeue fails: the state of the jobs is then unknown. [`Error::Stopped`] if `stop` is raised before it answers.
+pub fn jobs(names: &[String], stop: &StopFlag) -> Result<Vec<Job>> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
     let names = format!("--name={}", names.join(","));
     let words = ["--noheader", "--me", "--array", "--states=all", "--format=%j|%F|%K|%T|%r", &names];
-    Ok(output("squeue", words)?.lines().filter_map(job).collect())
+    Ok(output_before("squeue", words, stop)?.lines().filter_map(job).collect())
 }
 
 fn job(line: &str) -> Option<Job> {
@@ -133,7 +134,19 @@ pub fn cancel(jobs: &[String]) -> Result<()> {
 
 /// Runs one of Slurm's programs and returns its standard output.
 fn output<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) -> Result<String> {
-    let output = output_within(Command::new(program).args(words), LIMIT).map_err(|error| match error.kind() {
+    output_before(program, words, &StopFlag::never())
+}
+
+/// Does the same, but waits no longer once `stop` is raised.
+fn output_before<S: AsRef<OsStr>>(
+    program: &str,
+    words: impl IntoIterator<Item = S>,
+    stop: &StopFlag,
+) -> Result<String> {
+    let stopped = || Error::Stopped(format!("while {program} was to answer"));
+    let output = output_unless(stop, Command::new(program).args(words), LIMIT);
+    let output = output.map_err(|error| match error.kind() {
+        ErrorKind::Interrupted => stopped(),
         ErrorKind::NotFound => Error::user(format!(
             "{program} is not on the PATH, and --launcher slurm needs Slurm's programs; give the command where they \
              are, as on a login node, or leave out --launcher to train on this machine"
@@ -142,6 +155,10 @@ fn output<S: AsRef<OsStr>>(program: &str, words: impl IntoIterator<Item = S>) ->
         _ => Error::failed(format!("cannot start {program}: {error}")),
     })?;
     if !output.status.success() {
+        // A terminal sends its signal to the program, too.
+        if stop.is_raised() {
+            return Err(stopped());
+        }
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim();
         return Err(Error::failed(format!("{program}: {}", if said.is_empty() { "failed" } else { said })));

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::experiment::run_files::saved_step;
 use crate::experiment::{EVENTS_FILE, LOG_FILE, claimed_identity};
 use crate::files;
+use crate::signal::StopFlag;
 use crate::sweep::ledger::Kind;
 use crate::sweep::trial_event::TrialEvent;
 use crate::telemetry::format::counted;
@@ -57,6 +58,8 @@ pub struct Slurm {
     squeue_failing: bool,
     /// Largest number of elements of an array, once it is known.
     largest_array: Option<usize>,
+    /// Raised once the driver is to leave, which does not wait for squeue.
+    stop: StopFlag,
 }
 
 /// A trial with its job.
@@ -87,7 +90,7 @@ impl Slurm {
     /// Opens the launcher for a sweep, and looks for the sweep's earlier jobs.
     ///
     /// # Errors
-    /// If squeue fails: nothing was written.
+    /// If squeue fails or a signal asks to stop: nothing was written.
     pub fn open(setup: &Setup) -> Result<Self> {
         let Setup { sweep_dir, data_root, results, threads, .. } = *setup;
         let cpus = setup.slurm.cpus.unwrap_or(threads).max(1);
@@ -104,6 +107,7 @@ impl Slurm {
             pending_updates: Vec::new(),
             squeue_failing: false,
             largest_array: None,
+            stop: setup.stop.clone(),
         };
         slurm.find_jobs()?;
         Ok(slurm)
@@ -113,7 +117,7 @@ impl Slurm {
     /// its driver was killed during sbatch, does nothing.
     fn find_jobs(&mut self) -> Result<()> {
         let open = Submission::open(&self.sweep_dir)?;
-        let jobs = jobs(&open)?;
+        let jobs = jobs(&open, &self.stop)?;
         for mut submission in open {
             let number = submission.number;
             let array = jobs.iter().find(|((n, _), _)| *n == number).map(|(_, job)| job.array);
@@ -211,7 +215,7 @@ impl Slurm {
         let outcome = client::submit(&options, &script);
         submission.array = match outcome {
             Ok(array) => Some(array),
-            Err(error) => match jobs(std::slice::from_ref(&submission))?.values().next() {
+            Err(error) => match jobs(std::slice::from_ref(&submission), &self.stop)?.values().next() {
                 // The answer was lost, not the job.
                 Some(job) => Some(job.array),
                 None => {
@@ -234,8 +238,10 @@ impl Slurm {
         if self.submitted.is_empty() {
             return Ok(Vec::new());
         }
-        let jobs = match jobs(self.submissions.values()) {
+        let jobs = match jobs(self.submissions.values(), &self.stop) {
             Ok(jobs) => jobs,
+            // The driver answers the signal.
+            Err(Error::Stopped(_)) => return Ok(Vec::new()),
             // If the controller does not answer, the jobs' states are unknown.
             Err(error) if !std::mem::replace(&mut self.squeue_failing, true) => {
                 return Ok(vec![Update::Message(format!("warning: {error}; asking again until it answers"))]);
@@ -358,6 +364,8 @@ impl Launcher for Slurm {
     }
 
     fn stop(&mut self) {
+        // From now on the driver waits until every job is over.
+        self.stop = StopFlag::never();
         let unsubmitted = std::mem::take(&mut self.waiting).into_iter();
         let never = |order: Order| Update::Ended(order.trial, Ending::Left("was not submitted".to_string()));
         self.pending_updates.extend(unsubmitted.map(never));

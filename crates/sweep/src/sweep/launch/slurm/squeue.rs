@@ -3,6 +3,7 @@
 use super::client::{self, Job};
 use super::submission::Submission;
 use crate::error::Result;
+use crate::signal::StopFlag;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,17 @@ use std::path::{Path, PathBuf};
 pub(super) type Place = (u32, usize);
 
 /// Returns the jobs of these submissions that squeue knows, by place.
+///
+/// # Errors
+/// The errors of [`client::jobs`].
 pub(super) fn jobs<'a>(
     submissions: impl IntoIterator<Item = &'a Submission>,
+    stop: &StopFlag,
 ) -> Result<BTreeMap<Place, Job>> {
     let numbers: BTreeMap<String, u32> =
         submissions.into_iter().map(|submission| (submission.name.clone(), submission.number)).collect();
     let names: Vec<String> = numbers.keys().cloned().collect();
-    let jobs = client::jobs(&names)?.into_iter();
+    let jobs = client::jobs(&names, stop)?.into_iter();
     Ok(jobs.filter_map(|job| Some(((*numbers.get(&job.name)?, job.element), job))).collect())
 }
 
@@ -28,7 +33,7 @@ pub(super) fn jobs<'a>(
 /// If squeue fails.
 pub fn queue(sweep_dir: &Path) -> Result<BTreeMap<PathBuf, Queued>> {
     let open = Submission::open(sweep_dir)?;
-    let jobs = jobs(&open)?;
+    let jobs = jobs(&open, &StopFlag::never())?;
     let elements = open.iter().flat_map(|submission| {
         submission.elements.iter().enumerate().map(|(at, element)| ((submission.number, at), element))
     });
