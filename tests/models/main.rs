@@ -10,6 +10,8 @@ mod export_language_models;
 mod flops;
 mod gpu;
 mod model_properties;
+mod model_variables;
 mod precision;
 mod search;
 mod training;
+mod training_runs;

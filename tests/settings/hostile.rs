@@ -1,6 +1,6 @@
 //! Hostile configurations, sweep files and `--set` words: each ends with one clear error and exit code 2, at once, without
-//! a panic and with nothing written. Random changes of sound files are in `tests/texts/fuzz.rs`, exact messages in `config_errors.rs`
-//! and `sweep_errors.rs`.
+//! a panic and with nothing written. Random changes of sound files are in `tests/texts/fuzz.rs`, exact messages in `config_errors.rs`,
+//! `sweep_errors.rs` and its neighbours.
 
 use crate::common::Workshop;
 use crate::common::folder::Folder;

@@ -11,4 +11,6 @@ mod parts_errors;
 mod recipe_errors;
 mod schema;
 mod sweep_errors;
+mod sweep_factor_errors;
 mod sweep_format;
+mod sweep_mistakes;

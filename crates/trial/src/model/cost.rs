@@ -35,7 +35,7 @@ impl<'a> Cost<'a> {
         self.vocabulary
     }
 
-    /// Number of parameters; shared matrices count once. `tests/models/model_properties.rs` compares the sum with built
+    /// Number of parameters; shared matrices count once. `tests/models/model_variables.rs` compares the sum with built
     /// models, for every choice of the settings.
     pub fn parameters(&self) -> u64 {
         let config = self.config;
