@@ -406,14 +406,15 @@ fn what_does_not_compare_is_refused() {
 fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
     let sweep = "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.steps\" = 4, \"training.dev_bleu_interval_steps\" = 2 }\n\
                  [[row]]\nlabel = \"base\"\n\
-                 [[row]]\nlabel = \"lowercased\"\nset = { \"data.lowercase\" = true }\n";
+                 [[row]]\nlabel = \"lowercased\"\nset = { \"data.lowercase\" = true }\n\
+                 [[row]]\nlabel = \"merges\"\nset = { \"data.merges\" = 50 }\n";
     let workshop = Workshop::swept(sweep);
     let markdown = workshop.text("results/small/table.md");
     for expected in [
         "BLEU of different signatures does not compare.",
         "BLEU of base: `nrefs:1|case:mixed|",
         "BLEU of lowercased: `nrefs:1|case:lc|",
-        "significance not tested: no base row was trained on the data of lowercased",
+        "significance not tested: no base row was scored as lowercased",
     ] {
         assert!(markdown.contains(expected), "no {expected:?} in\n{markdown}");
     }
@@ -423,6 +424,11 @@ fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
     let table = workshop.run(&["table", "small.toml", "--json"]).expect(0).json();
     assert_eq!(table["signature"], Value::Null);
     assert!(table["rows"][1]["signature"].as_str().unwrap().contains("|case:lc|"));
+    // Other merges make other tokens of the same text, so BLEU compares.
+    let bleu =
+        table["columns"].as_array().unwrap().iter().position(|column| column["name"] == "test/bleu").unwrap();
+    let compared = |row: usize| &table["rows"][row]["cells"][bleu]["comparison"]["base"];
+    assert_eq!([compared(1), compared(2)], [&Value::Null, &Value::from("base")]);
     let page = workshop.run(&["report", "small.toml", "--out", "r.html"]).expect(0);
     assert!(
         workshop.text("r.html").contains("Scored otherwise, and left out: lowercased."),

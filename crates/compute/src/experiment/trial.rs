@@ -301,6 +301,7 @@ impl Trial<'_> {
             data: DataRecord {
                 recipe: experiment.data.recipe.name.clone(),
                 fingerprint: work.data.fingerprint().to_string(),
+                scored_text: Some(work.data.scored_text()),
                 train_pairs: stores.train.len(),
                 left_out_pairs: experiment.data.limit_of_training().map(|_| stores.train.left_out()),
                 vocabulary: work.data.tokenizers.target().len(),

@@ -100,9 +100,11 @@ pub fn text_names(split: Split) -> [String; 2] {
 }
 
 /// blake3 over names and hashes of `files`.
-pub fn fingerprint(files: &[FileRecord]) -> String {
+pub fn fingerprint<'a>(files: impl IntoIterator<Item = &'a FileRecord>) -> String {
     let mut hasher = blake3::Hasher::new();
-    files.iter().for_each(|file| _ = hasher.update(format!("{} {}\n", file.name, file.blake3).as_bytes()));
+    files
+        .into_iter()
+        .for_each(|file| _ = hasher.update(format!("{} {}\n", file.name, file.blake3).as_bytes()));
     hasher.finalize().to_hex().to_string()
 }
 
@@ -282,6 +284,14 @@ impl Prepared {
     /// blake3 over the contents, in hexadecimal; part of a trial's identity.
     pub fn fingerprint(&self) -> &str {
         &self.manifest.fingerprint
+    }
+
+    /// blake3 over the dev and test texts alone, in hexadecimal: the same for each tokenization of one text, and for each
+    /// training text beside it.
+    pub fn scored_text(&self) -> String {
+        let names: Vec<String> = [Split::Dev, Split::Test].into_iter().flat_map(text_names).collect();
+        let texts = self.manifest.files.iter().filter(|file| names.contains(&file.name));
+        fingerprint(texts)
     }
 
     pub fn counts(&self) -> &Counts {

@@ -27,9 +27,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         let mut series = Vec::new();
         let mut left_out = Vec::new();
         for (index, row) in rows.iter().enumerate() {
-            let same = |record: &Record| {
-                record.data.fingerprint == first.data.fingerprint && record.signature == first.signature
-            };
+            let same =
+                |record: &Record| record.data.has_text_of(&first.data) && record.signature == first.signature;
             if !runs(row).all(|(_, record)| same(record)) {
                 left_out.push(row[0].row);
                 continue;

@@ -49,9 +49,8 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
             section.body += &row("given", "source", &escaped(&text.source[line]));
             section.body += &row("given", "reference", &escaped(&text.target[line]));
         }
-        // Rows of other data translate other sentences.
-        let same =
-            translated.iter().filter(|(_, record, ..)| record.data.fingerprint == first.data.fingerprint);
+        // Rows of another text translate other sentences.
+        let same = translated.iter().filter(|(_, record, ..)| record.data.has_text_of(&first.data));
         let shown: Vec<String> = same
             .map(|(_, _, name, lines)| {
                 let reference = text.map(|text| text.target[line].as_str());

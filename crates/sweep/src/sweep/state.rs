@@ -190,6 +190,7 @@ mod tests {
                 data: DataRecord {
                     recipe: text(),
                     fingerprint: text(),
+                    scored_text: None,
                     train_pairs: 1,
                     left_out_pairs: None,
                     vocabulary: 9,

@@ -10,8 +10,12 @@ impl ResultTable {
     pub(super) fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
             let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
-            // Rows of the same kind compare.
-            let kind = |row: &Row| (row.fingerprint.clone(), row.signature.clone().filter(|_| has_signature));
+            // Rows of the same kind compare. The other scores count tokens, so they need the same tokens, too.
+            let compare = |row: &Row, other: &Row| match has_signature {
+                true => other.has_text_of(row) && other.signature == row.signature,
+                false => other.fingerprint == row.fingerprint,
+            };
+            let kind = |row: &Row| self.rows.iter().position(|other| compare(row, other));
             let kinds: Vec<_> = self.rows.iter().map(kind).collect();
             let mean = |row: &Row| Some(row.cells[column].summary.as_ref()?.mean);
             let means: Vec<_> = self.rows.iter().map(mean).collect();

@@ -28,6 +28,7 @@ pub fn record() -> Record {
         data: DataRecord {
             recipe: "r".into(),
             fingerprint: "f".into(),
+            scored_text: None,
             train_pairs: 3,
             left_out_pairs: None,
             vocabulary: 9,

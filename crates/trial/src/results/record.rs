@@ -69,12 +69,24 @@ pub struct DataRecord {
     pub recipe: String,
     /// Hash of the prepared content.
     pub fingerprint: String,
+    /// Hash of the dev and test texts that were scored, whatever the tokens they were cut into. Records before 2026-12-02
+    /// have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scored_text: Option<String>,
     /// Number of pairs from which training draws.
     pub train_pairs: usize,
     /// Number of training pairs that `data.max_train_length` left out; `None` if the key is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_out_pairs: Option<usize>,
     pub vocabulary: usize,
+}
+
+impl DataRecord {
+    /// Returns whether both trials were scored on the same dev and test texts, whatever their tokens and training texts.
+    pub fn has_text_of(&self, other: &DataRecord) -> bool {
+        self.fingerprint == other.fingerprint
+            || (self.scored_text.is_some() && self.scored_text == other.scored_text)
+    }
 }
 
 /// The failure of a trial.

@@ -31,9 +31,12 @@ pub struct Column {
 pub struct Row {
     #[serde(flatten)]
     pub layout: RowLayout,
-    /// Fingerprint of the data of all finished trials; rows with other data do not compare. `None` if no trial
-    /// finished, or if their data differ: then the row has no means of scores.
+    /// Fingerprint of the data of all finished trials; rows with other data do not compare in scores of tokens. `None` if
+    /// no trial finished, or if their data differ: then the row has no means of scores.
     pub fingerprint: Option<String>,
+    /// Hash of the dev and test texts of all finished trials. `None` if it differs, or is not known of an older record.
+    #[serde(skip)]
+    pub scored_text: Option<String>,
     /// The BLEU signature of all finished trials; rows with another one do not compare in BLEU. `None` if no trial
     /// finished, or if their signatures differ: then the row has no mean of BLEU.
     pub signature: Option<String>,
@@ -138,6 +141,10 @@ pub(super) fn new_row(
     Row {
         layout: row.clone(),
         fingerprint: one(&texts),
+        scored_text: match &distinct_of(&finished, |record| record.data.scored_text.clone())[..] {
+            [only] => only.clone(),
+            _ => None,
+        },
         signature: one(&signatures),
         finished: finished.len(),
         trainings: ended
@@ -146,6 +153,17 @@ pub(super) fn new_row(
             .collect(),
         cost: TrainingCost::of(ended, &layout.peak_tflops),
         cells: columns.iter().map(cell).collect(),
+    }
+}
+
+impl Row {
+    /// Returns whether both rows were scored on the same dev and test texts, so that BLEU or F1 compare. Their tokens may
+    /// differ, and their training texts.
+    pub(super) fn has_text_of(&self, other: &Row) -> bool {
+        let same = |ours: &Option<String>, theirs: &Option<String>| ours.is_some() && ours == theirs;
+        let have_means = self.fingerprint.is_some() && other.fingerprint.is_some();
+        same(&self.fingerprint, &other.fingerprint)
+            || (have_means && same(&self.scored_text, &other.scored_text))
     }
 }
 

@@ -61,15 +61,13 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
     if let Some(base) = table.base_row().filter(|base| base.fingerprint.is_some()) {
         let apart = table.rows.iter().filter(|row| row.fingerprint.is_some() && table.base_of(row).is_none());
         let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
-            let same_text = |other: &&Row| {
-                other.layout.system == base.layout.system && other.fingerprint == row.fingerprint
-            };
-            table.rows.iter().any(|other| same_text(&other))
+            let of_system = |other: &&Row| other.layout.system == base.layout.system;
+            table.rows.iter().filter(of_system).any(|other| other.has_text_of(row))
         });
         let labels =
             |rows: Vec<&Row>| rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ");
         if !elsewhere.is_empty() {
-            missing.push(format!("no base row was trained on the data of {}", labels(elsewhere)));
+            missing.push(format!("no base row was scored on the text of {}", labels(elsewhere)));
         }
         if !otherwise.is_empty() {
             missing.push(format!("no base row was scored as {}", labels(otherwise)));

@@ -140,15 +140,11 @@ impl ResultTable {
         self.rows.iter().find(|row| Some(&row.layout.label) == self.base.as_ref())
     }
 
-    /// The row that `row` is compared with: the base row, or if that has other data or was scored differently, the
+    /// The row that `row` is compared with: the base row, or if that has another text or was scored differently, the
     /// first comparable row of the same system.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
-        let compares = |other: &&Row| {
-            row.fingerprint.is_some()
-                && other.fingerprint == row.fingerprint
-                && other.signature == row.signature
-        };
+        let compares = |other: &&Row| other.has_text_of(row) && other.signature == row.signature;
         let mut same_system = self.rows.iter().filter(|other| other.layout.system == base.layout.system);
         Some(base).filter(compares).or_else(|| same_system.find(compares))
     }
@@ -254,6 +250,38 @@ mod tests {
             [base(0), base(1), base(2), base(3)],
             [Some("de,base"), Some("de,base"), Some("fr,base"), None]
         );
+    }
+
+    #[test]
+    fn rows_of_one_text_compare_in_bleu_whatever_their_tokens() {
+        let labels = ["base", "merges", "other text"];
+        let layout = table3(labels.map(|label| row(label, None, &[])).to_vec());
+        let of = |label: &str, fingerprint: &str, scored_text: Option<&str>, bleu| {
+            let mut result = finished(label, 1, 5.0, bleu);
+            if let TrialOutcome::Finished { record, .. } = &mut result.outcome {
+                record.data.fingerprint = fingerprint.into();
+                record.data.scored_text = scored_text.map(str::to_string);
+            }
+            result
+        };
+        let table = |texts: [Option<&str>; 3]| {
+            let numbered = labels.iter().zip(["f", "g", "h"]).zip(texts).zip([25.0, 26.0, 24.0]);
+            let results = numbered.map(|(((label, data), text), bleu)| of(label, data, text, bleu));
+            ResultTable::new(&layout, &results.collect::<Vec<_>>()).unwrap()
+        };
+        let base = |table: &ResultTable| {
+            table
+                .rows
+                .iter()
+                .map(|row| table.base_of(row).map(|base| base.layout.label.clone()))
+                .collect::<Vec<_>>()
+        };
+        let known = table([Some("t"), Some("t"), Some("u")]);
+        assert_eq!(base(&known), [Some("base".to_string()), Some("base".to_string()), None]);
+        let best = |column: usize| known.rows.iter().map(|row| row.cells[column].best).collect::<Vec<_>>();
+        assert_eq!([best(2), best(3)], [[true; 3], [false, true, true]], "perplexity is of tokens");
+        // Older records state no text: equal data alone compare.
+        assert_eq!(base(&table([None; 3])), [Some("base".to_string()), None, None]);
     }
 
     #[test]
