@@ -3,6 +3,7 @@
 use crate::config::Experiment;
 use crate::data::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
+use crate::json;
 use crate::model::implementations::Serves;
 use crate::model::weights::Weights;
 use crate::train::masked_blocks::around;
@@ -53,7 +54,5 @@ pub fn refusal(format: &str, setting: &str, allowed: &str) -> Error {
 
 /// Formats a value as indented JSON that ends in a line feed.
 pub fn json_bytes(value: &Value) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::failed(error.to_string()))?;
-    bytes.push(b'\n');
-    Ok(bytes)
+    json::page(value).map(String::into_bytes)
 }
