@@ -100,10 +100,7 @@ pub fn example(format: Format, out: &Path, experiment: &Experiment) -> String {
         Format::Safetensors => safetensors::example(&directory),
         Format::Marian => marian::example(&directory),
         Format::Word2vec => word2vec::example(&directory),
-        Format::Ctranslate2 => {
-            let decoding = &experiment.decoding;
-            ctranslate2::example(&directory, decoding)
-        }
+        Format::Ctranslate2 => ctranslate2::example(&directory, &experiment.decoding),
         Format::OpenaiGpt => openai_gpt::example(&directory, experiment),
         Format::Bert => bert::example(&directory, experiment),
     }

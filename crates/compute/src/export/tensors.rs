@@ -127,9 +127,7 @@ impl<'a> Tensors<'a> {
         let attention = &self.config.attention;
         match if path.ends_with("cross_attention") { attention.cross_score() } else { attention.score } {
             Score::ScaledDot => query,
-            Score::Dot => {
-                Linear { weight: query.weight * undone, bias: query.bias.map(|bias| bias * undone) }
-            }
+            Score::Dot => query.scaled(1.0, undone),
             Score::Multiplicative => {
                 // (x Qᵀ) W = x (Wᵀ Q)ᵀ, head by head.
                 let matrix = self.get(&format!("{path}.score.weight")).transpose(1, 2) * undone;
