@@ -77,7 +77,8 @@ impl Decoder {
                 (cross.attention.keys_and_values(encoded, &nowhere), Mask::Added(mask))
             });
             let x = layer
-                .to_itself(&x, mode, |x| layer.self_attention.forward_to_itself(x, own, &positions, mode));
+                .self_residual
+                .forward(&x, mode, |x| layer.self_attention.forward_to_itself(x, own, &positions, mode));
             let x = layer.to_source(x, mode, |attention, x| {
                 let (memory, mask) = memory.as_ref().expect("the layer has attention to the source");
                 attention.forward(x, memory, *mask, &nowhere, mode)
@@ -99,7 +100,7 @@ impl Decoder {
     }
 
     /// Returns whether the kernels of [`decoding`](crate::shim::decoding) decode tokens.
-    pub(super) fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
+    fn uses_kernels(&self, kind: Kind, device: Device) -> bool {
         self.may_use_kernels && decoding::takes(kind, device)
     }
 
@@ -121,7 +122,7 @@ impl Decoder {
         let biased = positions.on_mask(Mask::None);
         let mask = biased.as_ref().map_or(Mask::None, Mask::Added);
         let last = self.layers.iter().enumerate().fold(x, |x, (number, layer)| {
-            let x = layer.to_itself(&x, &mode, |x| {
+            let x = layer.self_residual.forward(&x, &mode, |x| {
                 cache.attend_to_tokens(number, &layer.self_attention, x, mask, &positions)
             });
             let x = layer.to_source(x, &mode, |attention, x| cache.attend_to_source(number, attention, x));
@@ -222,12 +223,8 @@ impl DecoderLayer {
         }
     }
 
-    /// Applies self-attention, given as `attend` for its (maybe normalised) input, with the connection around it.
-    fn to_itself(&self, x: &Tensor, mode: &Mode, attend: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-        self.self_residual.forward(x, mode, attend)
-    }
-
-    /// Does the same for attention to the source; without an encoder returns `x`.
+    /// Applies attention to the source, given as `attend` for its (maybe normalised) input, with the connection around
+    /// it; without an encoder returns `x`.
     fn to_source(
         &self,
         x: Tensor,
