@@ -67,8 +67,7 @@ impl Input {
         if self.norms_over_batch && mode.is_training() {
             mode.enter_stack(ids.not_equal(i64::from(PAD)));
         }
-        let kind = if mode.is_training() { self.kinds.training } else { self.kinds.weights };
-        let x = self.position.on_embeddings(x, places).to_kind(kind);
+        let x = self.position.on_embeddings(x, places).to_kind(self.kinds.of_pass(mode));
         let x = match &self.norm {
             Some(norm) => norm.forward(&x, mode),
             None => x,

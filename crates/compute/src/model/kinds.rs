@@ -3,6 +3,7 @@
 //! If the two differ, a layer casts its weights to the kind of its input. The cast is a step of the graph, so gradients
 //! arrive in the kind of the weights, and micro-batches are summed in this kind.
 
+use super::mode::Mode;
 use tch::{Kind, Tensor};
 
 /// The number formats of a model.
@@ -13,6 +14,13 @@ pub struct Kinds {
     pub weights: Kind,
     /// Kind of matrix products and activations in training.
     pub training: Kind,
+}
+
+impl Kinds {
+    /// Returns the kind of matrix products and activations in a pass of this mode.
+    pub fn of_pass(self, mode: &Mode) -> Kind {
+        if mode.is_training() { self.training } else { self.weights }
+    }
 }
 
 impl From<Kind> for Kinds {

@@ -57,8 +57,7 @@ impl Network for WordVectors {
 
     /// Computes the state of the row from which each prediction is made; `batch.positions` holds numbers of rows.
     fn hidden(&self, batch: &Batch, mode: &Mode) -> Tensor {
-        let kinds = self.foundation.kinds;
-        let kind = if mode.is_training() { kinds.training } else { kinds.weights };
+        let kind = self.foundation.kinds.of_pass(mode);
         self.means(&batch.source, &batch.source_lengths).index_select(0, &batch.positions).to_kind(kind)
     }
 
