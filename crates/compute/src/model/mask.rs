@@ -43,10 +43,8 @@ impl Mask<'_> {
 /// # Shapes
 /// `lengths`: number of real tokens in each sequence, all ≥ 1 → [B, 1, 1, S] with S = `width`.
 pub fn padding(lengths: &[i64], width: i64, kind: Kind, device: Device) -> Tensor {
-    let positions = Tensor::arange(width, (Kind::Int64, device));
-    let lengths = send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1);
-    let hidden = positions.unsqueeze(0).ge_tensor(&lengths);
-    minus_infinity_where(&hidden, kind).unsqueeze(1).unsqueeze(1)
+    let (positions, lengths) = positions_and_lengths(lengths, width, device);
+    minus_infinity_where(&positions.ge_tensor(&lengths), kind).unsqueeze(1).unsqueeze(1)
 }
 
 /// Hides from each position the positions after it.
@@ -80,9 +78,14 @@ pub fn padding_of_sentences(sentences: &Tensor, kind: Kind) -> Tensor {
 /// # Shapes
 /// → [B, S] with S = `width`; 0 is padding.
 pub fn single_sentences(lengths: &[i64], width: i64, device: Device) -> Tensor {
-    let positions = Tensor::arange(width, (Kind::Int64, device));
-    let lengths = send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1);
-    positions.unsqueeze(0).lt_tensor(&lengths).to_kind(Kind::Int64)
+    let (positions, lengths) = positions_and_lengths(lengths, width, device);
+    positions.lt_tensor(&lengths).to_kind(Kind::Int64)
+}
+
+/// Returns the positions 0 to `width` - 1, [1, S], and the lengths, [B, 1], to be compared with each other.
+fn positions_and_lengths(lengths: &[i64], width: i64, device: Device) -> (Tensor, Tensor) {
+    let positions = Tensor::arange(width, (Kind::Int64, device)).unsqueeze(0);
+    (positions, send(&pinned(Tensor::from_slice(lengths), device), device).unsqueeze(1))
 }
 
 /// Returns -∞ where `hidden` is true, otherwise 0.
