@@ -2,13 +2,11 @@
 //! their default.
 
 use super::experiment::Experiment;
-use super::json_schema::{sections, stated_default};
+use super::json_schema::{SECTIONS_WITH_KEYS, stated_default};
 use super::subsections::settings_of;
 use super::unread_keys::unread;
-use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// Values by `section.key`.
 pub type Settings = BTreeMap<String, Value>;
@@ -16,22 +14,14 @@ pub type Settings = BTreeMap<String, Value>;
 /// An experiment with every setting that has a value, by section and key, including those that files and records leave
 /// out while they have their default.
 pub fn all_settings(experiment: &Experiment) -> Value {
-    /// The defaults that the schema states: section, key and value.
-    static DEFAULTS: LazyLock<Vec<(&str, String, Value)>> = LazyLock::new(|| {
-        let sections = sections(&mut SchemaSettings::draft07().into_generator());
-        let of_section = |(section, keys): (_, serde_json::Map<_, _>)| {
-            keys.into_iter().filter_map(move |(key, schema)| {
-                let default = stated_default(&schema)?.clone();
-                Some((section, key, default))
-            })
-        };
-        sections.into_iter().flat_map(of_section).collect()
-    });
     let mut tree = serde_json::to_value(experiment).unwrap_or_default();
-    for (section, key, default) in DEFAULTS.iter() {
-        let table = section.split('.').fold(&mut tree, |table, name| &mut table[name]);
-        if table.get(key).is_none() {
-            table[key] = default.clone();
+    for (section, keys) in SECTIONS_WITH_KEYS.iter() {
+        for (key, schema) in keys {
+            let Some(default) = stated_default(schema) else { continue };
+            let table = section.split('.').fold(&mut tree, |table, name| &mut table[name]);
+            if table.get(key).is_none() {
+                table[key] = default.clone();
+            }
         }
     }
     tree
@@ -67,9 +57,8 @@ mod tests {
     #[test]
     fn no_setting_that_has_a_value_is_left_out() {
         let tree = all_settings(&Experiment::of_generated_text());
-        let mut generator = SchemaSettings::draft07().into_generator();
         let mut left_out = Vec::new();
-        for (section, keys) in sections(&mut generator) {
+        for (section, keys) in SECTIONS_WITH_KEYS.iter() {
             let table = section.split('.').fold(&tree, |tree, name| &tree[name]);
             let missing = keys.keys().filter(|key| table.get(*key).is_none());
             left_out.extend(missing.map(|key| format!("{section}.{key}")));
