@@ -66,7 +66,7 @@ pub fn idle(experiment: &Experiment) -> Vec<Idle> {
             let message = format!(
                 "{key} has no effect: data.recipe: {name} is running text, and nothing is translated"
             );
-            found.push(Idle { key, message, help: "leave it out".into(), off: true, switches: Vec::new() });
+            found.push(Idle { off: true, ..Idle::new(key, message, "leave it out") });
         }
     } else {
         found.extend(of_beam(decoding).into_iter().map(off));

@@ -70,10 +70,8 @@ pub(super) fn description(schema: &Value) -> String {
         Some(heading) => format!("{heading}:"),
         None => line.to_string(),
     });
-    lines
-        .flat_map(|line| line.split_whitespace().map(str::to_string).collect::<Vec<_>>())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let text = lines.collect::<Vec<String>>().join(" ");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The values that a branch of a choice names.
