@@ -23,7 +23,9 @@ pub struct Conflict {
 pub fn conflicts(config: &ModelConfig) -> Vec<Conflict> {
     let config = &without_unread(config);
     let mut found = Vec::from_iter(
-        [of_attention(config), of_masked(config), of_convolution(config)].into_iter().flatten(),
+        [of_projections(config).or_else(|| of_positions(config)), of_masked(config), of_convolution(config)]
+            .into_iter()
+            .flatten(),
     );
     if config.decoder == DecoderKind::Recurrent {
         let without_source = without_source(config);
@@ -38,27 +40,31 @@ pub fn conflicts(config: &ModelConfig) -> Vec<Conflict> {
     found
 }
 
-fn of_attention(config: &ModelConfig) -> Option<Conflict> {
-    let AttentionConfig { score, projections, span, .. } = config.attention;
+/// Refuses heads without maps of their own that do not share the input among them.
+fn of_projections(config: &ModelConfig) -> Option<Conflict> {
+    let projections = config.attention.projections;
     let unprojected: &[(&str, i64)] = match projections {
         Projections::Separate | Projections::SharedQueryKey => &[],
         Projections::ValuesOnly => &[("d_k", config.d_k())],
         Projections::None => &[("d_k", config.d_k()), ("d_v", config.d_v())],
     };
-    for (name, width) in unprojected {
-        if config.heads.checked_mul(*width) != Some(config.d_model) {
-            let (d_model, heads) = (config.d_model, config.heads);
-            return Some(Conflict {
-                key: "model.attention.projections",
-                message: format!(
-                    "model.attention.projections = {} splits the input into heads, but model.heads = {heads} heads of \
-                     {name} = {width} are not model.d_model = {d_model} numbers wide",
-                    setting_text(&projections)
-                ),
-                help: "leave model.d_k and model.d_v out and choose heads that divide d_model, or choose other projections",
-            });
-        }
-    }
+    let (name, width) =
+        unprojected.iter().find(|(_, width)| config.heads.checked_mul(*width) != Some(config.d_model))?;
+    let (d_model, heads) = (config.d_model, config.heads);
+    Some(Conflict {
+        key: "model.attention.projections",
+        message: format!(
+            "model.attention.projections = {} splits the input into heads, but model.heads = {heads} heads of \
+             {name} = {width} are not model.d_model = {d_model} numbers wide",
+            setting_text(&projections)
+        ),
+        help: "leave model.d_k and model.d_v out and choose heads that divide d_model, or choose other projections",
+    })
+}
+
+/// Refuses a score or a span of attention beside a position encoding that works inside of it.
+fn of_positions(config: &ModelConfig) -> Option<Conflict> {
+    let AttentionConfig { score, span, .. } = config.attention;
     let position = config.position;
     // The position encoding's operation on the products of queries and keys, if it needs the score to have them.
     let on_products = match position {
@@ -219,30 +225,10 @@ fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
             help: "use \"general\" or \"additive\", or choose widths that are equal; both directions of a layer count",
         });
     }
-    if bridge == Bridge::Copy {
-        let RecurrentConfig { encoder_layers, decoder_layers, bidirectional, .. } = *recurrent;
-        let problem = if config.encoder != EncoderKind::Recurrent {
-            Some(format!("model.encoder = {} has no such states", setting_text(&config.encoder)))
-        } else if encoder_layers != decoder_layers {
-            Some(format!("the encoder has {encoder_layers} layers and the decoder {decoder_layers}"))
-        } else if bidirectional != Bidirectional::None {
-            Some(format!(
-                "with model.recurrent.bidirectional = {} they are twice as wide",
-                setting_text(&bidirectional)
-            ))
-        } else {
-            None
-        };
-        if let Some(problem) = problem {
-            return Some(Conflict {
-                key: "model.recurrent.bridge",
-                message: format!(
-                    "model.recurrent.bridge = \"copy\" starts every layer of the decoder with the last state of the \
-                     encoder's layer, but {problem}"
-                ),
-                help: "use \"tanh\", \"linear\" or \"zeros\"",
-            });
-        }
+    if bridge == Bridge::Copy
+        && let Some(conflict) = of_copied_states(config)
+    {
+        return Some(conflict);
     }
     let width = config.softmax_width();
     if config.tying != Tying::None && width != config.d_model {
@@ -278,5 +264,30 @@ fn of_recurrent_decoder(config: &ModelConfig) -> Option<Conflict> {
                   that has the context, the decoder knows nothing of the source"
             .into(),
         help: "set model.recurrent.bridge, attention, input_feeding or readout",
+    })
+}
+
+/// Refuses to copy the encoder's last states if there are none, or they do not fit the decoder's.
+fn of_copied_states(config: &ModelConfig) -> Option<Conflict> {
+    let RecurrentConfig { encoder_layers, decoder_layers, bidirectional, .. } = config.recurrent;
+    let problem = if config.encoder != EncoderKind::Recurrent {
+        format!("model.encoder = {} has no such states", setting_text(&config.encoder))
+    } else if encoder_layers != decoder_layers {
+        format!("the encoder has {encoder_layers} layers and the decoder {decoder_layers}")
+    } else if bidirectional != Bidirectional::None {
+        format!(
+            "with model.recurrent.bidirectional = {} they are twice as wide",
+            setting_text(&bidirectional)
+        )
+    } else {
+        return None;
+    };
+    Some(Conflict {
+        key: "model.recurrent.bridge",
+        message: format!(
+            "model.recurrent.bridge = \"copy\" starts every layer of the decoder with the last state of the \
+             encoder's layer, but {problem}"
+        ),
+        help: "use \"tanh\", \"linear\" or \"zeros\"",
     })
 }
