@@ -114,35 +114,34 @@ const CONVOLUTIONAL_ATTENTION: [&str; 2] =
 
 /// The keys that a model of this configuration does not read.
 pub fn unread(model: &ModelConfig) -> Vec<Unread> {
-    let ModelConfig {
-        encoder,
-        decoder,
-        recurrent,
-        convolutional,
-        attention: AttentionConfig { span, decoder_span, .. },
-        ..
-    } = model;
-    let RecurrentConfig {
-        cell,
-        encoder_layers,
-        decoder_layers,
-        residual_from,
-        attention,
-        // The lists above say which parts read these.
-        hidden: _,
-        bidirectional: _,
-        attention_width: _,
-        attend: _,
-        input_feeding: _,
-        readout: _,
-        bridge: _,
-        dropout_masks: _,
-        recurrent_biases: _,
-        forget_bias: _,
-    } = recurrent;
-    let reads = [("model.encoder", setting_text(encoder))];
-    let writes = [("model.decoder", setting_text(decoder))];
-    let parts = [reads.clone(), writes.clone()].concat();
+    let parts = chosen_parts(model);
+    let (reads, writes) = (&parts[..1], &parts[1..]);
+    let mut found = of_self_attention(model);
+    let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
+    if model.decoder != DecoderKind::SelfAttention {
+        add(&SELF_ATTENTION_DECODER, writes);
+    } else if !model.has_encoder() {
+        add(&["model.attention.cross_score"], reads);
+    }
+    if model.has_decoder() {
+        add(&MASKED, writes);
+    } else if !model.has_encoder() {
+        add(&MASKED, reads);
+        add(&BESIDE_WORD_VECTORS, &parts);
+    }
+    found.extend(of_recurrence(model));
+    found.extend(of_convolution(model));
+    found
+}
+
+/// The settings that choose the encoder and the decoder, as reasons.
+fn chosen_parts(model: &ModelConfig) -> [(&'static str, String); 2] {
+    [("model.encoder", setting_text(&model.encoder)), ("model.decoder", setting_text(&model.decoder))]
+}
+
+/// [`unread`] for the keys of self-attention stacks, of positions and of norms.
+fn of_self_attention(model: &ModelConfig) -> Vec<Unread> {
+    let parts = chosen_parts(model);
     let mut found = Vec::new();
     let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
     if !model.has_self_attention() {
@@ -162,40 +161,58 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
             // These norms read the epsilon.
         } else if !model.has_convolution() {
             add(&["model.layer_norm_epsilon"], &parts);
-        } else if convolutional.block != Block::Bottleneck {
-            let block = ("model.convolutional.block", setting_text(&convolutional.block));
+        } else if model.convolutional.block != Block::Bottleneck {
+            let block = ("model.convolutional.block", setting_text(&model.convolutional.block));
             add(&["model.layer_norm_epsilon"], &[&parts[..], &[block]].concat());
         }
-    } else if *encoder != EncoderKind::SelfAttention {
+    } else if model.encoder != EncoderKind::SelfAttention {
+        let AttentionConfig { span, decoder_span, .. } = &model.attention;
         // A decoder without a span of its own takes a local span of the encoder.
         let is_the_decoders = match span {
             Span::Full | Span::Local(_) => decoder_span.is_none(),
             Span::Linformer(_) | Span::BigBird { .. } => false,
         };
         if !is_the_decoders {
-            add(&["model.attention.span"], &reads);
+            add(&["model.attention.span"], &parts[..1]);
         }
     }
-    if *decoder != DecoderKind::SelfAttention {
-        add(&SELF_ATTENTION_DECODER, &writes);
-    } else if !model.has_encoder() {
-        add(&["model.attention.cross_score"], &reads);
-    }
-    if model.has_decoder() {
-        add(&MASKED, &writes);
-    } else if !model.has_encoder() {
-        add(&MASKED, &reads);
-        add(&BESIDE_WORD_VECTORS, &parts);
-    }
-    let (encodes, decodes) = (*encoder == EncoderKind::Recurrent, *decoder == DecoderKind::Recurrent);
+    found
+}
+
+/// [`unread`] for `[model.recurrent]`.
+fn of_recurrence(model: &ModelConfig) -> Vec<Unread> {
+    let RecurrentConfig {
+        cell,
+        encoder_layers,
+        decoder_layers,
+        residual_from,
+        attention,
+        // The lists above say which parts read these.
+        hidden: _,
+        bidirectional: _,
+        attention_width: _,
+        attend: _,
+        input_feeding: _,
+        readout: _,
+        bridge: _,
+        dropout_masks: _,
+        recurrent_biases: _,
+        forget_bias: _,
+    } = &model.recurrent;
+    let parts = chosen_parts(model);
+    let (reads, writes) = (&parts[..1], &parts[1..]);
+    let (encodes, decodes) =
+        (model.encoder == EncoderKind::Recurrent, model.decoder == DecoderKind::Recurrent);
+    let mut found = Vec::new();
+    let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
     if !(encodes || decodes) {
         add(&RECURRENT, &parts);
     }
     if !encodes {
-        add(&RECURRENT_ENCODER, &reads);
+        add(&RECURRENT_ENCODER, reads);
     }
     if !decodes {
-        add(&RECURRENT_DECODER, &writes);
+        add(&RECURRENT_DECODER, writes);
     }
     if !(encodes || decodes) {
         add(&["model.recurrent.forget_bias"], &parts);
@@ -205,7 +222,7 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     let of_attention = ["model.recurrent.attention_width", "model.recurrent.attend"];
     let chosen = [("model.recurrent.attention", setting_text(attention))];
     match attention {
-        _ if !decodes => add(&of_attention, &writes),
+        _ if !decodes => add(&of_attention, writes),
         Alignment::Additive => {}
         Alignment::Dot | Alignment::General => add(&of_attention[..1], &chosen),
         Alignment::None => add(&of_attention, &chosen),
@@ -225,7 +242,6 @@ pub fn unread(model: &ModelConfig) -> Vec<Unread> {
     if (encodes || decodes) && model.dropout == 0.0 {
         add(&["model.recurrent.dropout_masks"], &[("model.dropout", "0.0".into())]);
     }
-    found.extend(of_convolution(model));
     found
 }
 
@@ -247,8 +263,7 @@ fn of_convolution(model: &ModelConfig) -> Vec<Unread> {
         scale_encoder_gradients: _,
     } = convolutional;
     let (encodes, decodes) = (*encoder == EncoderKind::Convolutional, *decoder == DecoderKind::Convolutional);
-    let (reads, writes) =
-        (("model.encoder", setting_text(encoder)), ("model.decoder", setting_text(decoder)));
+    let [reads, writes] = chosen_parts(model);
     let attends = ("model.convolutional.attention", setting_text(attention));
     let mut found = Vec::new();
     let mut add = |keys: &[_], because: &[_]| found.extend(all_unread(keys, because));
