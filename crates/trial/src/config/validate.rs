@@ -339,55 +339,64 @@ impl Checks<'_> {
     /// Checks that widths and lengths suit the position encoding.
     fn positions(&self, experiment: &Experiment) -> Checked {
         let model = &experiment.model;
-        let ModelConfig { d_model, learned_positions, .. } = *model;
         if !model.reads_positions() {
             return Ok(());
         }
         if model.has_learned_positions() {
-            let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
             if experiment.data.recipe.is_running_text() {
-                return self.blocks(model, longest);
+                return self.blocks(model, experiment.data.max_length);
             }
-            let sentence = longest.saturating_add(1);
-            // The source stands before the target in the same row.
-            let before = if experiment.reads_prefixes() { sentence } else { 0 };
-            let needed = sentence.saturating_add(extra).saturating_add(before);
-            if !usize::try_from(learned_positions).is_ok_and(|rows| rows >= needed) {
-                let twice = if before > 0 { " once for the source and once for the target," } else { "" };
-                let message = format!(
-                    "model.learned_positions = {learned_positions} is too few: data.max_length = {longest}, one for the end of the sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
-                );
-                let help = format!("use {needed} or more, or lower data.max_length");
-                return Err(self.mistake("model.learned_positions", message, help));
-            }
+            self.learned_positions(experiment)?;
         }
-        match model.position {
-            Position::Sinusoidal => {
-                let help =
-                    format!("sines and cosines come in pairs: use {} or {}", d_model.max(3) - 1, d_model + 1);
-                let message = format!("model.d_model = {d_model} is odd, and model.position is sinusoidal");
-                let wrong = || self.mistake("model.d_model", message, help);
-                if d_model % 2 == 0 { Ok(()) } else { Err(wrong()) }
-            }
-            Position::SinusoidalHalves => {
-                let message =
-                    format!("model.d_model = {d_model} does not suit position \"sinusoidal_halves\"");
-                let wrong = || self.mistake("model.d_model", message, "expected an even number, 4 or more");
-                if d_model % 2 == 0 && d_model >= 4 { Ok(()) } else { Err(wrong()) }
-            }
+        let ModelConfig { d_model, .. } = *model;
+        let (holds, key, message, help) = match model.position {
+            Position::Sinusoidal => (
+                d_model % 2 == 0,
+                "model.d_model",
+                format!("model.d_model = {d_model} is odd, and model.position is sinusoidal"),
+                format!("sines and cosines come in pairs: use {} or {}", d_model.max(3) - 1, d_model + 1),
+            ),
+            Position::SinusoidalHalves => (
+                d_model % 2 == 0 && d_model >= 4,
+                "model.d_model",
+                format!("model.d_model = {d_model} does not suit position \"sinusoidal_halves\""),
+                "expected an even number, 4 or more".to_string(),
+            ),
             Position::Rotary => {
                 let d_k = model.d_k();
-                let message =
-                    format!("d_k = {d_k} is odd, and model.position = \"rotary\" turns pairs of numbers");
-                let key = if model.d_k.is_some() { "model.d_k" } else { "model.position" };
-                let wrong = || self.mistake(key, message, "expected heads of an even width");
-                if d_k % 2 == 0 { Ok(()) } else { Err(wrong()) }
+                (
+                    d_k % 2 == 0,
+                    if model.d_k.is_some() { "model.d_k" } else { "model.position" },
+                    format!("d_k = {d_k} is odd, and model.position = \"rotary\" turns pairs of numbers"),
+                    "expected heads of an even width".to_string(),
+                )
             }
             Position::Relative(furthest) => {
-                self.within("model.position.relative", furthest, 0, FURTHEST_DISTANCE)
+                return self.within("model.position.relative", furthest, 0, FURTHEST_DISTANCE);
             }
-            Position::Learned | Position::Alibi | Position::T5 | Position::None => Ok(()),
+            Position::Learned | Position::Alibi | Position::T5 | Position::None => return Ok(()),
+        };
+        if holds { Ok(()) } else { Err(self.mistake(key, message, help)) }
+    }
+
+    /// Checks that there is a learned position for each token of the longest sentence.
+    fn learned_positions(&self, experiment: &Experiment) -> Checked {
+        let rows = experiment.model.learned_positions;
+        let (longest, extra) = (experiment.data.max_length, experiment.decoding.max_extra_length);
+        let sentence = longest.saturating_add(1);
+        // The source stands before the target in the same row.
+        let before = if experiment.reads_prefixes() { sentence } else { 0 };
+        let needed = sentence.saturating_add(extra).saturating_add(before);
+        if usize::try_from(rows).is_ok_and(|rows| rows >= needed) {
+            return Ok(());
         }
+        let twice = if before > 0 { " once for the source and once for the target," } else { "" };
+        let message = format!(
+            "model.learned_positions = {rows} is too few: data.max_length = {longest}, one for the end of the \
+             sentence,{twice} and decoding.max_extra_length = {extra} make {needed}"
+        );
+        let help = format!("use {needed} or more, or lower data.max_length");
+        Err(self.mistake("model.learned_positions", message, help))
     }
 
     fn decoding(&self, decoding: &DecodingConfig) -> Checked {
