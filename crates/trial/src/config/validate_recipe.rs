@@ -77,16 +77,21 @@ impl Checks<'_> {
             let help = format!("state files in [corpus.files.{name}], or {name} in [corpus.files.hold_out]");
             return Err(self.mistake(&format!("{key}.{name}"), message, help));
         }
-        match &files.hold_out {
-            Some(HoldOut::Lines(lines)) => {
+        files.hold_out.as_ref().map_or(Ok(()), |hold_out| self.hold_out(&format!("{key}.hold_out"), hold_out))
+    }
+
+    /// Checks how dev and test sets are taken from the training text.
+    fn hold_out(&self, key: &str, hold_out: &HoldOut) -> Checked {
+        match hold_out {
+            HoldOut::Lines(lines) => {
                 let every = [("dev", lines.dev), ("test", lines.test)];
                 every.into_iter().try_for_each(|(name, every)| {
-                    let key = format!("{key}.hold_out.lines.{name}");
+                    let key = format!("{key}.lines.{name}");
                     every.map_or(Ok(()), |every| self.require(every >= 2, &key, every, "2 or more"))
                 })?;
                 match (lines.dev, lines.test) {
                     (Some(dev), Some(test)) if test.is_multiple_of(dev) => {
-                        let key = format!("{key}.hold_out.lines.test");
+                        let key = format!("{key}.lines.test");
                         let message = format!(
                             "{key} = {test} is a multiple of dev = {dev}, so that the test set is empty"
                         );
@@ -97,14 +102,13 @@ impl Checks<'_> {
                     _ => Ok(()),
                 }
             }
-            Some(HoldOut::Sentences(shares)) => {
-                let key = format!("{key}.hold_out.sentences");
+            HoldOut::Sentences(shares) => {
+                let key = format!("{key}.sentences");
                 self.share(&format!("{key}.dev"), shares.dev)?;
                 self.share(&format!("{key}.test"), shares.test)?;
                 let both = shares.dev + shares.test;
                 self.require(both < 1.0, &format!("{key}.test"), shares.test, "dev and test together below 1")
             }
-            None => Ok(()),
         }
     }
 
@@ -246,27 +250,29 @@ impl Checks<'_> {
                 );
             }
         }
-        for mirror in &download.mirrors {
-            let shown = mirror.public_url();
-            if !is_file_address(&mirror.url) {
-                let message = format!(".mirrors: {shown:?} is not the address of a file");
-                return mistake(message, ADDRESS_HELP);
-            }
-            if !download.members.is_empty() && !is_archive(mirror.file_name()) {
-                let message =
-                    format!(".mirrors: {shown:?} is not an archive, but `members` names files in it");
-                return mistake(
-                    message,
-                    "expected a name in .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
-                );
-            }
-            for (name, digits, value) in [("sha256", 64, &mirror.sha256), ("md5", 32, &mirror.md5)] {
-                let holds =
-                    |text: &String| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                if let Some(wrong) = value.as_ref().filter(|text| !holds(text)) {
-                    let message = format!(".mirrors: {name} = {wrong:?} is not a checksum");
-                    return mistake(message, &format!("expected {digits} hexadecimal digits"));
-                }
+        download.mirrors.iter().try_for_each(|mirror| self.mirror(&key, mirror, !download.members.is_empty()))
+    }
+
+    /// Checks an address of the download at `key`, which is that of an archive if the download has members.
+    fn mirror(&self, key: &str, mirror: &Mirror, of_archive: bool) -> Checked {
+        let mistake =
+            |what: String, help: &str| Err(self.mistake(key, format!("{key}.mirrors: {what}"), help));
+        let shown = mirror.public_url();
+        if !is_file_address(&mirror.url) {
+            return mistake(format!("{shown:?} is not the address of a file"), ADDRESS_HELP);
+        }
+        if of_archive && !is_archive(mirror.file_name()) {
+            return mistake(
+                format!("{shown:?} is not an archive, but `members` names files in it"),
+                "expected a name in .zip, .tar, .tar.gz, .tgz, .tar.bz2, .tar.xz or .tar.zst",
+            );
+        }
+        for (name, digits, value) in [("sha256", 64, &mirror.sha256), ("md5", 32, &mirror.md5)] {
+            let holds =
+                |text: &String| text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if let Some(wrong) = value.as_ref().filter(|text| !holds(text)) {
+                let help = format!("expected {digits} hexadecimal digits");
+                return mistake(format!("{name} = {wrong:?} is not a checksum"), &help);
             }
         }
         Ok(())
@@ -290,6 +296,30 @@ impl Checks<'_> {
                 return Err(self.mistake(&key, message, ADDRESS_HELP));
             }
         }
+        self.columns(key, pair)?;
+        if pair.translator.is_some() && pair.format != Some(TextFormat::WmtXml) {
+            let key = format!("{key}.translator");
+            let message = format!("{key} has no effect on files of this format");
+            let help = "leave it out, or state format = \"wmt_xml\" for WMT's XML since 2021";
+            return Err(self.mistake(&key, message, help));
+        }
+        self.sides(key, pair)?;
+        if let Some(sample) = pair.sample {
+            let key = format!("{key}.sample");
+            if split != Split::Train {
+                let message = format!(
+                    "{key} = {sample} has no effect: files of the {} set are used whole",
+                    split.name()
+                );
+                return Err(self.mistake(&key, message, "leave it out; a sample is for training files"));
+            }
+            self.require(sample > 0.0 && sample <= 1.0, &key, sample, "a number above 0, at most 1")?;
+        }
+        pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
+    }
+
+    /// Checks the columns of a pair's files.
+    fn columns(&self, key: &str, pair: &FilePair) -> Checked {
         let columns = [
             ("source_column", &pair.source, pair.source_column),
             ("target_column", &pair.target, pair.target_column),
@@ -307,12 +337,11 @@ impl Checks<'_> {
                 return Err(self.mistake(&key, message, help));
             }
         }
-        if pair.translator.is_some() && pair.format != Some(TextFormat::WmtXml) {
-            let key = format!("{key}.translator");
-            let message = format!("{key} has no effect on files of this format");
-            let help = "leave it out, or state format = \"wmt_xml\" for WMT's XML since 2021";
-            return Err(self.mistake(&key, message, help));
-        }
+        Ok(())
+    }
+
+    /// Checks that both sides come from one file if the format has both, and otherwise from different places.
+    fn sides(&self, key: &str, pair: &FilePair) -> Checked {
         let of_one_file = pair.format.and_then(|format| match format {
             TextFormat::Trees => Some("trees come"),
             TextFormat::Running => Some("running text comes"),
@@ -334,17 +363,6 @@ impl Checks<'_> {
                 "state the columns of a file of both sides, or format = \"wmt_xml\" for WMT's XML since 2021",
             ));
         }
-        if let Some(sample) = pair.sample {
-            let key = format!("{key}.sample");
-            if split != Split::Train {
-                let message = format!(
-                    "{key} = {sample} has no effect: files of the {} set are used whole",
-                    split.name()
-                );
-                return Err(self.mistake(&key, message, "leave it out; a sample is for training files"));
-            }
-            self.require(sample > 0.0 && sample <= 1.0, &key, sample, "a number above 0, at most 1")?;
-        }
-        pair.pairs.map_or(Ok(()), |pairs| self.at_least_one(&format!("{key}.pairs"), pairs as u64))
+        Ok(())
     }
 }
