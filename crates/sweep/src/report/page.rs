@@ -219,13 +219,11 @@ mod tests {
 
     #[test]
     fn the_script_is_told_what_a_blank_cell_means() {
-        let cells = |words: [&str; 2]| words.map(Text::plain).to_vec();
-        let line = |words| Line { cells: cells(words), ..Line::default() };
         let sheet = Sheet {
             title: String::new(),
             headings: vec![Heading::words("group"), Heading::numbers("h")],
             keys: 1,
-            lines: vec![line(["(A)", "8"]), line(["", "4"])],
+            lines: vec![Line::plain(["(A)", "8"]), Line::plain(["", "4"])],
         };
         let data = |name: &str, is_base| LineData { name: name.into(), group: Some("(A)".into()), is_base };
         let found = results(&sheet, &[data("base", true), data("four", false)], 1);

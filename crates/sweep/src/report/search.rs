@@ -7,7 +7,7 @@ use super::subject::{Report, Searched, Trial, mean_of, text_of};
 use crate::figures::mark::SeriesStyle;
 use crate::figures::{Chart, Horizontal, Point, Series, chart};
 use crate::results::metric::{Better, METRICS, find};
-use crate::results::sheet::{EMPTY, Heading, Line, Sheet, Text};
+use crate::results::sheet::{EMPTY, Heading, Line, Sheet};
 use crate::results::summary::Summary;
 use crate::results::varied;
 use crate::search::STARTUP_DRAWS;
@@ -110,7 +110,7 @@ fn best_draws(report: &Report, search: Searched, mut found: Vec<ScoredDraw>) -> 
             let value = own.and_then(|own| own.layout.settings.get(&setting.key));
             value.map_or_else(empty, |value| varied::text(Some(value)))
         }));
-        Line { cells: cells.into_iter().map(Text::plain).collect(), ..Line::default() }
+        Line::plain(cells)
     };
     let lines = found.iter().map(line).collect();
     sheet(&Sheet { title: "The best draws".into(), headings, keys: 1, lines })

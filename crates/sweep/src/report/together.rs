@@ -9,7 +9,7 @@ use crate::figures::{
 };
 use crate::results::importance::{Domain, LEAST_ROWS, Parameter, best_of, importances};
 use crate::results::metric::Better;
-use crate::results::sheet::{Heading, Line, Sheet, Text};
+use crate::results::sheet::{Heading, Line, Sheet};
 use crate::results::summary::Summary;
 use std::cmp::Reverse;
 
@@ -97,15 +97,14 @@ fn means(scored: &ScoredRows, order: &[usize], (score, better): (&str, Better)) 
         let (Some((best, at_best)), Some((worst, at_worst))) = (found.first(), found.last()) else {
             continue;
         };
-        let cells = [
+        lines.push(Line::plain([
             axis.name.clone(),
             best.to_string(),
             text(*at_best),
             worst.to_string(),
             text(*at_worst),
             text((at_best - at_worst).abs()),
-        ];
-        lines.push(Line { cells: cells.map(Text::plain).to_vec(), ..Line::default() });
+        ]));
     }
     if lines.is_empty() {
         return String::new();

@@ -6,7 +6,7 @@ use super::report::{Point, Quantity, Report, Variable};
 use crate::error::Result;
 use crate::results::render::csv::{number, text};
 use crate::results::render::{Screen, grid, latex as tex, markdown as md, paragraph};
-use crate::results::sheet::{EMPTY, Heading, Line, Note, Sheet, Text};
+use crate::results::sheet::{EMPTY, Heading, Line, Note, Sheet};
 use crate::sequence::distinct;
 use crate::telemetry::format::{bytes, counted, quantity, scientific, thousands};
 
@@ -188,7 +188,7 @@ fn overview(report: &Report) -> Sheet {
             cells.push(found.map_or(EMPTY.to_string(), |path| thousands(path.layers as u64)));
             cells.push(shown(report.path_exponent(layer).as_ref()));
         }
-        line(cells)
+        Line::plain(cells)
     });
     Sheet { title: "As stated, as counted and as found".into(), headings, keys: 1, lines: lines.collect() }
 }
@@ -236,7 +236,7 @@ fn exponents(
             format!("{}", layer.stated().exponents[stated]),
         ];
         cells.extend(Quantity::ALL.map(|quantity| shown(report.exponent(layer, variable, quantity))));
-        Some(line(cells))
+        Some(Line::plain(cells))
     });
     Sheet { title: title.into(), headings, keys: 2, lines: lines.collect() }
 }
@@ -263,7 +263,7 @@ fn paths(report: &Report) -> Sheet {
                 false => thousands(path.layers as u64),
             })
         };
-        Some(line(std::iter::once(layer.name().to_string()).chain(lengths.iter().map(cell)).collect()))
+        Some(Line::plain(std::iter::once(layer.name().to_string()).chain(lengths.iter().map(cell))))
     });
     let title = "Layers between two positions × steps of a layer, where it has several";
     Sheet { title: title.into(), headings, keys: 1, lines: lines.collect() }
@@ -283,7 +283,7 @@ fn by_length(report: &Report, title: &str, cell: impl Fn(&Point) -> Option<Strin
             cells.iter().any(Option::is_some).then(|| {
                 let texts = cells.into_iter().map(|cell| cell.unwrap_or_else(|| EMPTY.to_string()));
                 let keys = [layer.name().to_string(), thousands(width as u64)];
-                line(keys.into_iter().chain(texts).collect())
+                Line::plain(keys.into_iter().chain(texts))
             })
         });
         lines.extend(of_layer.collect::<Vec<_>>());
@@ -342,10 +342,6 @@ fn notes(report: &Report) -> Vec<Note> {
         ))
     }));
     notes
-}
-
-fn line(cells: Vec<String>) -> Line {
-    Line { rule: false, cells: cells.into_iter().map(Text::plain).collect(), across: None }
 }
 
 /// `1.98`, with its standard error if that is at least 0.005: `1.42 ± 0.11`.

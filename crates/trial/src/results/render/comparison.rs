@@ -3,7 +3,7 @@
 use super::super::buckets::{Bucket, range_text};
 use super::super::compare::{Rank, ScorePair, SentencePair, SystemComparison};
 use super::super::metric::{METRICS, find};
-use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, Text, p_value, signed};
+use super::super::sheet::{EMPTY, Heading, Line, Note, Sheet, p_value, signed};
 use super::super::summary::Summary;
 use super::text::named;
 use super::{Screen, grid, paragraph};
@@ -39,17 +39,16 @@ fn systems(found: &SystemComparison) -> String {
 }
 
 fn configuration(found: &SystemComparison) -> Sheet {
-    let cells = |texts: [String; 3]| texts.map(Text::plain).to_vec();
     let mut lines: Vec<Line> = found
         .configuration
         .iter()
         .map(|changed| {
             let [a, b] = changed.values.clone();
-            Line { cells: cells([changed.key.clone(), a, b]), ..Line::default() }
+            Line::plain([changed.key.clone(), a, b])
         })
         .collect();
     if lines.is_empty() {
-        lines.push(Line { cells: cells(["none".into(), String::new(), String::new()]), ..Line::default() });
+        lines.push(Line::plain(["none", "", ""]));
     }
     let headings = ["setting that differs", "A", "B"].map(Heading::words).to_vec();
     Sheet { title: String::new(), headings, keys: 1, lines }
@@ -70,15 +69,14 @@ fn scores(found: &SystemComparison) -> Sheet {
         });
         let sentences = score.sentences.as_ref();
         let width = sentences.map_or(String::new(), |found| format!(" ± {:.digits$}", found.half_width));
-        let cells = [
+        Line::plain([
             score.tag.clone(),
             a,
             b,
             signed(score.difference, digits) + &width,
             sentences.map_or(EMPTY.to_string(), |found| p_value(found.p)),
             score.seeds.as_ref().map_or(EMPTY.to_string(), |found| p_value(found.p)),
-        ];
-        Line { cells: cells.map(Text::plain).to_vec(), ..Line::default() }
+        ])
     };
     Sheet { title: String::new(), headings, keys: 1, lines: found.scores.iter().map(line).collect() }
 }
@@ -117,7 +115,7 @@ fn by_length(found: &SystemComparison, side: &str, buckets: &[Bucket]) -> Sheet 
     let mut headings = vec![Heading::words("words")];
     headings.extend(["sentences", "BLEU A", "BLEU B", "B − A", "length A", "length B"].map(Heading::numbers));
     let line = |bucket: &Bucket| {
-        let cells = [
+        Line::plain([
             range_text(bucket.words),
             bucket.sentences.to_string(),
             format!("{:.2}", bucket.bleu[0]),
@@ -125,8 +123,7 @@ fn by_length(found: &SystemComparison, side: &str, buckets: &[Bucket]) -> Sheet 
             signed(bucket.bleu[1] - bucket.bleu[0], 2),
             format!("{:.3}", bucket.length_ratio[0]),
             format!("{:.3}", bucket.length_ratio[1]),
-        ];
-        Line { cells: cells.map(Text::plain).to_vec(), ..Line::default() }
+        ])
     };
     Sheet {
         title: format!(

@@ -76,6 +76,13 @@ impl Heading {
     }
 }
 
+impl Line {
+    /// Makes a line that begins no group, with a plain text in each cell.
+    pub fn plain(texts: impl IntoIterator<Item = impl Into<String>>) -> Line {
+        Line { cells: texts.into_iter().map(Text::plain).collect(), ..Line::default() }
+    }
+}
+
 impl Text {
     pub fn plain(text: impl Into<String>) -> Text {
         Text { text: text.into(), bold: false }
