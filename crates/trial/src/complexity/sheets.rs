@@ -2,7 +2,7 @@
 
 use super::exponent::Exponent;
 use super::layer::Layer;
-use super::report::{Point, Quantity, Report, Variable};
+use super::report::{Depth, Point, Quantity, Report, Variable};
 use crate::error::Result;
 use crate::results::render::csv::{number, text};
 use crate::results::render::{Screen, grid, latex as tex, markdown as md, paragraph};
@@ -142,7 +142,7 @@ fn sheets(report: &Report) -> Vec<Sheet> {
 fn overview(report: &Report) -> Sheet {
     let longest = report.paths.iter().map(|path| path.length).max();
     let mut headings = vec![
-        Heading { wraps: true, ..Heading::words("layer") },
+        layer_heading(),
         Heading::words("work, stated"),
         Heading::numbers("exponent of n"),
         Heading::numbers("exponent of d"),
@@ -164,23 +164,13 @@ fn overview(report: &Report) -> Sheet {
         });
         let of_length = report.exponent(layer, Variable::Length { width: widest }, Quantity::TermFlops);
         let depth = report.depths.iter().find(|depth| depth.layer == layer);
-        let chain = depth.map_or(EMPTY.to_string(), |depth| match depth.line {
-            Some((constant, 0.0)) => format!("{constant}"),
-            Some((constant, for_each)) if constant < 0.0 => format!("{for_each} n − {}", -constant),
-            Some((constant, for_each)) => format!("{constant} + {for_each} n"),
-            None => {
-                let found: Vec<String> =
-                    depth.found.iter().map(|(length, depth)| format!("{depth} at {length}")).collect();
-                found.join(", ")
-            }
-        });
         let mut cells = vec![
             layer.name().to_string(),
             stated.work.to_string(),
             shown(of_length),
             shown(of_width.map(|fit| &fit.exponent)),
             stated.sequential.to_string(),
-            chain,
+            depth.map_or(EMPTY.to_string(), chain),
             stated.path.to_string(),
         ];
         if let Some(longest) = longest {
@@ -220,7 +210,7 @@ fn exponents(
     report: &Report,
 ) -> Sheet {
     let mut headings = vec![
-        Heading { wraps: true, ..Heading::words("layer") },
+        layer_heading(),
         Heading::numbers(other),
         Heading::words("fitted over"),
         Heading::numbers("stated"),
@@ -246,9 +236,8 @@ fn paths(report: &Report) -> Sheet {
     let mut lengths: Vec<i64> = report.paths.iter().map(|path| path.length).collect();
     lengths.sort_unstable();
     lengths.dedup();
-    let mut headings = vec![Heading { wraps: true, ..Heading::words("layer") }];
-    headings
-        .extend(lengths.iter().map(|&length| Heading::numbers(&format!("n = {}", thousands(length as u64)))));
+    let mut headings = vec![layer_heading()];
+    headings.extend(lengths.iter().copied().map(length_heading));
     let lines = report.request.layers.iter().filter_map(|&layer| {
         let of =
             |length: &i64| report.paths.iter().find(|path| (path.layer, path.length) == (layer, *length));
@@ -271,10 +260,9 @@ fn paths(report: &Report) -> Sheet {
 
 /// A line for each layer and width, a column for each length.
 fn by_length(report: &Report, title: &str, cell: impl Fn(&Point) -> Option<String>) -> Sheet {
-    let mut headings = vec![Heading { wraps: true, ..Heading::words("layer") }, Heading::numbers("d")];
+    let mut headings = vec![layer_heading(), Heading::numbers("d")];
     let lengths = &report.request.lengths;
-    headings
-        .extend(lengths.iter().map(|&length| Heading::numbers(&format!("n = {}", thousands(length as u64)))));
+    headings.extend(lengths.iter().copied().map(length_heading));
     let mut lines = Vec::new();
     for &layer in &report.request.layers {
         let of_layer = report.request.widths.iter().filter_map(|&width| {
@@ -342,6 +330,29 @@ fn notes(report: &Report) -> Vec<Note> {
         ))
     }));
     notes
+}
+
+/// The heading of the column of layers, whose names may be broken into several lines.
+fn layer_heading() -> Heading {
+    Heading { wraps: true, ..Heading::words("layer") }
+}
+
+fn length_heading(length: i64) -> Heading {
+    Heading::numbers(&format!("n = {}", thousands(length as u64)))
+}
+
+/// The operations that follow on each other, as a line over n; where they are none, at each length.
+fn chain(depth: &Depth) -> String {
+    match depth.line {
+        Some((constant, 0.0)) => format!("{constant}"),
+        Some((constant, for_each)) if constant < 0.0 => format!("{for_each} n − {}", -constant),
+        Some((constant, for_each)) => format!("{constant} + {for_each} n"),
+        None => {
+            let found: Vec<String> =
+                depth.found.iter().map(|(length, depth)| format!("{depth} at {length}")).collect();
+            found.join(", ")
+        }
+    }
 }
 
 /// `1.98`, with its standard error if that is at least 0.005: `1.42 ± 0.11`.
