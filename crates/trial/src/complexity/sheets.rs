@@ -5,7 +5,7 @@ use super::layer::Layer;
 use super::report::{Depth, Point, Quantity, Report, Variable};
 use crate::error::Result;
 use crate::results::render::csv::{number, text};
-use crate::results::render::{Screen, grid, latex as tex, markdown as md, paragraph};
+use crate::results::render::{Screen, latex as tex, markdown as md, text as screen_text};
 use crate::results::sheet::{EMPTY, Heading, Line, Note, Sheet};
 use crate::sequence::distinct;
 use crate::telemetry::format::{bytes, counted, quantity, scientific, thousands};
@@ -25,9 +25,7 @@ pub fn latex(report: &Report) -> String {
 
 /// Text for a terminal.
 pub fn terminal(report: &Report, screen: Screen) -> String {
-    let mut blocks: Vec<String> = sheets(report).iter().map(|sheet| grid(sheet, screen)).collect();
-    blocks.extend(notes(report).iter().map(|note| paragraph(note, screen)));
-    blocks.join("\n")
+    screen_text::document(&sheets(report), &notes(report), screen)
 }
 
 /// CSV: a line for each layer, width and length, at full precision. Seconds and bytes are per pass; cells without a

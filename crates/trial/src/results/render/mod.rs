@@ -7,7 +7,7 @@ mod comparison;
 pub mod csv;
 pub mod latex;
 pub mod markdown;
-mod text;
+pub mod text;
 
 pub use comparison::comparison;
 pub use text::{Screen, grid, paragraph};
@@ -97,9 +97,7 @@ impl<'a> Tabulated<'a> {
             (*first, notes) = (list(table), sheet::notes(table, Form::List));
             notes.insert(0, Note::text(TOO_WIDE));
         }
-        let mut blocks: Vec<String> = sheets.iter().map(|sheet| grid(sheet, screen)).collect();
-        blocks.extend(notes.iter().map(|note| paragraph(note, screen)));
-        blocks.join("\n")
+        text::document(&sheets, &notes, screen)
     }
 
     /// The tables as texts; without `labels`, rows are identified by their groups alone, as in the paper.

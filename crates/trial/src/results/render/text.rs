@@ -27,6 +27,13 @@ pub fn natural_width(sheet: &Sheet) -> usize {
     total(&widths(sheet))
 }
 
+/// All tables, then the notes.
+pub fn document(sheets: &[Sheet], notes: &[Note], screen: Screen) -> String {
+    let tables = sheets.iter().map(|sheet| grid(sheet, screen));
+    let notes = notes.iter().map(|note| paragraph(note, screen));
+    tables.chain(notes).collect::<Vec<String>>().join("\n")
+}
+
 /// A table that is wider than the screen only if a single column is. Columns that do not fit stand in a further table
 /// below, after the columns that tell the lines apart.
 pub fn grid(sheet: &Sheet, screen: Screen) -> String {
@@ -47,7 +54,7 @@ fn unbroken(sheet: &Sheet, screen: Screen) -> String {
     }
     let headings: Vec<(Vec<String>, bool)> =
         sheet.headings.iter().map(|heading| (heading_lines(&heading.text), false)).collect();
-    out += &block(sheet, &headings, &widths, screen);
+    out += &block(&headings, &widths, &alignments(sheet, &Line::default()), screen);
     out += &rule;
     for line in &sheet.lines {
         if line.rule {
@@ -67,7 +74,7 @@ fn unbroken(sheet: &Sheet, screen: Screen) -> String {
             cells.splice(*first..first + count, [(vec![text.clone()], false)]);
             own.splice(*first..first + count, [whole]);
         }
-        out += &block_of(&cells, &own, &alignments(sheet, line), screen);
+        out += &block(&cells, &own, &alignments(sheet, line), screen);
     }
     out + &rule
 }
@@ -213,12 +220,8 @@ fn alignments(sheet: &Sheet, line: &Line) -> Vec<bool> {
     right
 }
 
-fn block(sheet: &Sheet, cells: &[(Vec<String>, bool)], widths: &[usize], screen: Screen) -> String {
-    block_of(cells, widths, &alignments(sheet, &Line::default()), screen)
-}
-
 /// Writes cells of several lines beside each other.
-fn block_of(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], screen: Screen) -> String {
+fn block(cells: &[(Vec<String>, bool)], widths: &[usize], right: &[bool], screen: Screen) -> String {
     let height = cells.iter().map(|(lines, _)| lines.len()).max().unwrap_or(0);
     let mut out = String::new();
     for line in 0..height {
