@@ -31,16 +31,14 @@ pub fn rows(table: &ResultTable) -> Result<String> {
     if table.form == Form::Table3 {
         header.extend(HEADINGS.iter().map(|heading| heading.key.to_string()));
     }
-    let tested: Vec<bool> = (0..table.columns.len())
-        .map(|index| table.rows.iter().any(|row| row.cells[index].comparison.is_some()))
-        .collect();
     let some = |wanted: fn(&Row, &Cell) -> bool| -> Vec<bool> {
         let any = |at: usize| table.rows.iter().any(|row| wanted(row, &row.cells[at]));
         (0..table.columns.len()).map(any).collect()
     };
+    let tested = some(|_, cell| cell.comparison.is_some());
     let fewer = some(|row, cell| cell.summary.as_ref().is_some_and(|summary| summary.n != row.finished));
     let otherwise = some(|_, cell| cell.as_published.is_some());
-    for (at, (column, tested)) in table.columns.iter().zip(&tested).enumerate() {
+    for (at, column) in table.columns.iter().enumerate() {
         let name = &column.name;
         header.extend([name.clone(), format!("{name} sd")]);
         header.extend(fewer[at].then(|| format!("{name} {OF_COUNT}")));
@@ -49,7 +47,7 @@ pub fn rows(table: &ResultTable) -> Result<String> {
             let unit = if name == "parameters" { " (millions)" } else { "" };
             header.extend([format!("{name} paper{unit}"), format!("{name} minus paper{unit}")]);
         }
-        if *tested {
+        if tested[at] {
             header.extend(COMPARISON.map(|what| format!("{name} {what}")));
         }
     }
@@ -69,15 +67,15 @@ pub fn rows(table: &ResultTable) -> Result<String> {
         if table.form == Form::Table3 {
             record.extend(row.layout.hyperparameters.numbers());
         }
-        for (at, ((column, tested), cell)) in table.columns.iter().zip(&tested).zip(&row.cells).enumerate() {
+        for (at, (column, cell)) in table.columns.iter().zip(&row.cells).enumerate() {
             let summary = cell.summary.as_ref();
-            record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            record.extend(mean_and_deviation(summary));
             record.extend(fewer[at].then(|| count(summary)));
             record.extend(otherwise[at].then(|| number(cell.as_published)));
             if column.published {
                 record.extend([cell.published.clone().unwrap_or_default(), number(cell.against_published)]);
             }
-            if *tested {
+            if tested[at] {
                 record.extend(comparison(cell));
             }
         }
@@ -113,9 +111,8 @@ pub fn systems(table: &SystemTable) -> Result<String> {
             words(&result.row),
             result.finished.to_string(),
             result.wanted.to_string(),
-            number(summary.map(|s| s.mean)),
-            number(summary.and_then(|s| s.deviation)),
         ];
+        record.extend(mean_and_deviation(summary));
         record.extend(otherwise.then(|| number(result.bleu.as_published)));
         record.extend([
             result.bleu.published.clone().unwrap_or_default(),
@@ -159,12 +156,16 @@ pub fn pivot(table: &PivotTable) -> Result<String> {
         record.push(setting(line.value.as_ref()));
         for cell in &line.cells {
             let summary = cell.as_ref().and_then(|cell| cell.cell.summary.as_ref());
-            record.extend([number(summary.map(|s| s.mean)), number(summary.and_then(|s| s.deviation))]);
+            record.extend(mean_and_deviation(summary));
             record.extend(unlike.then(|| count(summary)));
         }
         records.push(record);
     }
     text(&records)
+}
+
+fn mean_and_deviation(summary: Option<&Summary>) -> [String; 2] {
+    [number(summary.map(|summary| summary.mean)), number(summary.and_then(|summary| summary.deviation))]
 }
 
 /// The number of trials in a mean.
