@@ -191,20 +191,7 @@ impl<'a> Cost<'a> {
                 layers * (own.kept(model) + cross.kept(model) + others)
             }
             DecoderKind::Recurrent => recurrent::decoder_kept(model, shape),
-            // The states of the scored positions; the input, output and normalised output of the transform.
-            DecoderKind::None => {
-                let transformed = kept_of_activation(model.activation) + normed;
-                let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
-                let of_embeddings =
-                    if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
-                // The state of the first token, the output of tanh, and the probabilities.
-                let of_next = if model.tells_next_sentence() {
-                    model.encoder_width() as f64 + d_model + 2.0
-                } else {
-                    0.0
-                };
-                scored * (model.encoder_width() as f64 + of_transform) + of_embeddings + pairs * of_next
-            }
+            DecoderKind::None => masked_kept(model, shape, normed),
         };
         let embedded = (sources + targets) * d_model * (1.0 + if_dropped(model.dropout, 1.0));
         // Hidden states of the scored positions, and their gradient in pieces and whole.
@@ -331,6 +318,20 @@ fn self_attention_forward(config: &ModelConfig, shape: &BatchShape) -> [ForwardF
     };
     let attentions = attentions(config, shape);
     [of(&attentions[..1], pairs * source), of(&attentions[1..], pairs * target)]
+}
+
+/// Numbers that autograd keeps of a model without a decoder beyond its encoder: the states of the scored positions; the
+/// input, output and normalised output of the transform. A norm keeps `normed` numbers for each that it reads.
+fn masked_kept(model: &ModelConfig, shape: &BatchShape, normed: f64) -> f64 {
+    let [pairs, source, scored] = [shape.pairs, shape.source, shape.scored].map(|n| n as f64);
+    let (sources, d_model) = (pairs * source, model.d_model as f64);
+    let transformed = kept_of_activation(model.activation) + normed;
+    let of_transform = if model.has_transform() { transformed * d_model } else { 0.0 };
+    let of_embeddings = if model.normalises_embeddings() { sources * d_model * normed } else { 0.0 };
+    // The state of the first token, the output of tanh, and the probabilities.
+    let of_next =
+        if model.tells_next_sentence() { model.encoder_width() as f64 + d_model + 2.0 } else { 0.0 };
+    scored * (model.encoder_width() as f64 + of_transform) + of_embeddings + pairs * of_next
 }
 
 /// Numbers that autograd keeps for each number of a feed-forward sub-layer's inner width.
