@@ -48,31 +48,7 @@ pub struct Evidence {
 /// # Errors
 /// None occurs for evidence of one set of sentences.
 pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> {
-    let mut missing = evidence.missing.clone();
-    match table.base_row() {
-        None if table.rows.len() > 1 => {
-            missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
-        }
-        Some(base) if base.finished == 0 && table.rows.iter().any(|row| row.finished > 0) => {
-            missing.push(format!("no trial of the base row, {}, is finished", base.layout.label));
-        }
-        _ => {}
-    }
-    if let Some(base) = table.base_row().filter(|base| base.fingerprint.is_some()) {
-        let apart = table.rows.iter().filter(|row| row.fingerprint.is_some() && table.base_of(row).is_none());
-        let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
-            let of_system = |other: &&Row| other.layout.system == base.layout.system;
-            table.rows.iter().filter(of_system).any(|other| other.has_text_of(row))
-        });
-        let labels =
-            |rows: Vec<&Row>| rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ");
-        if !elsewhere.is_empty() {
-            missing.push(format!("no base row was scored on the text of {}", labels(elsewhere)));
-        }
-        if !otherwise.is_empty() {
-            missing.push(format!("no base row was scored as {}", labels(otherwise)));
-        }
-    }
+    let missing = [evidence.missing.clone(), without_base(table)].concat();
     let mut compared = false;
     for column in 0..table.columns.len() {
         if !table.columns[column].is_tested() {
@@ -100,6 +76,36 @@ pub fn compare_rows(table: &mut ResultTable, evidence: &Evidence) -> Result<()> 
         missing,
     };
     Ok(())
+}
+
+/// The reasons why rows have no base row to be compared with.
+fn without_base(table: &ResultTable) -> Vec<String> {
+    let mut missing = Vec::new();
+    match table.base_row() {
+        None if table.rows.len() > 1 => {
+            missing.push("no row is the base: name one as base = \"LABEL\" under [table]".to_string());
+        }
+        Some(base) if base.finished == 0 && table.rows.iter().any(|row| row.finished > 0) => {
+            missing.push(format!("no trial of the base row, {}, is finished", base.layout.label));
+        }
+        _ => {}
+    }
+    if let Some(base) = table.base_row().filter(|base| base.fingerprint.is_some()) {
+        let apart = table.rows.iter().filter(|row| row.fingerprint.is_some() && table.base_of(row).is_none());
+        let (otherwise, elsewhere): (Vec<&Row>, Vec<&Row>) = apart.partition(|row| {
+            let of_system = |other: &&Row| other.layout.system == base.layout.system;
+            table.rows.iter().filter(of_system).any(|other| other.has_text_of(row))
+        });
+        let labels =
+            |rows: Vec<&Row>| rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ");
+        if !elsewhere.is_empty() {
+            missing.push(format!("no base row was scored on the text of {}", labels(elsewhere)));
+        }
+        if !otherwise.is_empty() {
+            missing.push(format!("no base row was scored as {}", labels(otherwise)));
+        }
+    }
+    missing
 }
 
 /// The labels of the rows with a comparison that meets a condition in some column.
