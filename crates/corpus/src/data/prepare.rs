@@ -91,35 +91,8 @@ fn build(
     let name = &config.recipe.name;
     progress.message(&format!("reading and cleaning the text of {name}"));
     let text = StagedText::write(config, inputs, directory)?;
-    if text.counts.read == 0 {
-        return Err(Error::user(format!("{name}: the recipe has no training pairs")));
-    }
-    for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
-        if pairs == 0 {
-            text.counts.report().iter().for_each(|line| progress.message(line));
-            return Err(Error::user(match text.counts.cleaned() {
-                0 => format!(
-                    "{name}: cleaning drops every training pair (see the steps above), so that none can be held out; \
-                     loosen the recipe's cleaning"
-                ),
-                _ => format!(
-                    "{name}: the {} set is empty; hold out a larger part of the training text",
-                    split.name()
-                ),
-            }));
-        }
-    }
-    progress.message(&match config.pieces {
-        Pieces::Bpe => format!("learning {} merges", config.merges),
-        Pieces::Characters => "collecting the characters".into(),
-    });
-    let tokenizers = match config.vocabulary {
-        Vocabulary::Shared => Tokenizers::new(None, learn(&text, config, threads, [true, true], progress)?),
-        Vocabulary::Separate => {
-            let source = learn(&text, config, threads, [true, false], progress)?;
-            Tokenizers::new(Some(source), learn(&text, config, threads, [false, true], progress)?)
-        }
-    };
+    refuse_empty_sets(&text, name, progress)?;
+    let tokenizers = learn_tokenizers(&text, config, threads, progress)?;
     let jsons = tokenizers.files();
     for (name, json) in &jsons {
         write_durably(&directory.join(name), json.as_bytes())?;
@@ -179,6 +152,49 @@ fn build(
     let text = serde_json::to_string_pretty(&manifest)
         .map_err(|error| Error::failed(format!("{MANIFEST}: {error}")))?;
     write_durably(&directory.join(MANIFEST), text.as_bytes())
+}
+
+/// Refuses text of the recipe `name` without training pairs, or without pairs of the dev or the test set.
+fn refuse_empty_sets(text: &StagedText, name: &str, progress: &mut dyn Progress) -> Result<()> {
+    if text.counts.read == 0 {
+        return Err(Error::user(format!("{name}: the recipe has no training pairs")));
+    }
+    for (split, pairs) in [(Split::Dev, text.dev), (Split::Test, text.test)] {
+        if pairs == 0 {
+            text.counts.report().iter().for_each(|line| progress.message(line));
+            return Err(Error::user(match text.counts.cleaned() {
+                0 => format!(
+                    "{name}: cleaning drops every training pair (see the steps above), so that none can be held out; \
+                     loosen the recipe's cleaning"
+                ),
+                _ => format!(
+                    "{name}: the {} set is empty; hold out a larger part of the training text",
+                    split.name()
+                ),
+            }));
+        }
+    }
+    Ok(())
+}
+
+/// Learns the tokenizer of both sides, or one of each.
+fn learn_tokenizers(
+    text: &StagedText,
+    config: &DataConfig,
+    threads: usize,
+    progress: &mut dyn Progress,
+) -> Result<Tokenizers> {
+    progress.message(&match config.pieces {
+        Pieces::Bpe => format!("learning {} merges", config.merges),
+        Pieces::Characters => "collecting the characters".into(),
+    });
+    Ok(match config.vocabulary {
+        Vocabulary::Shared => Tokenizers::new(None, learn(text, config, threads, [true, true], progress)?),
+        Vocabulary::Separate => {
+            let source = learn(text, config, threads, [true, false], progress)?;
+            Tokenizers::new(Some(source), learn(text, config, threads, [false, true], progress)?)
+        }
+    })
 }
 
 /// Learns a tokenizer on the requested sides (source, target) of the training text.
