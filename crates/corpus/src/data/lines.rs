@@ -157,7 +157,7 @@ impl LineReader {
 
     fn unreadable(&self, error: std::io::Error) -> Error {
         match damage(&self.path.to_string_lossy(), &error) {
-            Some(why) => Error::user(format!("{}:{}: {why}", self.path.display(), self.lines + 1)),
+            Some(why) => self.mistake_at(self.lines + 1, &why),
             None => Error::io("read", &self.path)(error),
         }
     }
