@@ -1,6 +1,8 @@
 //! The command line of `ablate complexity`, and the files that it writes.
 
-use super::{check_figure, check_output, print, print_json, print_styled, screen, write_figure};
+use super::{
+    check_figure, check_output, print, print_json, print_styled, screen, write_figure, write_output,
+};
 use crate::complexity::{
     Drawn, Layer, Options, Report, Request, charts, csv, exponents_csv, latex, markdown, terminal,
 };
@@ -105,9 +107,7 @@ fn write(folder: &Path, report: &Report) -> Result<String> {
     let texts = [latex(report), markdown(report), csv(report)?, exponents_csv(report)?, json::page(report)?];
     let mut written = String::new();
     for (name, text) in TABLES.iter().zip(texts) {
-        let path = folder.join(name);
-        files::write_atomically(&path, text.as_bytes())?;
-        written += &format!("{}\n", path.display());
+        written += &write_output(&folder.join(name), text.as_bytes())?;
     }
     for Drawn { name, svg } in charts(report) {
         written += &write_figure(&folder.join(format!("{name}.svg")), &svg)?;

@@ -1,6 +1,6 @@
 //! `ablate man`: the manual's pages, from the definitions of the command line.
 
-use super::{check_directory, check_output, print};
+use super::{check_directory, check_output, print, write_output};
 use crate::error::{Error, Result};
 use crate::files;
 use clap::{Args, Command};
@@ -32,8 +32,7 @@ pub fn run(arguments: Arguments, command: Command) -> Result<()> {
     files::create_dir(&folder)?;
     let mut written = String::new();
     for (path, page) in pages {
-        files::write_atomically(&path, &page)?;
-        written += &format!("{}\n", path.display());
+        written += &write_output(&path, &page)?;
     }
     print(&written)
 }

@@ -202,12 +202,14 @@ fn check_figure(path: &Path) -> Result<()> {
 
 /// Writes a figure as SVG and PNG. Returns the paths, one per line.
 fn write_figure(path: &Path, figure: &Svg) -> Result<String> {
-    let write = |ending: &str, bytes: &[u8]| -> Result<String> {
-        let path = path.with_extension(ending);
-        files::write_atomically(&path, bytes)?;
-        Ok(format!("{}\n", path.display()))
-    };
-    Ok(write("svg", figure.to_text().as_bytes())? + &write("png", &figure.to_png(PNG_SCALE)?.bytes)?)
+    let svg = write_output(&path.with_extension("svg"), figure.to_text().as_bytes())?;
+    Ok(svg + &write_output(&path.with_extension("png"), &figure.to_png(PNG_SCALE)?.bytes)?)
+}
+
+/// Writes a file whole. Returns its path as a line.
+fn write_output(path: &Path, bytes: &[u8]) -> Result<String> {
+    files::write_atomically(path, bytes)?;
+    Ok(format!("{}\n", path.display()))
 }
 
 /// Prints one JSON document to standard output.

@@ -1,7 +1,9 @@
 //! `ablate report`: a sweep as one web page, from its run directories.
 
 use super::sweep::Committed;
-use super::{OpenSweep, Places, check_directory, check_figure, check_output, print, write_figure};
+use super::{
+    OpenSweep, Places, check_directory, check_figure, check_output, print, write_figure, write_output,
+};
 use crate::error::Result;
 use crate::experiment::present_failure;
 use crate::files;
@@ -77,8 +79,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
         drawn.iter().try_for_each(|figure| check_figure(&folder.join(&figure.file)))?;
     }
     files::create_dir(files::parent(&out))?;
-    files::write_atomically(&out, html.as_bytes())?;
-    let mut written = format!("{}\n", out.display());
+    let mut written = write_output(&out, html.as_bytes())?;
     if let Some(folder) = figures {
         files::create_dir(&folder)?;
         for figure in drawn {

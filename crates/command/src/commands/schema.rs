@@ -1,6 +1,6 @@
 //! `ablate schema`: prints the keys of the TOML files, as JSON Schema for editors or as pages for readers.
 
-use super::{check_directory, check_output, print};
+use super::{check_directory, check_output, print, write_output};
 use crate::config::json_schema::{self, Schema};
 use crate::config::key_reference::{self, FileKind, Page};
 use crate::error::{Error, Result};
@@ -120,8 +120,7 @@ fn write(folder: &Path) -> Result<()> {
     }
     let mut written = String::new();
     for (path, text) in outputs {
-        files::write_atomically(&path, text.as_bytes())?;
-        written += &format!("{}\n", path.display());
+        written += &write_output(&path, text.as_bytes())?;
     }
     print(&written)
 }
