@@ -141,6 +141,16 @@ impl Arguments {
         self.format.is_some() || self.score_only
     }
 
+    /// Returns the sets of runs to score: the one that is asked for, or both.
+    pub fn splits(&self) -> Vec<Split> {
+        self.split.map_or(vec![Split::Dev, Split::Test], |split| vec![split])
+    }
+
+    /// Returns whether anything is drawn at random: resamples for intervals, or for paired tests.
+    pub fn draws(&self) -> bool {
+        self.confidence || self.paired_bs || self.paired_ar
+    }
+
     /// Returns the number of decimals of scores that people read.
     pub fn decimals(&self) -> usize {
         self.width.map_or(if self.as_sacre_bleu() { 1 } else { 2 }, usize::from)

@@ -93,7 +93,7 @@ pub(super) fn every_option_acts(given: &Arguments, metrics: &[MetricName]) -> Re
     let multi_bleu = asked(MetricName::MultiBleu) || asked(MetricName::Atat);
     let sacre_bleu = matches!(given.tokenize, Some(TokenizerName::SacreBleu(_)));
     let moses = matches!(given.tokenize, Some(TokenizerName::Moses));
-    let drawn = given.confidence || given.paired_bs || given.paired_ar;
+    let drawn = given.draws();
     if given.language.is_some() && !multi_bleu {
         return Err(Error::user(LANGUAGE_WITHOUT_MOSES));
     }

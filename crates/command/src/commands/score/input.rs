@@ -71,13 +71,12 @@ impl Given {
         Ok(Given { systems: shown(hypotheses), sets: vec![set], of_runs: None })
     }
 
-    /// The stored translations of finished runs, of one split or of both.
+    /// The stored translations of finished runs.
     ///
     /// # Errors
     /// A user error where a run is not finished, its data are not the prepared ones, or it was tested on other sentences
     /// than the first; a failure where its translations are not as recorded.
-    pub fn runs(runs: &[PathBuf], split: Option<Split>, data_root: &Path) -> Result<Given> {
-        let splits = split.map_or(vec![Split::Dev, Split::Test], |split| vec![split]);
+    pub fn runs(runs: &[PathBuf], splits: &[Split], data_root: &Path) -> Result<Given> {
         let mut sets: Vec<Set> = Vec::new();
         let mut of_runs: Option<RunText> = None;
         for run in runs {

@@ -35,7 +35,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     }
     let given = match of_files {
         true => Given::files(&arguments.hyp, references(&arguments)?)?,
-        false => Given::runs(&arguments.runs, arguments.split, &places.data)?,
+        false => Given::runs(&arguments.runs, &arguments.splits(), &places.data)?,
     };
     if arguments.as_sacre_bleu() && (given.systems.len() > 1 || given.sets.len() > 1) {
         return Err(Error::user(

@@ -3,7 +3,6 @@
 use super::Arguments;
 use super::choice::every_option_acts;
 use crate::commands::{Places, evalb, print};
-use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::experiment::{finished_run, open_data, recorded_hypotheses};
 use crate::score::evalb_of_lines;
@@ -37,20 +36,19 @@ pub(super) fn are_scored(arguments: &Arguments) -> Result<bool> {
 /// A user error for options of other metrics, and where the data of a run are not prepared; a failure where parses are not
 /// as recorded.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Result<()> {
-    let drawn = arguments.confidence || arguments.paired_bs || arguments.paired_ar;
     let shaped = arguments.width.is_some() || arguments.short;
     if shaped
         || !arguments.metrics.is_empty()
         || arguments.sentence_level
         || arguments.as_sacre_bleu()
-        || drawn
+        || arguments.draws()
     {
         return Err(Error::user(
             "the parses of a run are scored by EVALB alone, as a whole; of the options, --split and --json apply",
         ));
     }
     every_option_acts(arguments, &[])?;
-    let splits = arguments.split.map_or(vec![Split::Dev, Split::Test], |split| vec![split]);
+    let splits = arguments.splits();
     let mut text = String::new();
     let mut found = Vec::new();
     for run in &arguments.runs {
