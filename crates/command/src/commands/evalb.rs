@@ -68,7 +68,7 @@ fn values(counts: &EvalbCounts) -> Value {
         "matched": counts.matched, "gold": counts.gold, "test": counts.test,
         "recall": counts.recall(), "precision": counts.precision(), "f1": counts.f1(),
         "complete_match": percent(counts.complete, counts.sentences),
-        "average_crossing": counts.crossing as f64 / counts.sentences.max(1) as f64,
+        "average_crossing": counts.average_crossing(),
         "no_crossing": percent(counts.none_crossing, counts.sentences),
         "two_or_less_crossing": percent(counts.few_crossing, counts.sentences),
         "tagging_accuracy": percent(counts.right_tags, counts.words),
@@ -87,7 +87,7 @@ pub(super) fn lines(counts: &EvalbCounts) -> String {
         counts.skipped,
         percent(counts.complete, counts.sentences),
         percent(counts.right_tags, counts.words),
-        counts.crossing as f64 / counts.sentences.max(1) as f64,
+        counts.average_crossing(),
         percent(counts.none_crossing, counts.sentences),
     )
 }

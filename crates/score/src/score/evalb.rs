@@ -152,6 +152,11 @@ impl EvalbCounts {
     pub fn f1(&self) -> f64 {
         percent(2 * self.matched, self.gold + self.test)
     }
+
+    /// Returns the mean number of crossing brackets of a sentence; 0 without sentences.
+    pub fn average_crossing(&self) -> f64 {
+        self.crossing as f64 / self.sentences.max(1) as f64
+    }
 }
 
 /// Returns `part` of `whole` in percent; 0 if `whole` is 0.
