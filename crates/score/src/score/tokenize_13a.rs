@@ -19,7 +19,7 @@ pub(super) fn for_each_token(segment: &str, visit: impl FnMut(&str)) {
 }
 
 /// Applies the part of the rules that does not depend on the language: marks of skipped words, hyphens at
-/// line ends, line breaks and, in this order, four character entities (so `&amp;lt;` becomes `<`).
+/// line ends, line breaks and character entities.
 fn unescape(segment: &str) -> Cow<'_, str> {
     if !segment.bytes().any(|byte| matches!(byte, b'<' | b'\n' | b'&')) {
         return Cow::Borrowed(segment);
@@ -28,8 +28,12 @@ fn unescape(segment: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Owned(text);
     }
-    let text = text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
-    Cow::Owned(text)
+    Cow::Owned(without_entities(&text))
+}
+
+/// Replaces four character entities, in this order, so that `&amp;lt;` becomes `<`.
+pub(super) fn without_entities(text: &str) -> String {
+    text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
 }
 
 pub(super) fn is_point(c: char) -> bool {

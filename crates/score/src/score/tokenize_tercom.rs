@@ -5,6 +5,7 @@
 //! Three rules of the source for Japanese syllables are left out: they ask for syllables at the very
 //! start of the line, where an earlier rule has put a space, and so never apply.
 
+use super::tokenize_13a::without_entities;
 use regex::Regex;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -61,8 +62,7 @@ fn normalize_western(text: &str) -> String {
     });
     // A hyphen joins lines where it starts the next one; the original means one that ends a line.
     let text = text.replace("\n-", "").replace('\n', " ");
-    let text = text.replace("&quot;", "\"").replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">");
-    let padded = format!(" {text} ");
+    let padded = format!(" {} ", without_entities(&text));
     RULES.iter().fold(padded, |text, (rule, to)| rule.replace_all(&text, *to).into_owned())
 }
 
