@@ -6,13 +6,14 @@ use crate::common::long;
 use crate::common::updates::StoreUpdates;
 use crate::common::variants::{
     add_noise, assert_gradients, choices, convolutional, convolutional_variants, copy_weights, largest_gap,
-    least_gradient, recurrent, recurrent_variants, single_and_paired, starts_small,
+    least_gradient, recurrent_variants, single_and_paired, starts_small,
 };
 use ablate::error::Error;
 use ablate::model::mode::Mode;
 use ablate::model::weights::Weights;
 use ablate::model::{
-    Encoded, EncoderDecoder, Initialisation, ModelConfig, NormKind, PackedRows, Position, Score, Tying,
+    Encoded, EncoderDecoder, Initialisation, ModelConfig, Network, NormKind, PackedRows, Position, Score,
+    Tying,
 };
 use ablate::shim::decoding;
 use ablate::train::TrainingConfig;

@@ -8,7 +8,7 @@ use ablate::model::convolutional::{Block, FurtherLayers, SourceAttention};
 use ablate::model::cost::Cost;
 use ablate::model::recurrent::{Bidirectional, Bridge, Cell};
 use ablate::model::weights::Role;
-use ablate::model::{DecoderKind, Initialisation, ModelConfig, Norm, Position, Tying};
+use ablate::model::{DecoderKind, Initialisation, ModelConfig, Network, Norm, Position, Tying};
 use ablate::results::published::Published;
 use ablate::sweep::expand::expand;
 use ablate::sweep::spec::SweepSpec;

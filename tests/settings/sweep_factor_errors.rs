@@ -1,6 +1,6 @@
 //! Errors for what a sweep combines: axes, zips, points, random draws, conditions, exclusions, sections and searches.
 
-use super::sweep_errors::{SAFE, SWEEP, fails, sweep_fails};
+use super::sweep_errors::{SAFE, SWEEP, fails};
 use crate::common::folder::{Folder, parts};
 use crate::common::variants::MODEL_KEYS;
 use ablate::results::metric::{METRICS, TEST};

@@ -1,6 +1,6 @@
 //! Several mistakes of one sweep file: all are told at once, and what follows from another is not.
 
-use super::sweep_errors::{SWEEP, fails};
+use super::sweep_errors::{SWEEP, fails, sweep_fails};
 use crate::common::folder::Folder;
 use crate::common::variants::MODEL_KEYS;
 use ablate::error::{Diagnostic, Error};

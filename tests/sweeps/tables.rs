@@ -412,7 +412,7 @@ fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
     let markdown = workshop.text("results/small/table.md");
     for expected in [
         "BLEU of different signatures does not compare.",
-        "BLEU of base: `nrefs:1|case:mixed|",
+        "BLEU of base, merges: `nrefs:1|case:mixed|",
         "BLEU of lowercased: `nrefs:1|case:lc|",
         "significance not tested: no base row was scored as lowercased",
     ] {
