@@ -414,7 +414,7 @@ fn scores_of_different_signatures_stand_in_one_table_and_are_never_compared() {
         "BLEU of different signatures does not compare.",
         "BLEU of base, merges: `nrefs:1|case:mixed|",
         "BLEU of lowercased: `nrefs:1|case:lc|",
-        "significance not tested: no base row was scored as lowercased",
+        "significance not tested: no base row was scored on the text of lowercased",
     ] {
         assert!(markdown.contains(expected), "no {expected:?} in\n{markdown}");
     }
