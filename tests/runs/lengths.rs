@@ -89,6 +89,35 @@ fn scores_by_length_stand_in_record_curves_and_table() {
 }
 
 #[test]
+fn the_tokeniser_of_bleu_is_that_of_the_settings_wherever_a_run_is_scored() {
+    let workshop = Workshop::swept(
+        "base = \"tiny.toml\"\nseeds = [1]\nset = { \"training.dev_bleu_interval_steps\" = 0, \"training.steps\" = 150, \"training.learning_rate_scale\" = 0.2, \"decoding.beam\" = 1 }\n\
+         [[row]]\nlabel = \"base\"\n[[row]]\nlabel = \"characters\"\nset = { \"decoding.tokenize\" = \"char\" }\n",
+    );
+    let runs = ["results/small/base/seed-1", "results/small/characters/seed-1"];
+    let [words, characters] = runs.map(|run| workshop.record(run));
+    // What is translated is the same.
+    assert_eq!(words["training_identity"], characters["training_identity"]);
+    for file in ["weights", "hypotheses/test.txt"] {
+        assert_eq!(words["checksums"][file], characters["checksums"][file], "{file}");
+    }
+    assert!(characters["signature"].as_str().unwrap().contains("|tok:char|"));
+    assert_ne!(characters["metrics"]["test/bleu"], words["metrics"]["test/bleu"]);
+    for (run, record) in runs.iter().zip([&words, &characters]) {
+        workshop.run(&["verify", run]).expect(0);
+        let scored = workshop.run(&["score", run, "--json"]).expect(0).json();
+        assert_eq!(scored["test"]["bleu"]["score"], record["metrics"]["test/bleu"], "{scored}");
+    }
+    let both = ["score", runs[0], runs[1]];
+    workshop.run(&both).expect(2).says("choose one with --tokenize");
+    workshop.run(&[&both[..], &["--tokenize", "intl"]].concat()).expect(0);
+    workshop.run(&["compare", runs[0], runs[1]]).expect(2).says("are scored differently");
+    workshop.run(&["compare", runs[1], runs[1]]).expect(0);
+    let table = workshop.text("results/small/table.md");
+    assert!(table.contains("BLEU of different signatures does not compare."), "{table}");
+}
+
+#[test]
 fn attention_is_measured_with_every_dev_loss_and_changes_no_result() {
     let (workshop, other) = (Workshop::trained(), Workshop::new());
     let plain = workshop.record(RUN);

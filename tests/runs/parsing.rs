@@ -178,9 +178,8 @@ fn what_is_no_corpus_of_trees_is_refused_with_file_and_line() {
         .says("data.recipe.trees.tags = true, but the recipe has no files of trees");
     workshop.write("trees.toml", TREES);
     workshop.run(&prepare).expect(0);
-    workshop
-        .run(&["train", "tiny.toml", "--set", "decoding.length_buckets=[5]"])
-        .expect(2)
-        .says("a parser has F1");
+    for of_bleu in ["decoding.length_buckets=[5]", "decoding.tokenize=char"] {
+        workshop.run(&["train", "tiny.toml", "--set", of_bleu]).expect(2).says("a parser has F1");
+    }
     assert!(!workshop.path("results").exists());
 }

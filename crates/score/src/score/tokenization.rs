@@ -3,11 +3,12 @@
 use super::{tokenize_13a, tokenize_intl, tokenize_zh};
 use crate::error::{Error, Result};
 use crate::white_space::{is_white_space, words};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// Rule that cuts a segment into the tokens that are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Tokenization {
     /// The rules of NIST's `mteval-v13a.pl`: WMT's standard and sacreBLEU's default.
     #[default]

@@ -185,6 +185,7 @@ mod tests {
     use super::*;
     use crate::data::{FilePairs, FilesCorpus};
     use crate::model::{Activation, CausalSpan, EncoderKind, Position, Projections, Score, Span};
+    use crate::score::Tokenization;
     use crate::train::schedule::Schedule;
 
     fn generated() -> Experiment {
@@ -267,10 +268,11 @@ mod tests {
     #[test]
     fn what_can_change_a_result_changes_the_identity() {
         let original = identity(&generated(), "f");
-        let different: [fn(&mut Experiment); 17] = [
+        let different: [fn(&mut Experiment); 18] = [
             |e| e.model.encoder = EncoderKind::None,
             |e| e.data.max_train_length = Some(19),
             |e| e.decoding.length_buckets = vec![10],
+            |e| e.decoding.tokenize = Tokenization::Chinese,
             |e| e.model.activation = Activation::Gelu,
             |e| e.model.residual = false,
             |e| (e.training.schedule, e.training.peak_learning_rate) = (Schedule::Linear, Some(1.0)),

@@ -89,13 +89,14 @@ pub fn idle_data(data: &DataConfig) -> Vec<Idle> {
 }
 
 /// The keys of `[decoding]`, which a task without translations does not read.
-const DECODING: [&str; 7] = [
+const DECODING: [&str; 8] = [
     "decoding.beam",
     "decoding.length_penalty",
     "decoding.length_penalty_form",
     "decoding.early_stopping",
     "decoding.max_extra_length",
     "decoding.length_buckets",
+    "decoding.tokenize",
     "decoding.batch_tokens",
 ];
 

@@ -5,8 +5,10 @@ use super::validate::{Checked, Checks, all};
 use crate::data::masking::MaskingConfig;
 use crate::data::words::WordsConfig;
 use crate::data::{DataConfig, Vocabulary};
+use crate::decode::DecodingConfig;
 use crate::model::convolutional::LayerShape;
 use crate::model::{EncoderKind, ModelConfig, Span, local_sides};
+use crate::score::Tokenization;
 use crate::train::masked_blocks::around;
 use crate::train::{TaskKind, TrainingConfig};
 
@@ -75,14 +77,16 @@ impl Checks<'_> {
 
     /// Refuses settings that only translations have, for a parser.
     fn parser(&self, experiment: &Experiment) -> Checked {
-        if experiment.decoding.length_buckets.is_empty() {
-            return Ok(());
-        }
-        let message = format!(
-            "decoding.length_buckets states classes of BLEU, but data.recipe: {} is of trees, and a parser has F1",
-            experiment.data.recipe.name
-        );
-        Err(self.mistake("decoding.length_buckets", message, "leave it out"))
+        let DecodingConfig { length_buckets, tokenize, .. } = &experiment.decoding;
+        let refuse = |key: &str, is_stated: bool, what: &str| {
+            let recipe = &experiment.data.recipe.name;
+            let message = format!("{key} {what}, but data.recipe: {recipe} is of trees, and a parser has F1");
+            if is_stated { Err(self.mistake(key, message, "leave it out")) } else { Ok(()) }
+        };
+        all([
+            refuse("decoding.length_buckets", !length_buckets.is_empty(), "states classes of BLEU"),
+            refuse("decoding.tokenize", *tokenize != Tokenization::default(), "is for BLEU"),
+        ])
     }
 
     /// Checks the settings of a model without an encoder, which reads the source of a pair before the target.

@@ -5,6 +5,7 @@
 pub mod length_penalty;
 
 use crate::left_out::is_default;
+use crate::score::Tokenization;
 pub use length_penalty::LengthPenaltyForm;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,10 @@ pub struct DecodingConfig {
     /// that share as a whole. Empty: none of these scores.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub length_buckets: Vec<usize>,
+    /// Tokeniser of BLEU, which the signature names: 13a, the rules of WMT, also for dev BLEU during training. 13a does not
+    /// segment languages that are written without blanks: `zh` is for Chinese, and `char` for the others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tokenize: Tokenization,
     /// Limit of a decoding batch: number of source tokens with padding, times `beam`.
     pub batch_tokens: usize,
 }
@@ -46,6 +51,7 @@ impl Default for DecodingConfig {
             early_stopping: false,
             max_extra_length: 50,
             length_buckets: Vec::new(),
+            tokenize: Tokenization::Mteval13a,
             batch_tokens: 8_192,
         }
     }

@@ -3,13 +3,14 @@
 use super::finished::{finished_run, open_data};
 use super::hparams::hparams;
 use super::run_paths::{CONFIG_FILE, seed_of};
-use super::translations::recorded_hypotheses;
+use super::translations::{bleu_config, recorded_hypotheses};
 use crate::config::Experiment;
 use crate::data::Split;
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::results::compare::{Side, Text};
 use crate::results::record::{RECORD_FILE, Record};
+use crate::score::BleuConfig;
 use crate::train::TaskKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,8 +20,8 @@ pub struct Compared {
     pub sides: [Side; 2],
     /// The texts by split.
     pub texts: BTreeMap<String, Text>,
-    /// Whether text is lower-cased before it is scored.
-    pub lowercase: bool,
+    /// The way in which BLEU of both is counted.
+    pub bleu: BleuConfig,
     /// The runs of a row that were left out, with the reason.
     pub left_out: Vec<String>,
 }
@@ -83,7 +84,7 @@ impl Compared {
         }
         let sides = [side(paths[0], &runs[0])?, side(paths[1], &runs[1])?];
         let [texts, _] = texts;
-        Ok(Compared { sides, texts, lowercase: runs[0][0].experiment.data.lowercase, left_out })
+        Ok(Compared { sides, texts, bleu: bleu_config(&runs[0][0].experiment), left_out })
     }
 }
 

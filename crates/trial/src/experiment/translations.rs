@@ -15,8 +15,8 @@ use crate::train::TaskKind;
 /// Codes of languages that are written without blanks between words.
 const LANGUAGES_WITHOUT_BLANKS: [&str; 9] = ["bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"];
 
-/// Returns a note for a recipe of sentence pairs whose target language is written without blanks, because the BLEU of its
-/// runs ([`bleu_config`]) takes a whole phrase for a word. `None` for other recipes.
+/// Returns a note for a recipe of sentence pairs whose target language is written without blanks, because the usual BLEU
+/// ([`bleu_config`]) takes a whole phrase for a word there. `None` for other recipes.
 pub fn note_on_bleu(recipe: &Recipe) -> Option<String> {
     let language = &recipe.target_language;
     // As in zh-CN or zh_Hans.
@@ -29,8 +29,8 @@ pub fn note_on_bleu(recipe: &Recipe) -> Option<String> {
         ]
         .map(Tokenization::name);
         format!(
-            "note: the BLEU of runs is counted with the tokeniser {usual}, which does not segment {language:?}; \
-             `ablate score RUN --tokenize {other}` does"
+            "note: BLEU is counted with the tokeniser {usual} by default, which does not segment {language:?}; \
+             decoding.tokenize = \"{other}\" does"
         )
     })
 }
@@ -82,9 +82,11 @@ pub fn chrf(experiment: &Experiment, hypotheses: &[String], references: &[String
     Ok(config.score(&counts.sum()))
 }
 
-/// sacreBLEU's default. If the experiment lower-cases its text, both sides are lower-cased and the signature says so.
+/// sacreBLEU's default, with the experiment's tokeniser. If the experiment lower-cases its text, both sides are
+/// lower-cased. The signature says both.
 pub fn bleu_config(experiment: &Experiment) -> BleuConfig {
-    BleuConfig { lowercase: experiment.data.lowercase, ..BleuConfig::default() }
+    let (lowercase, tokenizer) = (experiment.data.lowercase, experiment.decoding.tokenize);
+    BleuConfig { lowercase, tokenizer, ..BleuConfig::default() }
 }
 
 /// Reads the hypotheses of a finished run, and checks them against the checksum in its record.
@@ -119,10 +121,10 @@ mod tests {
         };
         assert_eq!(
             note("zh-CN").unwrap(),
-            "note: the BLEU of runs is counted with the tokeniser 13a, which does not segment \"zh-CN\"; \
-             `ablate score RUN --tokenize zh` does"
+            "note: BLEU is counted with the tokeniser 13a by default, which does not segment \"zh-CN\"; \
+             decoding.tokenize = \"zh\" does"
         );
-        assert!(note("ja").unwrap().ends_with("--tokenize char` does"));
+        assert!(note("ja").unwrap().ends_with("decoding.tokenize = \"char\" does"));
         assert_eq!(["de", "ko", "zho"].map(note), [None, None, None]);
     }
 }

@@ -53,8 +53,8 @@ pub struct Question {
     /// Number of sentences to show for each side.
     pub sentences: usize,
     pub rank: Rank,
-    /// Whether both sides are lower-cased before they are scored.
-    pub lowercase: bool,
+    /// The way in which BLEU is counted. If it lower-cases both sides, so does chrF.
+    pub bleu: BleuConfig,
 }
 
 /// The score that sentences are ranked by.
@@ -145,8 +145,8 @@ pub fn compare(
     texts: &BTreeMap<String, Text>,
     question: &Question,
 ) -> Result<SystemComparison> {
-    let bleu = BleuConfig { lowercase: question.lowercase, ..BleuConfig::default() };
-    let chrf = ChrfConfig { lowercase: question.lowercase, ..ChrfConfig::default() };
+    let bleu = question.bleu;
+    let chrf = ChrfConfig { lowercase: bleu.lowercase, ..ChrfConfig::default() };
     let tags: BTreeSet<&String> = sides.iter().flat_map(|side| side.metrics.keys()).collect();
     let (mut scores, mut of_one_alone) = (Vec::new(), Vec::new());
     for tag in tags.into_iter().filter(|tag| shown(tag)) {
@@ -405,7 +405,7 @@ mod tests {
     }
 
     fn question(sentences: usize) -> Question {
-        Question { split: "test".into(), sentences, rank: Rank::Chrf, lowercase: false }
+        Question { split: "test".into(), sentences, rank: Rank::Chrf, bleu: BleuConfig::default() }
     }
 
     const REFERENCES: [&str; 3] = ["a b c d e", "one two three four five six", "short one"];

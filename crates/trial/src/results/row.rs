@@ -113,9 +113,11 @@ pub(super) fn new_row(
         }
         Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
     };
-    // The paper's text has capitals, and its scores count them.
+    // The paper's text has capitals, and its scores count them and words.
     let same_text = |record: &&Record| {
-        record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
+        let signature = &record.signature;
+        let as_the_paper = signature.contains("|tok:13a|") && !signature.contains("|case:lc|");
+        record.data.recipe == paper_recipe(&row.pair) && as_the_paper
     };
     let same_text = finished.iter().all(same_text);
     let cell = |column: &Column| {

@@ -38,7 +38,7 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub metrics: Vec<MetricName>,
-    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a. multi-bleu and atat take moses or, by default, the
+    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a, of runs their decoding.tokenize. multi-bleu and atat take moses or, by default, the
     /// text of files as it is given. The text of runs they always tokenise by moses.
     #[arg(long, value_name = "NAME")]
     pub tokenize: Option<TokenizerName>,

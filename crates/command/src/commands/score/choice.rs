@@ -28,7 +28,11 @@ fn metric(name: MetricName, arguments: &Arguments, of_runs: Option<&RunText>) ->
                     ));
                 }
                 Some(TokenizerName::SacreBleu(tokenizer)) => tokenizer,
-                None => Tokenization::default(),
+                None => of_runs.map_or(Some(Tokenization::default()), |text| text.tokenize).ok_or_else(|| {
+                    Error::user(
+                        "the runs count BLEU with different tokenisers (decoding.tokenize): choose one with --tokenize",
+                    )
+                })?,
             },
             lowercase,
             smoothing: smoothing(arguments)?,

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::experiment::{finished_run, open_data, recorded_hypotheses};
 use crate::fetch::compression::{self, Compression};
 use crate::results::metric::{METRICS, Metric, PERPLEXITY, WORD_PERPLEXITY};
-use crate::score::{STANDARD_INPUT, read_bytes, segments_of, strip_byte_order_mark};
+use crate::score::{STANDARD_INPUT, Tokenization, read_bytes, segments_of, strip_byte_order_mark};
 use crate::telemetry::console::print_message;
 use crate::white_space::trim_end;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub(super) struct Given {
     /// Paths of the files or runs, as they are shown. The first is the baseline.
     pub systems: Vec<String>,
     pub sets: Vec<Set>,
-    /// The casing and the target language of the runs' text; None for files.
+    /// The properties of the runs' text; None for files.
     pub of_runs: Option<RunText>,
 }
 
@@ -32,11 +32,13 @@ pub(super) struct Set {
     pub recorded: Vec<Vec<(&'static Metric, f64)>>,
 }
 
-/// Properties of the runs' text, which must be equal in all runs that are compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Properties of the runs' text. The casing and the language must be equal in all runs that are compared.
+#[derive(Debug)]
 pub(super) struct RunText {
     pub lowercase: bool,
     pub target_language: String,
+    /// The tokeniser of the runs' BLEU; None if they differ in it.
+    pub tokenize: Option<Tokenization>,
 }
 
 impl Given {
@@ -97,11 +99,15 @@ impl Given {
                 )));
             }
             let data = open_data(run, (&experiment, &record), data_root)?;
-            let text = RunText {
-                lowercase: experiment.data.lowercase,
-                target_language: experiment.data.recipe.target_language.clone(),
-            };
-            let mut same = *of_runs.get_or_insert(text.clone()) == text;
+            let (lowercase, language) = (experiment.data.lowercase, &experiment.data.recipe.target_language);
+            let tokenize = Some(experiment.decoding.tokenize);
+            let all = of_runs.get_or_insert_with(|| RunText {
+                lowercase,
+                target_language: language.clone(),
+                tokenize,
+            });
+            all.tokenize = all.tokenize.filter(|_| all.tokenize == tokenize);
+            let mut same = (all.lowercase, &all.target_language) == (lowercase, language);
             for (number, &split) in splits.iter().enumerate() {
                 let references: Vec<String> =
                     data.text(split)?.target.iter().map(|line| trim_end(line).to_string()).collect();
