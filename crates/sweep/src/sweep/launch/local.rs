@@ -13,7 +13,7 @@ use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-/// Runs up to `workers` trials at once on this machine, each on its own processors if there are enough.
+/// Runs up to `workers` trials at once on this machine, each on its own processors if they take all.
 pub struct Local {
     data_root: PathBuf,
     results: PathBuf,

@@ -17,11 +17,12 @@ use std::sync::LazyLock;
 pub struct Cores(Vec<usize>);
 
 impl Cores {
-    /// Divides this process's processors among `workers` with `threads` each; None if there are not enough. Workers
-    /// that share processors slow each other down several times.
+    /// Divides this process's processors among `workers` with `threads` each, because workers that share processors slow
+    /// each other down several times. None unless the workers take all of them: if some are left, the system finds free
+    /// ones, also beside another sweep, which would be given the same ones.
     pub fn split(workers: usize, threads: usize) -> Option<Vec<Cores>> {
         let all = allowed_cores()?;
-        (threads > 0 && workers * threads <= all.len())
+        (threads > 0 && workers * threads == all.len())
             .then(|| all.chunks(threads).take(workers).map(|cores| Cores(cores.to_vec())).collect())
     }
 }
@@ -236,5 +237,7 @@ mod tests {
         assert_eq!(split.len(), all);
         assert!(split.iter().all(|cores| cores.0.len() == 1));
         assert_eq!(Cores::split(1, 0), None);
+        // Another sweep may want those that are left.
+        assert!((1..all).all(|fewer| Cores::split(fewer, 1).is_none()));
     }
 }
