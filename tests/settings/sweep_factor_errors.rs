@@ -400,6 +400,28 @@ fn searches() {
         "search: objective = \"dev/exact_match\" is not measured of these trials",
         "set decoding.length_buckets, such as [10, 20, 30], or use one of dev/loss, best/dev_perplexity, dev/perplexity, dev/word_perplexity, dev/accuracy, dev/bleu, dev/atat, dev/chrf",
     );
+    // Draws that are counted otherwise do not compare.
+    for (objective, key, values) in [
+        ("dev/bleu", "decoding.tokenize", "[\"13a\", \"char\"]"),
+        ("dev/chrf", "data.lowercase", "[true, false]"),
+        ("best/dev_perplexity", "data.merges", "[20, 40]"),
+        ("dev/word_perplexity", "data.lowercase", "[true, false]"),
+    ] {
+        fails(
+            &format!(
+                "{}\n\"{key}\" = {{ choice = {values} }}",
+                search(&format!("objective = \"{objective}\""))
+            ),
+            8,
+            &format!("search: {key} changes how {objective} is counted, so that draws do not compare"),
+            "leave it out of [search], or use an objective that does not depend on it",
+        );
+    }
+    let (folder, of_words) = Folder::sweep(&format!(
+        "{SWEEP}{}\n\"data.merges\" = {{ choice = [20, 40] }}",
+        search("objective = \"dev/word_perplexity\"")
+    ));
+    assert!(of_words.is_ok(), "{:?}", parts(&folder, of_words));
     let buckets = "set = { \"decoding.length_buckets\" = [10] }\n";
     let (folder, fitting) =
         Folder::sweep(&format!("{SWEEP}{buckets}{}", search("objective = \"dev/exact_match\"")));

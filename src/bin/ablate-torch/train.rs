@@ -47,7 +47,7 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     if let Some(world) = world.as_ref().filter(|world| world.rank > 0) {
         return distributed::follow(&trial, world, &stop);
     }
-    if let Some(note) = note_on_bleu(&experiment.data.recipe) {
+    if let Some(note) = note_on_bleu(&experiment.data.recipe, experiment.decoding.tokenize) {
         print_message(&note);
     }
     let mut observer = TrainingProgress::new(&name, experiment.training.steps);

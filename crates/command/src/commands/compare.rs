@@ -31,8 +31,8 @@ pub struct Arguments {
 
 pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let Arguments { a, b, split, sentences, by, json } = arguments;
-    let Compared { sides, texts, bleu, left_out } = Compared::load([&a, &b], &places.data)?;
-    left_out.iter().for_each(|note| print_message(note));
+    let Compared { sides, texts, bleu, notes } = Compared::load([&a, &b], &places.data)?;
+    notes.iter().for_each(|note| print_message(note));
     let found = compare(&sides, &texts, &Question { split, sentences, rank: by, bleu })?;
     if json {
         return print_json(&found);

@@ -1,7 +1,7 @@
 //! `ablate prepare`: text to tokens.
 
 use super::{Places, print, print_json};
-use crate::config::load_data;
+use crate::config::{load_data, load_experiment};
 use crate::data::prepare::prepare;
 use crate::data::prepared::Prepared;
 use crate::data::{Corpus, Recipe};
@@ -64,7 +64,9 @@ pub fn run(arguments: Arguments, places: &Places) -> Result<()> {
     let mut console = Console::new();
     let prepared = prepare(&data, &places.data, arguments.source.as_deref(), &mut console)?;
     drop(console);
-    if let Some(note) = note_on_bleu(&data.recipe) {
+    // A recipe states no tokeniser.
+    let tokenize = load_experiment(&file, &arguments.sets).map(|experiment| experiment.decoding.tokenize);
+    if let Some(note) = note_on_bleu(&data.recipe, tokenize.unwrap_or_default()) {
         print_message(&note);
     }
     match arguments.json {

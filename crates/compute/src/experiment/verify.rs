@@ -70,6 +70,9 @@ pub fn verify(run_dir: &Path, data_root: &Path, decode: bool) -> Result<Vec<Chec
     let mut checks = Checks { run_dir, record: &record, done: Vec::new() };
     checks.add(DATA, Outcome::of(data.verify().err().map(|error| error.to_string())));
     checks.same(FINGERPRINT, &record.data.fingerprint, data.fingerprint());
+    if let Some(text) = &record.data.scored_text {
+        checks.same("scored text", text, &data.scored_text());
+    }
     checks.same("identity", &record.identity, &identity(&experiment, data.fingerprint()));
     checks.file(WEIGHTS_CHECKSUM, SCORED_PATH);
     SHOWN_FILES.iter().for_each(|file| checks.file(file, file));

@@ -53,7 +53,10 @@ pub fn section(report: &Report, texts: &Texts) -> Result<Section> {
         });
         section.figure(&file_name(&["length", &name]), drawn);
         if !left_out.is_empty() {
-            section.paragraph(&format!("Scored on other sentences, and left out: {}.", left_out.join(", ")));
+            section.paragraph(&format!(
+                "Scored otherwise, or on other sentences, and left out: {}.",
+                left_out.join(", ")
+            ));
         }
     }
     texts

@@ -1,6 +1,6 @@
 //! The rows with their scores and the settings that vary among them, as axes of figures.
 
-use super::subject::{Report, scored_by, values_of};
+use super::subject::{Report, Trial, scored_by, values_of};
 use crate::results::summary::Summary;
 use crate::results::varied;
 use crate::sequence::distinct;
@@ -50,6 +50,7 @@ pub struct ScoredRows<'a> {
 impl<'a> ScoredRows<'a> {
     pub fn of(report: &'a Report) -> ScoredRows<'a> {
         let rows = report.rows();
+        let scored_by = |row: &[Trial<'a>]| scored_by(row, report.setting_score());
         let base = rows.iter().find(|row| report.is_base(row[0].row)).and_then(|row| scored_by(row));
         let wanted = base.or_else(|| rows.iter().find_map(|row| scored_by(row)));
         let mut found = ScoredRows { axes: Vec::new(), rows: Vec::new(), left_out: Vec::new() };

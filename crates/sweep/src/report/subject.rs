@@ -151,14 +151,18 @@ pub fn signature<'a>(row: &[Trial<'a>]) -> Option<&'a str> {
     shared(row, |record| &record.signature)
 }
 
-/// Returns the signature and the data fingerprint of all finished trials of a row; None if they differ.
-pub fn scored_by<'a>(row: &[Trial<'a>]) -> Option<(&'a str, &'a str)> {
-    Some((signature(row)?, shared(row, |record| &record.data.fingerprint)?))
+/// Returns the signature and what rows must share that compare in a score: the dev and test texts where it has a
+/// signature, else the tokens, too. None if the finished trials of the row differ in it.
+pub fn scored_by<'a>(row: &[Trial<'a>], score: &str) -> Option<(&'a str, &'a str)> {
+    let data = shared(row, |record| &record.data.fingerprint)?;
+    let has_signature = find(&METRICS, score).is_some_and(|(metric, _)| metric.has_signature);
+    let text = shared(row, |record| record.data.scored_text.as_ref().unwrap_or(&record.data.fingerprint));
+    Some((signature(row)?, text.filter(|_| has_signature).unwrap_or(data)))
 }
 
 /// Returns the mean of a score over the finished trials of a row; None if they were not scored alike.
 pub fn mean_of(row: &[Trial], score: &str) -> Option<Summary> {
-    scored_by(row)?;
+    scored_by(row, score)?;
     Summary::of(&values_of(row, score))
 }
 

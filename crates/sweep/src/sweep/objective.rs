@@ -1,5 +1,6 @@
 //! The objectives that a search can have: scores of a finished trial that do not use the test set.
 
+use super::draw::DrawnKey;
 use super::settings::mistake;
 use crate::config::Experiment;
 use crate::error::{Place, Result, did_you_mean};
@@ -25,6 +26,34 @@ pub fn check_measured(objective: &str, experiment: &Experiment, place: &Place) -
     let advice = find(&METRICS, objective).and_then(|(metric, _)| advice_on(metric, experiment));
     let advice = advice.map_or_else(|| "expected".to_string(), |advice| format!("{advice}, or use"));
     Err(mistake(message, place, format!("{advice} one of {}", known.join(", "))))
+}
+
+/// Keys that change how scores with a signature are counted.
+const COUNTING: [&str; 2] = ["decoding.tokenize", "data.lowercase"];
+/// Keys that change the tokens of a text, which the scores without a signature count.
+const TOKENS: [&str; 4] = ["data.merges", "data.pieces", "data.vocabulary", "data.lowercase"];
+
+/// Checks that a search does not draw what changes how its objective is counted: its draws would not compare.
+///
+/// # Errors
+/// A mistake at the first such key.
+pub fn check_comparable(objective: &str, keys: &[DrawnKey]) -> Result<()> {
+    let Some((metric, _)) = find(&METRICS, objective) else { return Ok(()) };
+    // A word or a character is the same in all tokens, unless it is lower-cased.
+    let counts_tokens = !["per word", "per character", "bits per character"].contains(&metric.unit);
+    let changing: &[&str] = match (metric.has_signature, counts_tokens) {
+        (true, _) => &COUNTING,
+        (false, true) => &TOKENS,
+        (false, false) => &TOKENS[3..],
+    };
+    let Some(drawn) = keys.iter().find(|drawn| changing.contains(&drawn.key.as_str())) else { return Ok(()) };
+    let message =
+        format!("search: {} changes how {objective} is counted, so that draws do not compare", drawn.key);
+    Err(mistake(
+        message,
+        &drawn.place,
+        "leave it out of [search], or use an objective that does not depend on it",
+    ))
 }
 
 /// Returns whether lower or higher values of an objective are better.

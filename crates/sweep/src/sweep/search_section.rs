@@ -3,7 +3,7 @@
 use super::draw::{self, DrawnKey, check_count, drawn_keys};
 use super::factor::Choice;
 use super::file::SearchFile;
-use super::objective::check_objective;
+use super::objective::{check_comparable, check_objective};
 use super::settings::{about, mistake, place_of};
 use crate::config::deserialize::from_table;
 use crate::config::toml_tree::{Node, Table, Value};
@@ -62,15 +62,9 @@ impl Search {
         check_count("search", count, table, &node.place)?;
         let objective_place = place_of(table, "objective", &node.place);
         let better = check_objective(&objective, &objective_place)?;
-        Ok(Some(Search {
-            place: node.place.clone(),
-            seed,
-            count,
-            objective,
-            objective_place,
-            better,
-            keys: drawn_keys(node, "search", &WORDS)?,
-        }))
+        let keys = drawn_keys(node, "search", &WORDS)?;
+        check_comparable(&objective, &keys)?;
+        Ok(Some(Search { place: node.place.clone(), seed, count, objective, objective_place, better, keys }))
     }
 
     /// Returns a draw as the choice of a factor. Keys without a value, whose condition does not hold, get a random one.

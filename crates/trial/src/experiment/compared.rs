@@ -22,8 +22,8 @@ pub struct Compared {
     pub texts: BTreeMap<String, Text>,
     /// The way in which BLEU of both is counted.
     pub bleu: BleuConfig,
-    /// The runs of a row that were left out, with the reason.
-    pub left_out: Vec<String>,
+    /// The runs of a row that were left out, with the reason, and what does not compare.
+    pub notes: Vec<String>,
 }
 
 /// A run with its directory.
@@ -40,8 +40,8 @@ impl Compared {
     /// A user error if a path is neither, a row mixes configurations, data are not prepared, or the two do not
     /// translate the same sentences or are scored differently.
     pub fn load(paths: [&Path; 2], data_root: &Path) -> Result<Compared> {
-        let mut left_out = Vec::new();
-        let runs = [runs(paths[0], &mut left_out)?, runs(paths[1], &mut left_out)?];
+        let mut notes = Vec::new();
+        let runs = [runs(paths[0], &mut notes)?, runs(paths[1], &mut notes)?];
         let [one, other] = [&runs[0][0], &runs[1][0]];
         if let Some(run) = [one, other].into_iter().find(|run| run.experiment.task() == TaskKind::Parsing) {
             return Err(Error::user(format!(
@@ -70,6 +70,14 @@ impl Compared {
                 other.record.signature
             )));
         }
+        if one.record.data.fingerprint != other.record.data.fingerprint {
+            notes.push(format!(
+                "note: {} and {} were trained on other text, or cut it into other tokens; with other tokens, the loss, perplexity \
+                 and accuracy of tokens do not compare",
+                paths[0].display(),
+                paths[1].display()
+            ));
+        }
         let texts = [texts(one, data_root)?, texts(other, data_root)?];
         for (split, text) in &texts[0] {
             if texts[1].get(split) != Some(text) {
@@ -84,12 +92,12 @@ impl Compared {
         }
         let sides = [side(paths[0], &runs[0])?, side(paths[1], &runs[1])?];
         let [texts, _] = texts;
-        Ok(Compared { sides, texts, bleu: bleu_config(&runs[0][0].experiment), left_out })
+        Ok(Compared { sides, texts, bleu: bleu_config(&runs[0][0].experiment), notes })
     }
 }
 
 /// The runs of a system by ascending seed, at least one.
-fn runs(path: &Path, left_out: &mut Vec<String>) -> Result<Vec<Run>> {
+fn runs(path: &Path, notes: &mut Vec<String>) -> Result<Vec<Run>> {
     let load = |folder: &Path| -> Result<Run> {
         let (experiment, record) = finished_run(folder, &[])?;
         Ok(Run { folder: folder.to_path_buf(), experiment, record })
@@ -100,7 +108,7 @@ fn runs(path: &Path, left_out: &mut Vec<String>) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     for folder in seeds(path)? {
         if !folder.join(RECORD_FILE).exists() {
-            left_out.push(format!("{} is not finished and is left out", folder.display()));
+            notes.push(format!("{} is not finished and is left out", folder.display()));
             continue;
         }
         runs.push(load(&folder)?);

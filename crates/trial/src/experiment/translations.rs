@@ -15,22 +15,21 @@ use crate::train::TaskKind;
 /// Codes of languages that are written without blanks between words.
 const LANGUAGES_WITHOUT_BLANKS: [&str; 9] = ["bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"];
 
-/// Returns a note for a recipe of sentence pairs whose target language is written without blanks, because the usual BLEU
-/// ([`bleu_config`]) takes a whole phrase for a word there. `None` for other recipes.
-pub fn note_on_bleu(recipe: &Recipe) -> Option<String> {
+/// Returns a note for a recipe of sentence pairs whose target language is written without blanks, if BLEU is counted with
+/// the usual tokeniser, which takes a whole phrase for a word there.
+pub fn note_on_bleu(recipe: &Recipe, tokenize: Tokenization) -> Option<String> {
     let language = &recipe.target_language;
     // As in zh-CN or zh_Hans.
     let code = language.split(['-', '_']).next().unwrap_or_default();
     let translates = !recipe.is_running_text() && recipe.tree_leaves().is_none();
-    (translates && LANGUAGES_WITHOUT_BLANKS.contains(&code)).then(|| {
-        let [usual, other] = [
-            BleuConfig::default().tokenizer,
-            if ["zh", "yue"].contains(&code) { Tokenization::Chinese } else { Tokenization::Character },
-        ]
-        .map(Tokenization::name);
+    let is_usual = tokenize == Tokenization::default();
+    (translates && is_usual && LANGUAGES_WITHOUT_BLANKS.contains(&code)).then(|| {
+        let other =
+            if ["zh", "yue"].contains(&code) { Tokenization::Chinese } else { Tokenization::Character };
         format!(
-            "note: BLEU is counted with the tokeniser {usual} by default, which does not segment {language:?}; \
-             decoding.tokenize = \"{other}\" does"
+            "note: BLEU is counted with the tokeniser {}, which does not segment {language:?}; decoding.tokenize = \"{}\" does",
+            tokenize.name(),
+            other.name()
         )
     })
 }
@@ -117,12 +116,11 @@ mod tests {
     fn a_language_without_blanks_is_noted_with_a_tokeniser_that_segments_it() {
         let note = |language: &str| {
             let corpus = Corpus::Generated(GeneratedCorpus { train: 1, dev: 1, test: 1, seed: 1 });
-            note_on_bleu(&Recipe::new("pairs", "en", language, corpus))
+            note_on_bleu(&Recipe::new("pairs", "en", language, corpus), Tokenization::default())
         };
         assert_eq!(
             note("zh-CN").unwrap(),
-            "note: BLEU is counted with the tokeniser 13a by default, which does not segment \"zh-CN\"; \
-             decoding.tokenize = \"zh\" does"
+            "note: BLEU is counted with the tokeniser 13a, which does not segment \"zh-CN\"; decoding.tokenize = \"zh\" does"
         );
         assert!(note("ja").unwrap().ends_with("decoding.tokenize = \"char\" does"));
         assert_eq!(["de", "ko", "zho"].map(note), [None, None, None]);

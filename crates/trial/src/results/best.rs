@@ -1,6 +1,6 @@
 //! The best value of each column.
 
-use super::metric::{Better, Metric};
+use super::metric::Better;
 use super::table::{ResultTable, Row};
 use std::collections::BTreeMap;
 
@@ -9,17 +9,13 @@ impl ResultTable {
     /// several rows compare and all have the same mean, none is the best.
     pub(super) fn mark_best(&mut self) {
         for column in 0..self.columns.len() {
-            let Some(Metric { better, has_signature, .. }) = self.columns[column].metric else { continue };
-            // Rows of the same kind compare. The other scores count tokens, so they need the same tokens, too.
-            let compare = |row: &Row, other: &Row| match has_signature {
-                true => other.has_text_of(row) && other.signature == row.signature,
-                false => other.fingerprint == row.fingerprint,
-            };
-            let kind = |row: &Row| self.rows.iter().position(|other| compare(row, other));
+            let Some(metric) = self.columns[column].metric else { continue };
+            // Rows of the same kind compare.
+            let kind = |row: &Row| self.rows.iter().position(|other| row.compares_in(&metric, other));
             let kinds: Vec<_> = self.rows.iter().map(kind).collect();
             let mean = |row: &Row| Some(row.cells[column].summary.as_ref()?.mean);
             let means: Vec<_> = self.rows.iter().map(mean).collect();
-            let best = best_of_each(&kinds, &means, better);
+            let best = best_of_each(&kinds, &means, metric.better);
             self.rows.iter_mut().zip(best).for_each(|(row, best)| row.cells[column].best = best);
         }
     }

@@ -9,7 +9,7 @@ use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN};
 use super::training_cost::TrainingCost;
 use super::trial_result::TrialResult;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A column of values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,7 +34,8 @@ pub struct Row {
     /// Fingerprint of the data of all finished trials; rows with other data do not compare in scores of tokens. `None` if
     /// no trial finished, or if their data differ: then the row has no means of scores.
     pub fingerprint: Option<String>,
-    /// Hash of the dev and test texts of all finished trials. `None` if it differs, or is not known of an older record.
+    /// Hash of the dev and test texts of all finished trials. `None` if their data differ, or if only older records have
+    /// these data, which do not state it.
     #[serde(skip)]
     pub scored_text: Option<String>,
     /// The BLEU signature of all finished trials; rows with another one do not compare in BLEU. `None` if no trial
@@ -96,13 +97,15 @@ impl Column {
     }
 }
 
-/// Lays out the finished and failed trials of a row; `paper` holds the published values of its row.
+/// Lays out the finished and failed trials of a row; `paper` holds the published values of its row, and `scored_texts` the
+/// hash of the dev and test texts of each fingerprint.
 pub(super) fn new_row(
     layout: &Layout,
     row: &RowLayout,
     ended: &[&TrialResult],
     paper: Option<&PublishedRow>,
     columns: &[Column],
+    scored_texts: &BTreeMap<String, String>,
 ) -> Row {
     let finished: Vec<&Record> = ended.iter().filter_map(|result| result.record()).collect();
     let signatures = distinct_of(&finished, |record| record.signature.clone());
@@ -113,13 +116,12 @@ pub(super) fn new_row(
         }
         Summary::of(&finished.iter().filter_map(|record| value(record, name)).collect::<Vec<_>>())
     };
-    // The paper's text has capitals, and its scores count them and words.
+    // The paper's text has capitals, and its scores count them.
     let same_text = |record: &&Record| {
-        let signature = &record.signature;
-        let as_the_paper = signature.contains("|tok:13a|") && !signature.contains("|case:lc|");
-        record.data.recipe == paper_recipe(&row.pair) && as_the_paper
+        record.data.recipe == paper_recipe(&row.pair) && !record.signature.contains("|case:lc|")
     };
     let same_text = finished.iter().all(same_text);
+    let of_words = finished.iter().all(|record| record.signature.contains("|tok:13a|"));
     let cell = |column: &Column| {
         let name = column.name.as_str();
         let summary = summary_of(name, column.metric.is_some(), column.has_signature());
@@ -137,16 +139,15 @@ pub(super) fn new_row(
             _ => None,
         };
         let ours = if name == TABLE2_COLUMN { as_published } else { mean(summary.as_ref()) };
-        let against_published = ours.zip(printed).filter(|_| same_text).map(|(ours, printed)| ours - printed);
+        let counted_alike = name == TABLE2_COLUMN || of_words || !column.has_signature();
+        let against_published =
+            ours.zip(printed).filter(|_| same_text && counted_alike).map(|(ours, printed)| ours - printed);
         Cell { summary, best: false, published, against_published, as_published, comparison: None }
     };
     Row {
         layout: row.clone(),
         fingerprint: one(&texts),
-        scored_text: match &distinct_of(&finished, |record| record.data.scored_text.clone())[..] {
-            [only] => only.clone(),
-            _ => None,
-        },
+        scored_text: one(&texts).and_then(|data| scored_texts.get(&data).cloned()),
         signature: one(&signatures),
         finished: finished.len(),
         trainings: ended
@@ -166,6 +167,15 @@ impl Row {
         let have_means = self.fingerprint.is_some() && other.fingerprint.is_some();
         same(&self.fingerprint, &other.fingerprint)
             || (have_means && same(&self.scored_text, &other.scored_text))
+    }
+
+    /// Returns whether the scores of both rows compare. Scores without a signature count tokens, so they need the same
+    /// tokens, too.
+    pub(super) fn compares_in(&self, metric: &Metric, other: &Row) -> bool {
+        match metric.has_signature {
+            true => other.has_text_of(self) && other.signature == self.signature,
+            false => other.fingerprint == self.fingerprint,
+        }
     }
 }
 

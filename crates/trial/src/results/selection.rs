@@ -60,6 +60,7 @@ impl ResultTable {
         }
         if let Some(order) = &order {
             rows.sort_by(|a, b| order.compare(a, b));
+            self.notes.extend(self.note_on_order(&rows, selection.sort.as_deref()));
         }
         if let Some(top) = selection.top {
             rows.truncate(top);
@@ -72,6 +73,20 @@ impl ResultTable {
         self.rows = rows;
         self.mark_best();
         Ok(())
+    }
+
+    /// Returns a note if rows are sorted by a score in which not all of them compare.
+    fn note_on_order(&self, rows: &[Row], sort: Option<&str>) -> Option<String> {
+        let column = self.columns.iter().position(|column| Some(column.name.as_str()) == sort)?;
+        let (name, metric) = (&self.columns[column].name, self.columns[column].metric?);
+        let mut scored = rows.iter().filter(|row| row.cells[column].summary.is_some());
+        let first = scored.next()?;
+        let apart = scored.any(|row| !row.compares_in(&metric, first));
+        apart.then(|| {
+            format!(
+                "{name} does not compare between all sorted rows: they differ in text, tokens or signature."
+            )
+        })
     }
 
     /// The key of a setting in which rows differ, found by its key or the name of its column.

@@ -98,6 +98,15 @@ fn without_base(table: &ResultTable) -> Vec<String> {
         });
         let labels =
             |rows: Vec<&Row>| rows.iter().map(|row| row.layout.label.as_str()).collect::<Vec<_>>().join(", ");
+        let (unknown, elsewhere): (Vec<&Row>, Vec<&Row>) =
+            elsewhere.into_iter().partition(|row| base.scored_text.is_none() || row.scored_text.is_none());
+        if !unknown.is_empty() {
+            missing.push(format!(
+                "it is not known whether {} and the base row were scored on one text, which records before 2026-12-02 do not \
+                 state",
+                labels(unknown)
+            ));
+        }
         if !elsewhere.is_empty() {
             missing.push(format!("no base row was scored on the text of {}", labels(elsewhere)));
         }

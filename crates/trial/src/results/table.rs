@@ -15,6 +15,7 @@ use super::varied::VariedSetting;
 use super::verdict::Verdict;
 use crate::error::Result;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// A table, ready to be written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -107,6 +108,7 @@ impl ResultTable {
             selection: None,
             sorted: false,
         };
+        let scored_texts = scored_texts(results);
         for row in &layout.rows {
             let ended: Vec<&TrialResult> = row
                 .seeds
@@ -124,7 +126,7 @@ impl ResultTable {
                     table.notes.push(note);
                 }
             }
-            let row = new_row(layout, row, &ended, paper, &table.columns);
+            let row = new_row(layout, row, &ended, paper, &table.columns, &scored_texts);
             table.notes.extend(mixed(&table.columns, &row, &ended));
             for (column, cell) in table.columns.iter_mut().zip(&row.cells) {
                 column.published |= cell.published.is_some();
@@ -150,6 +152,13 @@ impl ResultTable {
     }
 }
 
+/// Returns the hash of the dev and test texts of each fingerprint, as far as a record states it: older ones do not.
+fn scored_texts(results: &[TrialResult]) -> BTreeMap<String, String> {
+    let records = results.iter().filter_map(TrialResult::record);
+    let stated = |record: &Record| Some((record.data.fingerprint.clone(), record.data.scored_text.clone()?));
+    records.filter_map(stated).collect()
+}
+
 /// The distinct values of finished trials, sorted.
 fn distinct<T: Ord>(results: &[TrialResult], of: impl Fn(&Record) -> T) -> Vec<T> {
     distinct_of(&results.iter().filter_map(TrialResult::record).collect::<Vec<_>>(), of)
@@ -168,6 +177,7 @@ fn failure(result: &TrialResult) -> Option<FailedTrial> {
 mod tests {
     use super::super::examples::{example, finished, row, table3};
     use super::super::published::Published;
+    use super::super::selection::RowSelection;
     use super::*;
 
     #[test]
@@ -282,6 +292,13 @@ mod tests {
         assert_eq!([best(2), best(3)], [[true; 3], [false, true, true]], "perplexity is of tokens");
         // Older records state no text: equal data alone compare.
         assert_eq!(base(&table([None; 3])), [Some("base".to_string()), None, None]);
+        let sorted = |mut table: ResultTable, column: &str| {
+            let by = RowSelection { sort: Some(column.into()), ..Default::default() };
+            table.select(&by).unwrap();
+            table.notes.iter().any(|note| note.contains("does not compare between all sorted rows"))
+        };
+        let one_text = || table([Some("t"); 3]);
+        assert_eq!([sorted(one_text(), "dev/bleu"), sorted(one_text(), "dev/perplexity")], [false, true]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::commands::{print_styled, screen};
 use crate::error::Result;
+use crate::experiment::note_on_bleu;
 use crate::results::record::{Failure, Record};
 use crate::results::render::Tabulated;
 use crate::sweep::board::Stage;
@@ -80,6 +81,10 @@ impl<'a> Call<'a> {
         for note in corpora.notes_on_records(&recorded, self.committed)? {
             progress.message(&format!("note: {note}"));
         }
+        let of_trial =
+            |trial: &Trial| note_on_bleu(&trial.experiment.data.recipe, trial.experiment.decoding.tokenize);
+        let on_bleu: BTreeSet<String> = work.trials.iter().filter_map(of_trial).collect();
+        on_bleu.iter().for_each(|note| progress.message(note));
         self.note_reused(work)?;
         self.keep_records(work, finished)?;
         let from = match work.reused.len() {
