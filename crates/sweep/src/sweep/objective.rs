@@ -1,6 +1,5 @@
 //! The objectives that a search can have: scores of a finished trial that do not use the test set.
 
-use super::draw::DrawnKey;
 use super::settings::mistake;
 use crate::config::Experiment;
 use crate::error::{Place, Result, did_you_mean};
@@ -33,11 +32,15 @@ const COUNTING: [&str; 2] = ["decoding.tokenize", "data.lowercase"];
 /// Keys that change the tokens of a text, which the scores without a signature count.
 const TOKENS: [&str; 4] = ["data.merges", "data.pieces", "data.vocabulary", "data.lowercase"];
 
-/// Checks that a search does not draw what changes how its objective is counted: its draws would not compare.
+/// Checks that a search does not draw what changes how its objective is counted: its draws would not compare. `drawn` are
+/// its keys with their places in the file.
 ///
 /// # Errors
 /// A mistake at the first such key.
-pub fn check_comparable(objective: &str, keys: &[DrawnKey]) -> Result<()> {
+pub fn check_comparable<'a>(
+    objective: &str,
+    mut drawn: impl Iterator<Item = (&'a str, &'a Place)>,
+) -> Result<()> {
     let Some((metric, _)) = find(&METRICS, objective) else { return Ok(()) };
     // A word or a character is the same in all tokens, unless it is lower-cased.
     let counts_tokens = !["per word", "per character", "bits per character"].contains(&metric.unit);
@@ -46,14 +49,9 @@ pub fn check_comparable(objective: &str, keys: &[DrawnKey]) -> Result<()> {
         (false, true) => &TOKENS,
         (false, false) => &TOKENS[3..],
     };
-    let Some(drawn) = keys.iter().find(|drawn| changing.contains(&drawn.key.as_str())) else { return Ok(()) };
-    let message =
-        format!("search: {} changes how {objective} is counted, so that draws do not compare", drawn.key);
-    Err(mistake(
-        message,
-        &drawn.place,
-        "leave it out of [search], or use an objective that does not depend on it",
-    ))
+    let Some((key, place)) = drawn.find(|(key, _)| changing.contains(key)) else { return Ok(()) };
+    let message = format!("search: {key} changes how {objective} is counted, so that draws do not compare");
+    Err(mistake(message, place, "leave it out of [search], or use an objective that does not depend on it"))
 }
 
 /// Returns whether lower or higher values of an objective are better.

@@ -63,7 +63,7 @@ impl Search {
         let objective_place = place_of(table, "objective", &node.place);
         let better = check_objective(&objective, &objective_place)?;
         let keys = drawn_keys(node, "search", &WORDS)?;
-        check_comparable(&objective, &keys)?;
+        check_comparable(&objective, keys.iter().map(|drawn| (drawn.key.as_str(), &drawn.place)))?;
         Ok(Some(Search { place: node.place.clone(), seed, count, objective, objective_place, better, keys }))
     }
 
