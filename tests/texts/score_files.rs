@@ -384,18 +384,19 @@ fn segments_of_sgml_are_scored_and_not_its_tags() {
 }
 
 #[test]
-fn a_target_language_without_blanks_is_noted_when_it_is_prepared_and_trained() {
+fn a_target_language_without_blanks_is_noted_unless_the_tokeniser_suits_it() {
     let workshop = Workshop::new();
     let chinese = workshop.text("tiny.toml").replace("\"de\"", "\"zh\"");
     workshop.write("chinese.toml", &chinese);
-    for command in ["prepare", "train"] {
-        let err = workshop.run(&[command, "chinese.toml"]).expect(0).err();
-        assert_eq!(
-            err.matches("note: the BLEU of runs is counted with the tokeniser 13a").count(),
-            1,
-            "{err}"
-        );
+    workshop.write("small.toml", "base = \"chinese.toml\"\nseeds = [1]\n[[row]]\nlabel = \"base\"\n");
+    for words in [["prepare", "chinese.toml"], ["train", "chinese.toml"], ["sweep", "small.toml"]] {
+        let err = workshop.run(&words).expect(0).err();
+        let note = "note: BLEU is counted with the tokeniser 13a, which does not segment \"zh\"";
+        assert_eq!(err.matches(note).count(), 1, "{err}");
     }
+    let by_characters = ["train", "chinese.toml", "--name", "characters", "--set", "decoding.tokenize=zh"];
+    let err = workshop.run(&by_characters).expect(0).err();
+    assert!(!err.contains("note:"), "{err}");
     let err = workshop.run(&["prepare", "tiny.toml"]).expect(0).err();
     assert!(!err.contains("note:"), "{err}");
     let score = ["score", "results/chinese/seed-1", "--metric", "bleu", "--tokenize", "zh"];
