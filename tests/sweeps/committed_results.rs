@@ -1,4 +1,5 @@
-//! The tables under results/ are restored, byte for byte, from the records and the counts of sentences beside them.
+//! The tables under results/ are restored, byte for byte, from the records beside them, and the tests of BLEU from the counts
+//! of sentences.
 
 use crate::common::{Workshop, long, root};
 use std::path::PathBuf;
@@ -10,17 +11,17 @@ const TABLES: [&str; 3] = ["table.md", "table.csv", "table.tex"];
 /// because the time grows with every result.
 const EVERY_DAY: [&str; 5] = ["demo", "multi30k-quick", "multi30k-table3", "spans", "tying"];
 
-/// Returns the directories of sweeps under results/ that have the counts of sentences.
+/// Returns the directories of sweeps under results/.
 fn committed() -> Vec<String> {
     let entries = std::fs::read_dir(root().join("results")).unwrap();
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().join("sentence_counts.jsonl.gz").exists())
+        .filter(|entry| entry.path().join("sweep.toml").exists())
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     names.sort();
     for name in EVERY_DAY {
-        assert!(names.iter().any(|found| found == name), "results/{name} has no counts of sentences");
+        assert!(names.iter().any(|found| found == name), "results/{name} has no sweep.toml");
     }
     names
 }
