@@ -49,7 +49,7 @@ impl Holder {
         serde_json::from_slice(text).ok()
     }
 
-    /// Whether a lock file has the signature of a process, or the part that a process wrote before it was killed.
+    /// Returns whether a lock file has the signature of a process, or the part that a process wrote before it was killed.
     pub fn may_have_signed(text: &[u8]) -> bool {
         let begin = b"{\"host\":";
         text.starts_with(begin) || begin.starts_with(text)

@@ -84,9 +84,15 @@ pub struct DataRecord {
 impl DataRecord {
     /// Returns whether both trials were scored on the same dev and test texts, whatever their tokens and training texts.
     pub fn has_text_of(&self, other: &DataRecord) -> bool {
-        self.fingerprint == other.fingerprint
-            || (self.scored_text.is_some() && self.scored_text == other.scored_text)
+        is_one_text([&self.fingerprint, &other.fingerprint], [&self.scored_text, &other.scored_text])
     }
+}
+
+/// Returns whether data with these fingerprints, and these hashes of their dev and test texts, were scored on the same
+/// texts. Equal data have equal texts, also where an older record does not state the hash.
+pub fn is_one_text(fingerprints: [&str; 2], scored_texts: [&Option<String>; 2]) -> bool {
+    let [ours, theirs] = scored_texts;
+    fingerprints[0] == fingerprints[1] || (ours.is_some() && ours == theirs)
 }
 
 /// The failure of a trial.

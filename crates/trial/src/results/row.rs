@@ -3,7 +3,7 @@
 use super::comparison::Comparison;
 use super::metric::{Metric, TEST_ATAT, find, is_of_class};
 use super::published::{PublishedRow, paper_recipe};
-use super::record::Record;
+use super::record::{Record, is_one_text};
 use super::summary::Summary;
 use super::table_layout::{Form, Layout, RowLayout, TABLE2_COLUMN};
 use super::training_cost::TrainingCost;
@@ -163,17 +163,20 @@ impl Row {
     /// Returns whether both rows were scored on the same dev and test texts, so that BLEU or F1 compare. Their tokens may
     /// differ, and their training texts.
     pub(super) fn has_text_of(&self, other: &Row) -> bool {
-        let same = |ours: &Option<String>, theirs: &Option<String>| ours.is_some() && ours == theirs;
-        let have_means = self.fingerprint.is_some() && other.fingerprint.is_some();
-        same(&self.fingerprint, &other.fingerprint)
-            || (have_means && same(&self.scored_text, &other.scored_text))
+        let (Some(ours), Some(theirs)) = (&self.fingerprint, &other.fingerprint) else { return false };
+        is_one_text([ours, theirs], [&self.scored_text, &other.scored_text])
+    }
+
+    /// Returns whether the scores with a signature compare: both rows were scored on the same texts and in the same way.
+    pub(super) fn is_scored_as(&self, other: &Row) -> bool {
+        self.has_text_of(other) && self.signature == other.signature
     }
 
     /// Returns whether the scores of both rows compare. Scores without a signature count tokens, so they need the same
     /// tokens, too.
     pub(super) fn compares_in(&self, metric: &Metric, other: &Row) -> bool {
         match metric.has_signature {
-            true => other.has_text_of(self) && other.signature == self.signature,
+            true => self.is_scored_as(other),
             false => other.fingerprint == self.fingerprint,
         }
     }

@@ -146,7 +146,7 @@ impl ResultTable {
     /// first comparable row of the same system.
     pub fn base_of(&self, row: &Row) -> Option<&Row> {
         let base = self.base_row()?;
-        let compares = |other: &&Row| other.has_text_of(row) && other.signature == row.signature;
+        let compares = |other: &&Row| other.is_scored_as(row);
         let mut same_system = self.rows.iter().filter(|other| other.layout.system == base.layout.system);
         Some(base).filter(compares).or_else(|| same_system.find(compares))
     }

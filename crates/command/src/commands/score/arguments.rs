@@ -38,8 +38,8 @@ pub struct Arguments {
         value_delimiter = ','
     )]
     pub metrics: Vec<MetricName>,
-    /// Tokeniser of BLEU: 13a, intl, zh, char or none. By default 13a, of runs their decoding.tokenize. multi-bleu and atat take moses or, by default, the
-    /// text of files as it is given. The text of runs they always tokenise by moses.
+    /// Tokeniser of BLEU: 13a, intl, zh, char or none. The default is 13a, and for runs their decoding.tokenize. multi-bleu
+    /// and atat take moses or, by default, the text of files as it is given. The text of runs they always tokenise by moses.
     #[arg(long, value_name = "NAME")]
     pub tokenize: Option<TokenizerName>,
     /// Language of Moses's tokeniser: de, en, fr, ja, ru or zh. For runs it is the target language.
